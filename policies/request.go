@@ -1,0 +1,29 @@
+package policies
+
+import (
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+)
+
+// Pair is an effect on an object: what a statement does, to what. The object is a relation ("schema.name"), or for
+// EXECUTE the function, SESSION the setting, NOTIFY the channel, IO the file or program; empty where the effect has
+// none (TRANSACTION).
+type Pair struct {
+	Effect policyv1.Effect
+	Object string
+}
+
+// Operation is one command with all that it does. Command is PostgreSQL's command tag, such as "DROP TABLE".
+type Operation struct {
+	Command string
+	Pairs   []Pair
+}
+
+// Request is what somebody wants to do. Without operations it is the opening of a session.
+type Request struct {
+	Principal  *identityv1.Principal
+	Target     string
+	Operations []Operation
+	// Attributes are what CEL expressions in when may read besides the above, by name.
+	Attributes map[string]any
+}

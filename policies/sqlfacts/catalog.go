@@ -1,0 +1,128 @@
+package sqlfacts
+
+// Catalog answers what names mean in one database, for one role with its default search_path. Implementations are
+// snapshots: the same Version gives the same answers. An error means that the catalog cannot answer, so that what
+// asked is denied; "does not exist" is a nil result.
+type Catalog interface {
+	// Version identifies the snapshot.
+	Version() uint64
+	// Relation finds a relation. An empty schema means the search_path, with pg_catalog where PostgreSQL puts it.
+	Relation(schema, name string) (*Relation, error)
+	// RelationByOID finds a relation by its pg_class OID.
+	RelationByOID(oid uint32) (*Relation, error)
+	// Functions returns every function, procedure and aggregate of that name: in the schema, or, if it is empty, in
+	// all schemas on the search_path.
+	Functions(schema, name string) ([]Function, error)
+	// Operators returns the operators of that name which stand outside pg_catalog, in any schema.
+	Operators(name string) ([]Operator, error)
+	// Type finds a type; an empty schema means the search_path.
+	Type(schema, name string) (*Type, error)
+	// UserCasts reports whether a cast between two types of pg_catalog runs a function from outside pg_catalog.
+	UserCasts() bool
+}
+
+// Relation is a row of pg_class with what else decides about its columns (PostgreSQL, chapter "System Catalogs").
+type Relation struct {
+	OID    uint32
+	Schema string
+	Name   string
+	// Kind is pg_class.relkind: r, p, v, m, f, S, c, i, I, t.
+	Kind byte
+	// Columns in order of attribute number, dropped ones left out.
+	Columns []Column
+	// Parents are the relations that it inherits from or is a partition of, nearest first, transitively.
+	Parents []uint32
+	// Reads is, for views and materialized views, every column that the body depends on, through views transitively
+	// down to tables. Number 0 means the whole row.
+	Reads []ColumnID
+	// Calls are functions that run when the relation is touched: trigger functions, rules, defaults, row security
+	// policies, generated columns, constraints and view bodies, as far as they are not pure.
+	Calls []RelationCall
+	// UserTypes reports whether a column has a type outside pg_catalog that is not an enum.
+	UserTypes bool
+	// HasRules reports whether rules other than a view's own ON SELECT rewrite statements on it.
+	HasRules bool
+}
+
+// Column is a row of pg_attribute.
+type Column struct {
+	Number  int16
+	Name    string
+	TypeOID uint32
+	// TypeName is as format_type gives it.
+	TypeName string
+	// Generated columns and those with their own default are left out of COPY as PostgreSQL does it.
+	Generated bool
+}
+
+// ColumnID names a column by OID and attribute number; 0 is the whole row.
+type ColumnID struct {
+	Relation uint32
+	Number   int16
+}
+
+// RelationCall is a function that runs when a relation is touched.
+type RelationCall struct {
+	// Function is "schema.name".
+	Function string
+	// On says which uses of the relation run it.
+	On Touch
+}
+
+// Touch is a set of ways to use a relation.
+type Touch uint8
+
+// The ways to use a relation.
+const (
+	TouchRead Touch = 1 << iota
+	TouchInsert
+	TouchUpdate
+	TouchDelete
+	TouchTruncate
+)
+
+// Function is a row of pg_proc, as far as purity needs it.
+type Function struct {
+	OID    uint32
+	Schema string
+	Name   string
+}
+
+// Operator is a row of pg_operator outside pg_catalog.
+type Operator struct {
+	Schema string
+	Name   string
+	// CatalogArguments reports whether an argument type stands in pg_catalog, so that values of plain types reach it.
+	CatalogArguments bool
+}
+
+// Type is a row of pg_type.
+type Type struct {
+	Schema string
+	Name   string
+	// Enum types run no code of their own.
+	Enum bool
+}
+
+// Column finds a column by name, nil if there is none.
+func (r *Relation) Column(name string) *Column {
+	for i := range r.Columns {
+		if r.Columns[i].Name == name {
+			return &r.Columns[i]
+		}
+	}
+	return nil
+}
+
+// ColumnByNumber finds a column by attribute number, nil if there is none.
+func (r *Relation) ColumnByNumber(number int16) *Column {
+	for i := range r.Columns {
+		if r.Columns[i].Number == number {
+			return &r.Columns[i]
+		}
+	}
+	return nil
+}
+
+// String is "schema.name".
+func (r *Relation) String() string { return r.Schema + "." + r.Name }

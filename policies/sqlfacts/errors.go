@@ -1,0 +1,19 @@
+package sqlfacts
+
+import "fmt"
+
+// Error says why a text has no facts. Code is an SQLSTATE (PostgreSQL, appendix A).
+type Error struct {
+	Code    string
+	Message string
+	// Position counts characters from 1, 0 if unknown, as in PostgreSQL's own errors.
+	Position int
+	// Err is the cause, for the log.
+	Err error
+}
+
+// Error implements error.
+func (e *Error) Error() string { return fmt.Sprintf("%s (SQLSTATE %s)", e.Message, e.Code) }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }

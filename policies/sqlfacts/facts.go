@@ -1,0 +1,126 @@
+package sqlfacts
+
+import "github.com/sluicegate/sluice/policies"
+
+// Facts say what one string of SQL does. They are shared between sessions: read only.
+type Facts struct {
+	Statements []Statement
+	// Size is what a cache should count for it, in bytes.
+	Size int
+}
+
+// Statement says what one statement does. Nothing in it depends on policy.
+type Statement struct {
+	// Text is its part of the string, Offset where that begins, in bytes.
+	Text   string
+	Offset int
+	Kind   Kind
+	// Operation has PostgreSQL's command tag and the pairs, sorted, each once.
+	Operation policies.Operation
+	// Uses are columns used anywhere but as a direct output column of the top level: in expressions, predicates,
+	// grouping, ordering, joins, subqueries, and whole rows. Being the target of INSERT, UPDATE SET or COPY FROM is
+	// no use. Where a name could mean columns of several relations of the statement, each is listed.
+	Uses []ColumnUse
+	// Calls are functions outside the pure list that run, whoever names them.
+	Calls []Call
+	// Literals are the constants, in order of their place.
+	Literals []Literal
+	// Parameters says, by index $1 = 0, what each parameter meets. Its length is the highest parameter used.
+	Parameters []Meets
+	// Relations are all relations that it touches, views expanded to what they read as well, each once.
+	Relations []*Relation
+	// Copy is set for COPY.
+	Copy *Copy
+	// Name is of a prepared statement or cursor for Deallocate and CloseCursor; empty means all. For Set and Show
+	// it is the setting.
+	Name string
+	// Reason explains an UNKNOWN effect.
+	Reason string
+	// ReadOnly: nothing but READ, and calls of nothing but pure functions.
+	ReadOnly bool
+}
+
+// Kind is what an engine must know of a statement besides its effects.
+type Kind uint8
+
+// Kinds of statements.
+const (
+	Plain Kind = iota
+	Begin
+	Commit
+	Rollback
+	Savepoint
+	ReleaseSavepoint
+	RollbackToSavepoint
+	PrepareTransaction
+	Prepare       // SQL-level PREPARE
+	Execute       // SQL-level EXECUTE
+	Deallocate    // DEALLOCATE name | ALL
+	DeclareCursor // DECLARE
+	Fetch         // FETCH and MOVE
+	CloseCursor   // CLOSE name | ALL
+	Discard       // DISCARD ALL | PLANS | TEMP | SEQUENCES
+	Set           // SET and RESET
+	Show
+	CopyIn  // COPY … FROM STDIN
+	CopyOut // COPY … TO STDOUT
+	Explain
+)
+
+// ColumnUse is a column of a relation, or all of them.
+type ColumnUse struct {
+	Relation *Relation
+	// Column is the name; "*" means the whole row.
+	Column string
+	// Where says in what place, for people: "WHERE", "a subquery", "an expression".
+	Where string
+}
+
+// Call is a function that runs and is not known to be pure.
+type Call struct {
+	// Function is "schema.name", or the name as written if nothing of that name exists; for an operator "operator +".
+	Function string
+	// Output: it stands in an output expression of the top level and nowhere else, so that only values of computed
+	// output columns can come from it.
+	Output bool
+	// Via says who runs it if the statement does not name it: "trigger on public.orders".
+	Via string
+}
+
+// Literal is a constant in a statement.
+type Literal struct {
+	// Start and End are byte offsets within Statement.Text.
+	Start, End int
+	Meets      Meets
+}
+
+// Meets says which columns a constant or parameter is compared with, assigned to or combined with.
+type Meets struct {
+	Columns []ColumnUse
+	// Secret: it stands where a password stands (PASSWORD, user mapping and server options), whatever the columns.
+	Secret bool
+}
+
+// Copy describes COPY.
+type Copy struct {
+	// Relation is nil for COPY (query).
+	Relation *Relation
+	// Columns in order of the data; for a table without a list, all but generated ones.
+	Columns []Column
+	Format  CopyFormat
+	// Delimiter, Quote and Escape are single bytes; Null the string that means NULL; Header whether the first line
+	// names columns. Defaults filled in (PostgreSQL, COPY).
+	Delimiter, Quote, Escape byte
+	Null                     string
+	Header                   bool
+}
+
+// CopyFormat is text, csv or binary.
+type CopyFormat uint8
+
+// Formats of COPY.
+const (
+	CopyText CopyFormat = iota
+	CopyCSV
+	CopyBinary
+)
