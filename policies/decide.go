@@ -1,0 +1,187 @@
+package policies
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// RuleTrace is what one rule said of a request, for explanations.
+type RuleTrace struct {
+	Rule    string
+	Action  string
+	Matched bool
+	Reason  string
+}
+
+// Decide answers a request. It never fails: what it cannot decide is denied.
+func (p *Policy) Decide(req *Request) Decision { return p.decide(req, nil) }
+
+// Explain decides and says what each rule of the target had to say.
+func (p *Policy) Explain(req *Request) (Decision, []RuleTrace) {
+	traces := []RuleTrace{}
+	d := p.decide(req, func(t RuleTrace) { traces = append(traces, t) })
+	return d, traces
+}
+
+func (p *Policy) decide(req *Request, trace func(RuleTrace)) Decision {
+	t := p.targets[req.Target]
+	if t == nil || req.Principal == nil {
+		return Decision{
+			Verdict: Deny, Version: p.Version(), Message: fmt.Sprintf("target %q is not known", req.Target),
+			Detail: "The policy in force has no such target.", Hint: "Check the name of the target, or the port that you connect to.",
+		}
+	}
+	if len(req.Operations) == 0 {
+		return p.connect(t, req, trace)
+	}
+	out := Decision{Verdict: Allow, Version: p.Version()}
+	for i := range req.Operations {
+		one := p.operation(t, req, &req.Operations[i], trace)
+		if one.Verdict == Deny {
+			return one
+		}
+		out.merge(one)
+	}
+	return out
+}
+
+// merge adds what another operation of the same request needs. A rule that asks in both asks once.
+func (d *Decision) merge(o Decision) {
+	d.Verdict = min(d.Verdict, o.Verdict)
+	for _, r := range o.Requirements {
+		if !slices.Contains(d.Rules, r.Rule) {
+			d.Requirements = append(d.Requirements, r)
+		}
+	}
+	for _, r := range o.Rules {
+		if !slices.Contains(d.Rules, r) {
+			d.Rules = append(d.Rules, r)
+		}
+	}
+	if o.Within > 0 {
+		d.shorten(o.Within)
+	}
+}
+
+// connect decides on opening a session: any allow or approve rule for the principal lets it in, any deny rule that is
+// not about statements keeps it out.
+func (p *Policy) connect(t *target, req *Request, trace func(RuleTrace)) Decision {
+	out := Decision{Verdict: Deny, Version: p.Version()}
+	values := lazyActivation(req, nil)
+	for _, r := range t.rules {
+		matched := r.who.match(req.Principal)
+		switch {
+		case !matched:
+		case r.action != actionDeny:
+			out.Verdict = Allow
+			out.Rules = append(out.Rules, r.name)
+		case !r.hasSQL && r.when.holds(values(), true):
+			return p.denied(r, nil)
+		}
+		note(trace, r, matched, "whether a session may be opened")
+	}
+	if out.Verdict == Deny {
+		out.Message = fmt.Sprintf("no rule lets you use target %q", req.Target)
+		out.Detail = fmt.Sprintf("You are %s:%s with groups %s.", req.Principal.GetIssuer(), req.Principal.GetSubject(), groupList(req))
+		out.Hint = "Ask the owner of the policy for a rule that names you or one of your groups."
+	}
+	return out
+}
+
+func groupList(req *Request) string {
+	if len(req.Principal.GetGroups()) == 0 {
+		return "none"
+	}
+	return strings.Join(req.Principal.GetGroups(), ", ")
+}
+
+// operation decides one command: deny, then whether every pair is covered, then whether people must approve.
+func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(RuleTrace)) Decision {
+	values := lazyActivation(req, op)
+	var covered coverage
+	covered.init(op)
+	entitled := false
+	out := Decision{Verdict: Allow, Version: p.Version()}
+	var denier *rule
+	for _, r := range t.rules {
+		if !r.who.match(req.Principal) {
+			note(trace, r, false, "it is not about you")
+			continue
+		}
+		entitled = entitled || r.action != actionDeny
+		hit := r.matches(op)
+		switch {
+		case hit == 0:
+			note(trace, r, false, "it covers no effect of this statement")
+			continue
+		case !r.when.holds(values(), r.action != actionAllow):
+			note(trace, r, false, "its condition does not hold")
+			continue
+		}
+		note(trace, r, true, fmt.Sprintf("it covers %s", coveredText(r, op)))
+		if r.action == actionDeny {
+			if denier == nil {
+				denier = r
+			}
+			continue
+		}
+		covered.add(r, op)
+		out.Rules = append(out.Rules, r.name)
+		if r.action == actionApprove {
+			out.Verdict = Hold
+			out.Requirements = append(out.Requirements, r.needs...)
+			out.shorten(r.within)
+		}
+	}
+	if denier != nil {
+		return p.denied(denier, op)
+	}
+	if hasUnknown(op) {
+		return Decision{
+			Verdict: Deny, Version: p.Version(), Message: fmt.Sprintf("the effect of %s is not known, so it is not allowed", op.Command),
+			Detail: "Sluice forwards only what it understands.", Hint: p.allowedHint(t, req),
+		}
+	}
+	if missing := covered.missing(op, entitled); len(missing) > 0 || !entitled {
+		return p.uncovered(t, req, op, missing)
+	}
+	return out
+}
+
+func (d *Decision) shorten(within time.Duration) {
+	if d.Within == 0 || within < d.Within {
+		d.Within = within
+	}
+}
+
+func note(trace func(RuleTrace), r *rule, matched bool, reason string) {
+	if trace != nil {
+		trace(RuleTrace{Rule: r.name, Action: r.action.String(), Matched: matched, Reason: reason})
+	}
+}
+
+func coveredText(r *rule, op *Operation) string {
+	var pairs []Pair
+	for _, p := range op.Pairs {
+		if r.covers(p) {
+			pairs = append(pairs, p)
+		}
+	}
+	if len(pairs) == 0 {
+		return op.Command
+	}
+	return pairList(pairs)
+}
+
+// lazyActivation builds the variables of conditions at the first need.
+func lazyActivation(req *Request, op *Operation) func() map[string]any {
+	var built map[string]any
+	return func() map[string]any {
+		if built == nil {
+			built = activation(req, op)
+		}
+		return built
+	}
+}

@@ -1,0 +1,161 @@
+package policies
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+)
+
+// Verdict is the answer of a policy. The zero value denies.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Deny Verdict = iota
+	Hold
+	Allow
+)
+
+// String names it as rules do.
+func (v Verdict) String() string { return [...]string{"deny", "hold", "allow"}[v] }
+
+// Requirement is count distinct people of any of the groups, which are qualified: "issuer:group".
+type Requirement struct {
+	// Rule asks for it.
+	Rule   string
+	Groups []string
+	Count  uint32
+}
+
+// Decision is a verdict with its grounds.
+type Decision struct {
+	Verdict Verdict
+	// Rules are the names of those that made it, in the bundle's order.
+	Rules []string
+	// Requirements and Within are set for Hold: those of different rules add up, the shortest time holds.
+	Requirements []Requirement
+	Within       time.Duration
+	// Message, Detail and Hint explain a denial to whoever asked.
+	Message, Detail, Hint string
+	// Version is of the bundle that decided.
+	Version string
+}
+
+// denied explains a denial by a rule.
+func (p *Policy) denied(r *rule, op *Operation) Decision {
+	message := r.message
+	if message == "" {
+		message = "This is not allowed here."
+	}
+	return Decision{
+		Verdict: Deny, Rules: []string{r.name}, Version: p.Version(), Message: message,
+		Detail: fmt.Sprintf("Rule %q denies %s.", r.name, describe(op)),
+		Hint:   "Nothing was run. A rule that denies can not be approved around; ask the owner of the policy.",
+	}
+}
+
+// uncovered explains a denial because no rule covers some pairs.
+func (p *Policy) uncovered(t *target, req *Request, op *Operation, missing []Pair) Decision {
+	return Decision{
+		Verdict: Deny, Version: p.Version(),
+		Message: fmt.Sprintf("no rule allows %s", pairList(missing)),
+		Detail:  fmt.Sprintf("%s does: %s. Not covered: %s.", op.Command, pairList(op.Pairs), pairList(missing)),
+		Hint:    p.allowedHint(t, req),
+	}
+}
+
+// allowedHint says what the principal may do on the target, so that a person or a model can go on.
+func (p *Policy) allowedHint(t *target, req *Request) string {
+	var parts []string
+	for _, r := range t.rules {
+		if r.action == actionDeny || !r.who.match(req.Principal) {
+			continue
+		}
+		verb := "allowed"
+		if r.action == actionApprove {
+			verb = "held for approval"
+		}
+		parts = append(parts, fmt.Sprintf("%s (rule %s): %s", verb, r.name, r.scope()))
+		if len(parts) == 8 {
+			break
+		}
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("Nothing is allowed to you on target %q.", req.Target)
+	}
+	return "To you on this target " + strings.Join(parts, "; ") + "."
+}
+
+func (r *rule) scope() string {
+	if !r.hasSQL {
+		return "everything"
+	}
+	var parts []string
+	if len(r.commands) > 0 {
+		parts = append(parts, strings.Join(sortedKeys(r.commands), ", "))
+	}
+	if len(r.effects) > 0 {
+		effects := make([]string, 0, len(r.effects))
+		for e := range r.effects {
+			effects = append(effects, e.String())
+		}
+		slices.Sort(effects)
+		parts = append(parts, strings.Join(effects, ", "))
+	}
+	if len(r.relations) > 0 {
+		names := make([]string, len(r.relations))
+		for i, g := range r.relations {
+			names[i] = g.source
+		}
+		parts = append(parts, "on "+strings.Join(names, ", "))
+	}
+	if len(parts) == 0 {
+		return "every statement"
+	}
+	return strings.Join(parts, " ")
+}
+
+func describe(op *Operation) string {
+	if op == nil {
+		return "opening a session"
+	}
+	if len(op.Pairs) == 0 {
+		return op.Command
+	}
+	return op.Command + " (" + pairList(op.Pairs) + ")"
+}
+
+// pairList names at most six pairs and says how many more there are.
+func pairList(pairs []Pair) string {
+	const most = 6
+	parts := make([]string, 0, most+1)
+	for i, p := range pairs {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(pairs)-most))
+			break
+		}
+		parts = append(parts, p.String())
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// String is as people read it: "DELETE public.orders".
+func (p Pair) String() string {
+	if p.Object == "" {
+		return p.Effect.String()
+	}
+	return p.Effect.String() + " " + p.Object
+}
+
+// hasUnknown reports an effect that no rule can allow.
+func hasUnknown(op *Operation) bool {
+	return slices.ContainsFunc(op.Pairs, func(p Pair) bool {
+		return p.Effect == policyv1.Effect_UNKNOWN || p.Effect == policyv1.Effect_EFFECT_UNSPECIFIED
+	})
+}
