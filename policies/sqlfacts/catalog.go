@@ -32,6 +32,8 @@ type Relation struct {
 	Columns []Column
 	// Parents are the relations that it inherits from or is a partition of, nearest first, transitively.
 	Parents []uint32
+	// Children are the relations that inherit from it or are its partitions, transitively.
+	Children []uint32
 	// Reads is, for views and materialized views, every column that the body depends on, through views transitively
 	// down to tables. Number 0 means the whole row.
 	Reads []ColumnID

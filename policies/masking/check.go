@@ -1,0 +1,163 @@
+package masking
+
+import (
+	"fmt"
+
+	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+)
+
+// Violation says why a statement cannot run: something masked is used where it cannot be hidden.
+type Violation struct {
+	// Mask is the mask's name.
+	Mask string
+	// Column is "schema.table.column", or a function's name.
+	Column string
+	// Where is the place, for people.
+	Where string
+	// Call: a function outside the pure list could read anything.
+	Call bool
+}
+
+// Error implements error.
+func (v *Violation) Error() string {
+	if v.Call {
+		return fmt.Sprintf("%s runs in %s, where what it reads could not be hidden (masks apply to you here)", v.Column, v.Where)
+	}
+	return fmt.Sprintf("column %s is masked by %q and used in %s", v.Column, v.Mask, v.Where)
+}
+
+// Hint says what works instead.
+func (v *Violation) Hint() string {
+	if v.Call {
+		return "A function that is not known to be harmless may stand only in the output columns of the outermost SELECT, where its result is masked."
+	}
+	return "A masked column may stand only as a plain output column of the outermost SELECT or RETURNING, where its value is masked. Name the columns that you need instead of *."
+}
+
+// Check finds the first use of something masked where it cannot be hidden, nil if there is none.
+func (v *View) Check(statements []sqlfacts.Statement) *Violation {
+	if v.Empty() {
+		return nil
+	}
+	for i := range statements {
+		s := &statements[i]
+		for _, u := range s.Uses {
+			if u.Relation == nil {
+				continue
+			}
+			if m := v.Column(u.Relation, u.Column); m != nil {
+				return &Violation{Mask: m.Name, Column: u.Relation.String() + "." + u.Column, Where: u.Where}
+			}
+		}
+		for _, c := range s.Calls {
+			if c.Output {
+				continue
+			}
+			where := c.Via
+			if where == "" {
+				where = "a place other than an output column"
+			}
+			return &Violation{Column: c.Function, Where: where, Call: true}
+		}
+	}
+	return nil
+}
+
+// Touches reports whether any output of the statements could have to be hidden. If not, rows pass as they are and
+// their description need not be known.
+func (v *View) Touches(statements []sqlfacts.Statement) bool {
+	if v.Empty() {
+		return false
+	}
+	for i := range statements {
+		s := &statements[i]
+		if len(s.Calls) > 0 {
+			return true
+		}
+		for _, r := range s.Relations {
+			if v.Column(r, "*") != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Hides reports whether a constant or parameter must not be shown or recorded: it meets something masked, or a secret.
+func (v *View) Hides(m sqlfacts.Meets) bool {
+	if m.Secret {
+		return true
+	}
+	for _, u := range m.Columns {
+		if u.Relation != nil && v.Column(u.Relation, u.Column) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// calls reports whether a function outside the pure list can be behind an output column.
+func calls(statements []sqlfacts.Statement) bool {
+	for i := range statements {
+		if len(statements[i].Calls) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Field is an output column as a row description gives it (PostgreSQL, "Message Formats").
+type Field struct {
+	// Relation and Number are its origin; 0 if it is computed.
+	Relation uint32
+	Number   int16
+	Type     uint32
+	// Format is 0 for text, 1 for binary.
+	Format int16
+}
+
+// Plan plans what happens to each field; nil if all pass.
+func (v *View) Plan(statements []sqlfacts.Statement, fields []Field) Plan {
+	if v.Empty() {
+		return nil
+	}
+	impure := calls(statements)
+	var plan Plan
+	for i, f := range fields {
+		m := v.field(f, impure)
+		if m == nil {
+			continue
+		}
+		if plan == nil {
+			plan = make(Plan, len(fields))
+		}
+		plan[i] = &hiding{rule: m, text: isText(f.Type)}
+	}
+	return plan
+}
+
+func (v *View) field(f Field, impure bool) *policies.MaskRule {
+	if f.Relation == 0 || f.Number == 0 {
+		// Computed: the statement uses nothing masked, or it would have been refused.
+		if impure {
+			return &unproven
+		}
+		return nil
+	}
+	if f.Number < 0 {
+		return nil // A system column holds no data of a user's.
+	}
+	rel, err := v.catalog.RelationByOID(f.Relation)
+	if err != nil || rel == nil {
+		return &unproven
+	}
+	rules := v.relation(rel)
+	if rules.whole != nil {
+		return rules.whole
+	}
+	if rel.ColumnByNumber(f.Number) == nil {
+		return &unproven
+	}
+	return rules.byNumber[f.Number]
+}

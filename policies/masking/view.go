@@ -1,0 +1,132 @@
+package masking
+
+import (
+	"sync"
+
+	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+)
+
+// unproven hides what has no single origin: computed columns of statements that call what is not known to be pure,
+// and columns of relations that the catalog does not know.
+var unproven = policies.MaskRule{Name: "unproven", Text: policies.DefaultMaskText}
+
+// View is how one principal sees one database. It is safe for concurrent use and lives as long as its policy and
+// catalog snapshot.
+type View struct {
+	masks   policies.MaskSet
+	catalog sqlfacts.Catalog
+
+	mu    sync.RWMutex
+	rules map[uint32]*relationRules
+}
+
+// relationRules are the masks of one relation's columns.
+type relationRules struct {
+	byNumber map[int16]*policies.MaskRule
+	// whole hides every column: a view over something masked.
+	whole *policies.MaskRule
+}
+
+func (r *relationRules) any() *policies.MaskRule {
+	if r.whole != nil {
+		return r.whole
+	}
+	for _, m := range r.byNumber {
+		return m
+	}
+	return nil
+}
+
+// NewView lays masks over a catalog.
+func NewView(masks policies.MaskSet, catalog sqlfacts.Catalog) *View {
+	return &View{masks: masks, catalog: catalog, rules: map[uint32]*relationRules{}}
+}
+
+// Empty reports whether the view hides nothing anywhere.
+func (v *View) Empty() bool { return v.masks.Empty() }
+
+// Catalog is the snapshot that the view was laid over.
+func (v *View) Catalog() sqlfacts.Catalog { return v.catalog }
+
+// Column returns the mask of a column, nil if it is in clear. "*" means any column of the relation.
+func (v *View) Column(rel *sqlfacts.Relation, column string) *policies.MaskRule {
+	rules := v.relation(rel)
+	if column == "*" {
+		return rules.any()
+	}
+	if rules.whole != nil {
+		return rules.whole
+	}
+	c := rel.Column(column)
+	if c == nil {
+		return nil
+	}
+	return rules.byNumber[c.Number]
+}
+
+// relation works out the masks of a relation's columns: its own, those of the relations that it shares rows with by
+// inheritance, and, for a view, whether anything that it reads is masked.
+func (v *View) relation(rel *sqlfacts.Relation) *relationRules {
+	v.mu.RLock()
+	rules := v.rules[rel.OID]
+	v.mu.RUnlock()
+	if rules != nil {
+		return rules
+	}
+	rules = &relationRules{byNumber: map[int16]*policies.MaskRule{}}
+	for i := range rel.Columns {
+		c := &rel.Columns[i]
+		if m := v.named(rel, c.Name); m != nil {
+			rules.byNumber[c.Number] = m
+		}
+	}
+	rules.whole = v.reads(rel)
+	v.mu.Lock()
+	v.rules[rel.OID] = rules
+	v.mu.Unlock()
+	return rules
+}
+
+// named finds the mask of a column by its name in the relation, its parents and its children: a row of a child shows
+// through its parents, and a parent's column is the child's too.
+func (v *View) named(rel *sqlfacts.Relation, column string) *policies.MaskRule {
+	if m := v.masks.Column(rel.Schema, rel.Name, column); m != nil {
+		return m
+	}
+	for _, kin := range [][]uint32{rel.Parents, rel.Children} {
+		for _, oid := range kin {
+			other, err := v.catalog.RelationByOID(oid)
+			if err != nil || other == nil {
+				return &unproven
+			}
+			if other.Column(column) == nil {
+				continue
+			}
+			if m := v.masks.Column(other.Schema, other.Name, column); m != nil {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+// reads reports the mask of a column that a view's body depends on. Such a view is masked in whole.
+func (v *View) reads(rel *sqlfacts.Relation) *policies.MaskRule {
+	for _, id := range rel.Reads {
+		base, err := v.catalog.RelationByOID(id.Relation)
+		if err != nil || base == nil {
+			return &unproven
+		}
+		for i := range base.Columns {
+			c := &base.Columns[i]
+			if id.Number != 0 && c.Number != id.Number {
+				continue
+			}
+			if m := v.named(base, c.Name); m != nil {
+				return m
+			}
+		}
+	}
+	return nil
+}
