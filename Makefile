@@ -1,0 +1,84 @@
+# Targets with a ## are what `make help` lists. Each fetches only the tools it needs; the
+# versions stand in deploy/tools/versions.env, the tools in .tools/ (links into the user's cache).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+# How long each fuzz target runs.
+FUZZTIME ?= 20s
+# The longest that the end-to-end tests may take.
+E2E_TIMEOUT ?= 20m
+
+install := deploy/tools/install
+servers := envoy postgresql valkey
+
+.PHONY: help tools check generate build lint test fuzz bench up demo ci generated clean
+
+help: ## List the targets.
+	@echo "usage: make TARGET"
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' 2>/dev/null || \
+		sed -nE 's/^([a-z-]+):.*## (.*)/  \1  \2/p' $(firstword $(MAKEFILE_LIST))
+
+tools: check ## Install every pinned tool into .tools/ (the cache is shared between clones).
+	@$(install)
+
+# Says everything that is missing at once, before anything takes time.
+check:
+	@$(install) --check
+
+generate: check ## Generate api/gen from the protobuf schemas.
+	@$(install) buf protoc-gen-go protoc-gen-connect-go
+	buf generate
+
+build: check ## Build bin/sluice.
+	go build -o bin/sluice ./cmd/sluice
+
+lint: check ## Check formatting, Go and protobuf rules, and that the API stays compatible with main.
+	@$(install) buf golangci-lint gofumpt
+	@unformatted=$$(gofumpt -l .) && test -z "$$unformatted" || { printf 'run gofumpt -w on:\n%s\n' "$$unformatted"; exit 1; }
+	golangci-lint run ./...
+	buf lint
+	deploy/tools/breaking
+
+test: build ## Run the unit tests with the race detector, then the end-to-end tests on real parts.
+	@$(install) $(servers) python
+	go run ./deploy/tools/testsummary \
+		-- -race $$(go list ./... | grep -v '/sluice/e2e') \
+		-- -p 1 -timeout $(E2E_TIMEOUT) ./e2e/...
+
+fuzz: check ## Run each fuzz target for FUZZTIME (20s).
+	deploy/tools/fuzz $(FUZZTIME)
+
+bench: build ## Measure throughput and memory: direct, Envoy alone, a bare relay, sluice.
+	@$(install) $(servers)
+	go run ./e2e/bench
+
+bin/sluice-demo: build
+	@$(install) $(servers)
+	go build -o $@ ./deploy/demo
+
+up: bin/sluice-demo ## Run the whole stack in the foreground until Ctrl-C; .demo/env tells how to use it.
+	exec bin/sluice-demo up
+
+demo: bin/sluice-demo ## Play the story on a stack of its own, checking each step.
+	exec bin/sluice-demo demo
+
+generated: generate
+	@git diff --exit-code --stat -- api || { echo "api/gen is not what the schemas generate: commit the result of make generate"; exit 1; }
+	@new=$$(git ls-files --others --exclude-standard -- api) && test -z "$$new" || { printf 'generated, but not committed:\n%s\n' "$$new"; exit 1; }
+
+ci: export SLUICE_NO_SKIP := 1
+ci: ## Everything that must pass: lint, generated code, tests without skips, fuzz, demo.
+	$(MAKE) lint
+	$(MAKE) generated
+	$(MAKE) test
+	$(MAKE) fuzz
+	$(MAKE) demo
+
+clean: ## Remove what was built here; the cache of tools stays.
+	rm -rf bin .tools .demo
