@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/sluicegate/sluice/policies/masking"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+)
+
+// Limits of what a session may keep at the server.
+const (
+	maxPrepared      = 10_000
+	maxPreparedBytes = 64 << 20
+)
+
+// Engine is one session between an agent and a server, from the first ReadyForQuery on.
+type Engine struct {
+	client client
+	server server
+	dual   bool
+
+	mu     sync.Mutex
+	shared shared
+}
+
+// shared is what both directions need; mu guards it.
+type shared struct {
+	queue      queue
+	statements names[prepared]
+	portals    names[Run]
+	// preparedBytes is the text of all prepared statements, in bytes.
+	preparedBytes int
+	// status is of the last ReadyForQuery: I, T or E.
+	status byte
+	// skips: the server failed in a batch whose Sync is not queued yet, so it ignores what comes before that.
+	skips bool
+	// copyIn: the server reads COPY data.
+	copyIn bool
+	// impure: a function outside the pure list ran in this transaction, so even COMMIT may report values.
+	impure bool
+	// agent and record are the newest views, for messages that belong to no run.
+	agent, record *masking.View
+	// waiting: Client stands still until the server answers; progress tells it.
+	waiting  bool
+	progress chan struct{}
+}
+
+// prepared is a prepared statement.
+type prepared struct {
+	text  string
+	facts *sqlfacts.Facts
+	types []uint32
+}
+
+// New makes an engine. status is the transaction status that the server reported when it became ready. dual: the
+// record hides more than the agent may see, so that both are made.
+func New(status byte, dual bool) *Engine {
+	return &Engine{dual: dual, shared: shared{
+		statements: newNames[prepared](), portals: newNames[Run](), status: status, progress: make(chan struct{}, 1),
+	}}
+}
+
+// Progress is signalled when Client should be called again after a Stalled step.
+func (e *Engine) Progress() <-chan struct{} { return e.shared.progress }
+
+// Status is the transaction status of the last ReadyForQuery: I, T or E.
+func (e *Engine) Status() byte {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.shared.status
+}
+
+// Idle reports whether the server has answered everything and no transaction is open.
+func (e *Engine) Idle() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.shared.queue.len == 0 && e.shared.status == 'I'
+}
+
+// push queues what the server will answer. While the server ignores everything up to Sync, it will not.
+func (e *Engine) push(a awaiting, out *Output) {
+	s := &e.shared
+	if s.skips {
+		if a.kind != awaitSync {
+			e.abandon(&a, out)
+			return
+		}
+		s.skips = false
+	}
+	s.queue.push(a)
+}
+
+// settle applies or drops the change of a name that a message asked for.
+func (e *Engine) settle(a *awaiting, succeeded bool) {
+	if a.own {
+		return
+	}
+	s := &e.shared
+	switch a.kind {
+	case awaitParse:
+		e.replaceText(a.key, succeeded)
+	case awaitBind:
+		s.portals.settle(a.key, succeeded)
+	case awaitClose:
+		if a.portal {
+			s.portals.settle(a.key, succeeded)
+		} else {
+			e.replaceText(a.key, succeeded)
+		}
+	}
+}
+
+// replaceText settles a prepared statement and keeps count of the bytes held.
+func (e *Engine) replaceText(key string, succeeded bool) {
+	s := &e.shared
+	before := s.textOf(key)
+	s.statements.settle(key, succeeded)
+	s.preparedBytes += s.textOf(key) - before
+}
+
+func (s *shared) textOf(key string) int {
+	if n := s.statements.known[key]; n != nil && n.value != nil {
+		return len(n.value.text)
+	}
+	return 0
+}
+
+// deallocate follows DEALLOCATE and DISCARD ALL, which share the map (PostgreSQL, PREPARE).
+func (e *Engine) deallocate(name string) {
+	s := &e.shared
+	if name == "" {
+		s.statements.dropAll()
+		s.preparedBytes = 0
+		return
+	}
+	s.preparedBytes -= s.textOf(name)
+	s.statements.drop(name)
+}
+
+// abandon drops a message that the server will never run.
+func (e *Engine) abandon(a *awaiting, out *Output) {
+	e.settle(a, false)
+	if a.probe != nil {
+		a.probe.finish(State{Skipped: true})
+	}
+	if a.run != nil && !a.own && (a.kind == awaitExecute || a.kind == awaitBind) {
+		out.Notes = append(out.Notes, Note{
+			Kind: NoteOutcome, Run: a.run, Code: "25P02", Message: "not run: something before it in the same batch failed",
+		})
+	}
+}
+
+// wake lets a stalled Client go on.
+func (e *Engine) wake() {
+	if !e.shared.waiting {
+		return
+	}
+	e.shared.waiting = false
+	select {
+	case e.shared.progress <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,250 @@
+package engine
+
+import "bytes"
+
+var reservedName = []byte(reserved)
+
+// refuseName refuses names that are the engine's own.
+func (e *Engine) refuseName(kind byte, msg []byte, out *Output, s *Step) {
+	e.refuse(kind, &Refusal{
+		Code: "42602", Message: "names that begin with " + reserved + " are reserved by Sluice",
+		Hint: "Choose another name for the prepared statement or portal.", Rule: "protocol",
+	}, out)
+	s.Consumed += len(msg)
+}
+
+func (e *Engine) parse(msg, body []byte, out *Output, s *Step) error {
+	m, ok := decodeParse(body)
+	if !ok {
+		return violation("client", "malformed Parse")
+	}
+	if bytes.HasPrefix(m.name, reservedName) {
+		e.refuseName('P', msg, out, s)
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.full(s) {
+		return nil
+	}
+	if e.shared.statements.settled >= maxPrepared || e.shared.preparedBytes > maxPreparedBytes {
+		e.mu.Unlock()
+		e.refuse('P', &Refusal{
+			Code: "54000", Message: "too many prepared statements in this session",
+			Detail: "Sluice keeps at most 10000, and 64 MiB of text.", Hint: "Close or DEALLOCATE some.", Rule: "size",
+		}, out)
+		e.mu.Lock()
+		s.Consumed += len(msg)
+		return nil
+	}
+	e.client.key, e.client.types = string(m.name), m.types
+	e.ask(s, msg, Question{Stage: AtParse, Text: string(m.sql), Name: e.client.key, InBatch: e.client.inBatch})
+	return nil
+}
+
+func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
+	b := &e.client.bind
+	if !b.decode(body) {
+		return violation("client", "malformed Bind")
+	}
+	if bytes.HasPrefix(b.Portal, reservedName) || bytes.HasPrefix(b.Statement, reservedName) {
+		e.refuseName('B', msg, out, s)
+		return nil
+	}
+	e.mu.Lock()
+	p, unsure := e.shared.statements.lookup(b.Statement, e.client.batch)
+	stalled := unsure && e.stalled(s) || e.full(s)
+	e.mu.Unlock()
+	switch {
+	case stalled:
+		return nil
+	case p == nil:
+		e.refuse('B', &Refusal{
+			Code: "26000", Message: "prepared statement " + quote(b.Statement) + " does not exist",
+			Detail: "Sluice knows only statements that were prepared by the protocol in this session.", Rule: "protocol",
+		}, out)
+		s.Consumed += len(msg)
+		return nil
+	}
+	b.Raw, b.ParameterTypes = msg, p.types
+	e.client.key = string(b.Portal)
+	e.ask(s, msg, Question{
+		Stage: AtBind, Text: p.text, Name: string(b.Statement), Facts: p.facts, Bind: b, InBatch: e.client.inBatch,
+	})
+	return nil
+}
+
+// stalled is stall as a condition.
+func (e *Engine) stalled(s *Step) bool {
+	e.stall(s)
+	return true
+}
+
+// full stalls while too much is unanswered: back-pressure in place of a queue without bound.
+func (e *Engine) full(s *Step) bool {
+	if e.shared.queue.len < maxAwaiting {
+		return false
+	}
+	return e.stalled(s)
+}
+
+func quote(name []byte) string { return "\"" + string(name) + "\"" }
+
+func (e *Engine) execute(msg, body []byte, out *Output, s *Step) error {
+	name, rest, ok := cstring(body)
+	if !ok || len(rest) != 4 {
+		return violation("client", "malformed Execute")
+	}
+	e.mu.Lock()
+	run, unsure := e.shared.portals.lookup(name, e.client.batch)
+	stalled := unsure && e.stalled(s) || e.full(s)
+	e.mu.Unlock()
+	switch {
+	case stalled:
+		return nil
+	case run == nil:
+		e.refuse('E', &Refusal{Code: "34000", Message: "portal " + quote(name) + " does not exist", Rule: "protocol"}, out)
+		s.Consumed += len(msg)
+		return nil
+	}
+	e.ask(s, msg, Question{Stage: AtExecute, Facts: run.Facts, Run: run, InBatch: e.client.inBatch})
+	return nil
+}
+
+func (e *Engine) describe(msg, body []byte, out *Output, s *Step) error {
+	what, name, err := target(body)
+	if err != nil {
+		return err
+	}
+	if bytes.HasPrefix(name, reservedName) {
+		e.refuseName('D', msg, out, s)
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := awaiting{kind: awaitStatement}
+	if what == 'P' {
+		run, unsure := e.shared.portals.lookup(name, e.client.batch)
+		if unsure && e.stalled(s) {
+			return nil
+		}
+		a = awaiting{kind: awaitPortal, run: run}
+	}
+	if e.full(s) {
+		return nil
+	}
+	e.push(a, out)
+	e.forward(msg, out, s)
+	return nil
+}
+
+func (e *Engine) close(msg, body []byte, out *Output, s *Step) error {
+	what, name, err := target(body)
+	if err != nil {
+		return err
+	}
+	if bytes.HasPrefix(name, reservedName) {
+		e.refuseName('C', msg, out, s)
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.full(s) {
+		return nil
+	}
+	key := string(name)
+	if what == 'P' {
+		e.shared.portals.propose(key, e.client.batch, nil)
+	} else {
+		e.shared.statements.propose(key, e.client.batch, nil)
+	}
+	e.push(awaiting{kind: awaitClose, key: key, portal: what == 'P'}, out)
+	e.forward(msg, out, s)
+	return nil
+}
+
+func (e *Engine) forward(msg []byte, out *Output, s *Step) {
+	out.ToServer.pass(msg)
+	e.client.inBatch = true
+	s.Consumed += len(msg)
+}
+
+// target reads the body of Describe and Close.
+func target(body []byte) (what byte, name []byte, err error) {
+	if len(body) < 2 || (body[0] != 'S' && body[0] != 'P') {
+		return 0, nil, violation("client", "malformed Describe or Close")
+	}
+	name, rest, ok := cstring(body[1:])
+	if !ok || len(rest) != 0 {
+		return 0, nil, violation("client", "malformed Describe or Close")
+	}
+	return body[0], name, nil
+}
+
+// Answer decides the question of the last step: a grant, or a refusal. At AtExecute the grant is ignored, since the
+// one of Bind counts. It returns how many bytes of the input that consumes.
+func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
+	msg := e.client.asked
+	q := &e.client.question
+	e.client.asked = nil
+	consumed = len(msg)
+	if r != nil {
+		e.refuse(msg[0], r, out)
+		return consumed
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch q.Stage {
+	case AtQuery:
+		run := e.begin(newRun(*g))
+		e.push(awaiting{kind: awaitQuery, run: run}, out)
+		e.started(run, out)
+		e.client.batch++
+		e.client.inBatch = false
+		out.ToServer.pass(msg)
+		return consumed
+	case AtParse:
+		e.shared.statements.propose(e.client.key, e.client.batch, &prepared{text: q.Text, facts: g.Facts, types: e.client.types})
+		e.push(awaiting{kind: awaitParse, key: e.client.key}, out)
+		out.ToServer.pass(msg)
+	case AtBind:
+		e.answerBind(e.begin(newRun(*g)), msg, out)
+	case AtExecute:
+		e.push(awaiting{kind: awaitExecute, run: q.Run}, out)
+		e.started(q.Run, out)
+		out.ToServer.pass(msg)
+	}
+	e.client.inBatch = true
+	return consumed
+}
+
+// answerBind forwards Bind, and asks for the description of what it gives where rows may have to be hidden: a client
+// that executes again does not ask.
+func (e *Engine) answerBind(run *Run, msg []byte, out *Output) {
+	e.shared.portals.propose(e.client.key, e.client.batch, run)
+	e.push(awaiting{kind: awaitBind, key: e.client.key, run: run}, out)
+	out.ToServer.pass(msg)
+	if run.needsDescription() {
+		e.push(awaiting{kind: awaitPortal, own: true, run: run}, out)
+		portal := e.client.bind.Portal
+		out.ToServer.make(func(b []byte) []byte { return appendDescribePortal(b, portal) })
+	}
+}
+
+// begin notes what a run means for messages that belong to none.
+func (e *Engine) begin(run *Run) *Run {
+	e.shared.agent, e.shared.record = run.Agent, run.Record
+	return run
+}
+
+// started notes the first execution of a run: fetching on from a portal is the same use.
+func (e *Engine) started(run *Run, out *Output) {
+	if run.started {
+		return
+	}
+	run.started = true
+	if !run.pure() {
+		e.shared.impure = true
+	}
+	out.Notes = append(out.Notes, Note{Kind: NoteExecute, Run: run})
+}

@@ -1,0 +1,95 @@
+package engine
+
+// names is what one kind of name (prepared statements, or portals) means at the server, as far as is known. Changes
+// are pending from the message that asks for them until the server answers it. SQL and protocol share one namespace
+// of prepared statements (PostgreSQL, PREPARE), so this is the only map.
+type names[T any] struct {
+	known map[string]*name[T]
+	// settled counts those with a value; it bounds the memory of a session.
+	settled int
+}
+
+type name[T any] struct {
+	value   *T
+	pending []change[T]
+}
+
+// change is what a name will mean once its message succeeds; a nil value closes it.
+type change[T any] struct {
+	batch uint64
+	value *T
+}
+
+func newNames[T any]() names[T] { return names[T]{known: map[string]*name[T]{}} }
+
+// propose notes a change that a message of the batch asks for.
+func (n *names[T]) propose(key string, batch uint64, value *T) {
+	e := n.known[key]
+	if e == nil {
+		e = &name[T]{}
+		n.known[key] = e
+	}
+	e.pending = append(e.pending, change[T]{batch, value})
+}
+
+// settle applies or drops the oldest pending change of a name.
+func (n *names[T]) settle(key string, succeeded bool) {
+	e := n.known[key]
+	if e == nil || len(e.pending) == 0 {
+		return
+	}
+	if succeeded {
+		n.set(e, e.pending[0].value)
+	}
+	e.pending = append(e.pending[:0], e.pending[1:]...)
+	n.forget(key, e)
+}
+
+func (n *names[T]) set(e *name[T], value *T) {
+	if e.value != nil {
+		n.settled--
+	}
+	e.value = value
+	if value != nil {
+		n.settled++
+	}
+}
+
+func (n *names[T]) forget(key string, e *name[T]) {
+	if e.value == nil && len(e.pending) == 0 {
+		delete(n.known, key)
+	}
+}
+
+// lookup finds what a name means for a message of the batch. Within a batch a failure skips what follows, so the
+// newest pending change counts; one of an earlier batch may still fail while this message is run: then unsure is
+// true, and the message must wait for the server's answer.
+func (n *names[T]) lookup(key []byte, batch uint64) (value *T, unsure bool) {
+	e := n.known[string(key)]
+	if e == nil {
+		return nil, false
+	}
+	if k := len(e.pending); k > 0 {
+		return e.pending[k-1].value, e.pending[k-1].batch != batch
+	}
+	return e.value, false
+}
+
+// drop forgets the settled meaning of a name; pending changes stay.
+func (n *names[T]) drop(key string) {
+	if e := n.known[key]; e != nil {
+		n.set(e, nil)
+		n.forget(key, e)
+	}
+}
+
+// dropAll forgets all settled meanings.
+func (n *names[T]) dropAll() {
+	if n.settled == 0 {
+		return
+	}
+	for key, e := range n.known {
+		n.set(e, nil)
+		n.forget(key, e)
+	}
+}

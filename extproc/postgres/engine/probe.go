@@ -1,0 +1,74 @@
+package engine
+
+import "sync"
+
+// State is what a server says of itself when it is asked between an agent's statements.
+type State struct {
+	Role, SearchPath, TempSchema, Database string
+	// IdleTimeout is idle_in_transaction_session_timeout, in milliseconds as text; "0" is none.
+	IdleTimeout string
+	// Status is the transaction status before the question, InBatch whether an implicit transaction is open.
+	Status  byte
+	InBatch bool
+	// Skipped: the server ignores everything up to Sync, so it did not answer and would not run the statement either.
+	Skipped bool
+}
+
+// probeSQL names everything by its schema: the search_path is what is asked about.
+const probeSQL = `SELECT pg_catalog.current_setting('role') || '/' || current_user, pg_catalog.current_setting('search_path'),` +
+	` pg_catalog.pg_my_temp_schema()::pg_catalog.text, pg_catalog.current_database()::pg_catalog.text,` +
+	` (SELECT setting FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'idle_in_transaction_session_timeout')`
+
+const probeColumns = 5
+
+// probe is a question of the engine's own.
+type probe struct {
+	once   sync.Once
+	values [probeColumns]string
+	seen   bool
+	result chan State
+	asked  State
+}
+
+func (p *probe) finish(s State) {
+	p.once.Do(func() {
+		p.result <- s
+		close(p.result)
+	})
+}
+
+// complete tells what the server answered.
+func (p *probe) complete() {
+	s := p.asked
+	s.Role, s.SearchPath, s.TempSchema, s.Database, s.IdleTimeout = p.values[0], p.values[1], p.values[2], p.values[3], p.values[4]
+	s.Skipped = !p.seen
+	p.finish(s)
+}
+
+// Probe asks the server for its state, after everything that was forwarded. It belongs to the agent's side, between
+// a Question and its Answer. The channel is closed after one State. Within a batch it asks by Flush, so that no
+// transaction ends; else by Sync, so that none is left open while a statement is held.
+func (e *Engine) Probe(out *Output) <-chan State {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := &probe{result: make(chan State, 1), asked: State{Status: e.shared.status, InBatch: e.client.inBatch}}
+	for _, kind := range []awaitKind{awaitParse, awaitBind, awaitExecute, awaitClose, awaitClose} {
+		e.push(awaiting{kind: kind, own: true, probe: p}, out)
+	}
+	const name = reserved + "probe"
+	out.ToServer.make(func(b []byte) []byte {
+		b = appendParse(b, name, probeSQL)
+		b = appendBind(b, name, name)
+		b = appendExecute(b, name)
+		b = appendClose(b, 'P', name)
+		b = appendClose(b, 'S', name)
+		if e.client.inBatch {
+			return appendFlush(b)
+		}
+		return appendSync(b)
+	})
+	if !e.client.inBatch {
+		e.push(awaiting{kind: awaitSync, own: true, probe: p}, out)
+	}
+	return p.result
+}

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+
+	"github.com/sluicegate/sluice/policies/masking"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+)
+
+// row hides what a plan says in one row.
+func (e *Engine) row(msg, body []byte, out *Output) error {
+	a := e.front()
+	if a == nil || (a.kind != awaitExecute && a.kind != awaitQuery) {
+		return violation("server", "a row that nothing asked for")
+	}
+	if a.probe != nil {
+		return a.probe.row(body)
+	}
+	if a.run == nil {
+		return violation("server", "a row that nothing asked for")
+	}
+	run := a.run
+	run.rows++
+	run.bytes += uint64(len(msg))
+	if !run.agent.planned {
+		// Without a description nothing proves that the row holds nothing to hide.
+		return violation("server", "a row whose columns were never described")
+	}
+	hidden, err := hideRow(&out.ToAgent, run.agent.plan, msg, body)
+	if err != nil {
+		return err
+	}
+	if out.Dual {
+		if run.Record == run.Agent {
+			out.ForRecord.pass(hidden)
+			return nil
+		}
+		_, err = hideRow(&out.ForRecord, run.record.plan, msg, body)
+	}
+	return err
+}
+
+// hideRow appends the row to a stream and returns it as it was written there.
+func hideRow(to *Stream, plan masking.Plan, msg, body []byte) ([]byte, error) {
+	if plan == nil {
+		to.pass(msg)
+		return msg, nil
+	}
+	var err error
+	var hidden []byte
+	to.make(func(b []byte) []byte {
+		hidden = appendMessage(b, 'D', func(b []byte) []byte {
+			b, err = plan.Row(b, body)
+			return b
+		})
+		return hidden
+	})
+	if err != nil {
+		return nil, violation("server", "malformed row")
+	}
+	return hidden, nil
+}
+
+// row keeps the answer to the engine's own question.
+func (p *probe) row(body []byte) error {
+	if len(body) < 2 || binary.BigEndian.Uint16(body) != probeColumns {
+		return violation("server", "malformed row")
+	}
+	body = body[2:]
+	for i := range probeColumns {
+		if len(body) < 4 {
+			return violation("server", "malformed row")
+		}
+		n := int(int32(binary.BigEndian.Uint32(body))) //nolint:gosec // a signed 32-bit number on the wire
+		body = body[4:]
+		if n > len(body) {
+			return violation("server", "malformed row")
+		}
+		if n >= 0 {
+			p.values[i] = string(body[:n])
+			body = body[n:]
+		}
+	}
+	p.seen = true
+	return nil
+}
+
+// expectsCopy reports whether a granted statement on its way reads COPY data.
+func (s *shared) expectsCopy() bool {
+	for i := range s.queue.len {
+		a := s.queue.at(i)
+		if a.run == nil || (a.kind != awaitExecute && a.kind != awaitQuery) {
+			continue
+		}
+		for j := range a.run.Facts.Statements {
+			if a.run.Facts.Statements[j].Kind == sqlfacts.CopyIn {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// copyBegins handles CopyInResponse and CopyOutResponse.
+func (e *Engine) copyBegins(kind byte, msg []byte, out *Output) error {
+	a := e.front()
+	if a == nil || a.run == nil || (a.kind != awaitExecute && a.kind != awaitQuery) {
+		return violation("server", "COPY that nothing asked for")
+	}
+	if kind == 'G' {
+		e.readsCopy(a.kind)
+	} else if err := a.run.copyOut(); err != nil {
+		return err
+	}
+	out.toAgent(msg)
+	return nil
+}
+
+// readsCopy: from now on the server ignores Sync up to the end of the data, also one that it got already
+// (PostgreSQL, "COPY Operations").
+func (e *Engine) readsCopy(asked awaitKind) {
+	s := &e.shared
+	s.copyIn = true
+	ended := false
+	s.queue.remove(1, func(a *awaiting) bool {
+		ended = ended || a.kind == awaitCopyEnd
+		return !ended && a.kind == awaitSync && asked == awaitExecute
+	})
+	s.copyIn = !ended
+}
+
+// copyOut plans what is hidden of the data of the next COPY … TO STDOUT of a run.
+func (r *Run) copyOut() error {
+	seen := 0
+	for i := range r.Facts.Statements {
+		if r.Facts.Statements[i].Kind != sqlfacts.CopyOut {
+			continue
+		}
+		if seen == r.copies {
+			r.copies++
+			spec := r.Facts.Statements[i].Copy
+			for _, m := range []*masks{&r.agent, &r.record} {
+				m.copy = nil
+				if m.view != nil {
+					m.copy = m.view.Copy(spec)
+				}
+			}
+			return nil
+		}
+		seen++
+	}
+	return violation("server", "COPY that no statement asked for")
+}
+
+// copyOut hides columns in a piece of COPY data.
+func (e *Engine) copyOut(msg, body []byte, out *Output) error {
+	a := e.front()
+	if a == nil || a.run == nil {
+		return violation("server", "COPY data that nothing asked for")
+	}
+	run := a.run
+	run.bytes += uint64(len(msg))
+	if err := hideCopy(&out.ToAgent, run.agent.copy, msg, body); err != nil {
+		return err
+	}
+	if !out.Dual {
+		return nil
+	}
+	return hideCopy(&out.ForRecord, run.record.copy, msg, body)
+}
+
+func hideCopy(to *Stream, plan *masking.CopyPlan, msg, body []byte) error {
+	if plan == nil {
+		to.pass(msg)
+		return nil
+	}
+	hidden, err := plan.Rewrite(nil, body)
+	if err != nil {
+		return violation("server", "COPY data that is not in its format")
+	}
+	if len(hidden) > 0 {
+		to.make(func(b []byte) []byte {
+			return appendMessage(b, 'd', func(b []byte) []byte { return append(b, hidden...) })
+		})
+	}
+	return nil
+}
+
+// copyEnds checks that no part of a row is left over.
+func (e *Engine) copyEnds(msg []byte, out *Output) error {
+	a := e.front()
+	if a == nil || a.run == nil {
+		return violation("server", "CopyDone that nothing asked for")
+	}
+	for _, m := range []*masks{&a.run.agent, &a.run.record} {
+		if m.copy != nil {
+			if err := m.copy.End(); err != nil {
+				return violation("server", "COPY data that ends within a row")
+			}
+		}
+	}
+	out.toAgent(msg)
+	return nil
+}
+
+// after does what the end of a statement means for names and the catalog.
+func (e *Engine) after(run *Run, tag string, out *Output) {
+	s := run.current()
+	switch s.Kind {
+	case sqlfacts.Deallocate:
+		e.deallocate(s.Name)
+	case sqlfacts.Discard:
+		if tag == "DISCARD ALL" {
+			e.deallocate("")
+			e.shared.portals.dropAll()
+		}
+	case sqlfacts.CloseCursor:
+		if s.Name == "" {
+			e.shared.portals.dropAll()
+		} else {
+			e.shared.portals.drop(s.Name)
+		}
+	}
+	if changesCatalog(tag) {
+		out.Notes = append(out.Notes, Note{Kind: NoteCatalog, Run: run, Tag: tag})
+	}
+}
+
+// changesCatalog reports whether a command tag may mean other names, columns or functions.
+func changesCatalog(tag string) bool {
+	for _, word := range []string{"CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "COMMENT", "SELECT INTO", "IMPORT", "DO", "CALL", "REFRESH"} {
+		if strings.HasPrefix(tag, word) && (len(tag) == len(word) || tag[len(word)] == ' ') {
+			return true
+		}
+	}
+	return false
+}
+
+// setting watches for what Sluice's reading of statements depends on (DESIGN section 5).
+func (e *Engine) setting(msg, body []byte, out *Output) {
+	name, rest, ok := cstring(body)
+	value, _, ok2 := cstring(rest)
+	out.toAgent(msg)
+	if !ok || !ok2 {
+		return
+	}
+	wrong := bytes.EqualFold(name, []byte("client_encoding")) && !bytes.EqualFold(value, []byte("UTF8")) ||
+		bytes.EqualFold(name, []byte("standard_conforming_strings")) && string(value) != "on"
+	if wrong {
+		out.Notes = append(out.Notes, Note{Kind: NoteSettings, Message: string(name) + " is " + string(value)})
+	}
+}

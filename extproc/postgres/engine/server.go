@@ -1,0 +1,285 @@
+package engine
+
+import (
+	"bytes"
+)
+
+// server is the state of the server's side; only Server touches it.
+type server struct {
+	// passing and dropping are the bytes still to come of a message that needs not be seen whole.
+	passing, dropping int
+}
+
+// Server takes bytes from the server. need is the size of the message at hand if more of it must be read.
+func (e *Engine) Server(in []byte, out *Output) (consumed, need int, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out.Dual = e.dual
+	for {
+		rest := in[consumed:]
+		if n := e.serverRest(rest, out); n > 0 {
+			consumed += n
+			continue
+		}
+		kind, size, ok := header(rest)
+		if !ok {
+			return consumed, 0, nil
+		}
+		if err := checkSize("server", kind, size); err != nil {
+			return consumed, 0, err
+		}
+		if e.streams(kind, size) {
+			continue
+		}
+		if limit := serverLimit(kind); size > limit {
+			return consumed, 0, tooLong("server", kind, size, limit)
+		}
+		if len(rest) < size {
+			return consumed, size, nil
+		}
+		if err := e.response(kind, rest[:size:size], out); err != nil {
+			return consumed, 0, err
+		}
+		consumed += size
+	}
+}
+
+// serverRest goes on with a message that is passed or dropped in pieces.
+func (e *Engine) serverRest(in []byte, out *Output) int {
+	s := &e.server
+	switch {
+	case s.passing > 0:
+		n := min(s.passing, len(in))
+		s.passing -= n
+		out.toAgent(in[:n])
+		return n
+	case s.dropping > 0:
+		n := min(s.dropping, len(in))
+		s.dropping -= n
+		return n
+	}
+	return 0
+}
+
+// toAgent passes bytes to the agent, and as they are into the record.
+func (o *Output) toAgent(b []byte) {
+	o.ToAgent.pass(b)
+	if o.Dual {
+		o.ForRecord.pass(b)
+	}
+}
+
+// streams lets rows and COPY data pass in which nothing is hidden, without waiting for the whole of them.
+func (e *Engine) streams(kind byte, size int) bool {
+	if kind != 'D' && kind != 'd' {
+		return false
+	}
+	a := e.front()
+	if a == nil || a.run == nil {
+		return false
+	}
+	if kind == 'D' {
+		if a.run.needsDescription() {
+			return false
+		}
+		a.run.rows++
+	} else if a.run.agent.copy != nil || a.run.record.copy != nil {
+		return false
+	}
+	a.run.bytes += uint64(size) //nolint:gosec // positive
+	e.server.passing = size
+	return true
+}
+
+func serverLimit(kind byte) int {
+	switch kind {
+	case 'D', 'd':
+		return MaxRow
+	default:
+		return maxResponse
+	}
+}
+
+// front is the oldest message without its answer.
+func (e *Engine) front() *awaiting {
+	q := &e.shared.queue
+	for q.len > 0 && q.front().kind == awaitCopyEnd {
+		q.pop()
+	}
+	return q.front()
+}
+
+// response handles one whole message of the server's.
+func (e *Engine) response(kind byte, msg []byte, out *Output) error {
+	body := msg[headerSize:]
+	switch kind {
+	case 'D':
+		return e.row(msg, body, out)
+	case 'd':
+		return e.copyOut(msg, body, out)
+	case '1', '2', '3':
+		return e.done(kind, msg, out)
+	case 't':
+		return e.parameters(msg, out)
+	case 'T', 'n':
+		return e.description(kind, msg, body, out)
+	case 'C', 'I', 's':
+		return e.complete(kind, msg, body, out)
+	case 'Z':
+		return e.ready(msg, body, out)
+	case 'E':
+		return e.failed(msg, body, out)
+	case 'N':
+		e.notice(msg, body, out)
+	case 'A':
+		e.notification(msg, body, out)
+	case 'S':
+		e.setting(msg, body, out)
+	case 'G', 'H':
+		return e.copyBegins(kind, msg, out)
+	case 'c':
+		return e.copyEnds(msg, out)
+	default:
+		return violation("server", "unexpected message %q", kind)
+	}
+	return nil
+}
+
+// done answers Parse, Bind and Close.
+func (e *Engine) done(kind byte, msg []byte, out *Output) error {
+	want := map[byte]awaitKind{'1': awaitParse, '2': awaitBind, '3': awaitClose}[kind]
+	a := e.front()
+	if a == nil || a.kind != want || a.refusal != nil {
+		return violation("server", "message %q that nothing asked for", kind)
+	}
+	e.settle(a, true)
+	own := a.own
+	p := a.probe
+	e.shared.queue.pop()
+	e.wake()
+	if !own {
+		out.toAgent(msg)
+	} else if p != nil && p.asked.InBatch && (e.front() == nil || e.front().probe != p) {
+		p.complete()
+	}
+	return nil
+}
+
+// parameters is the first half of the answer to Describe of a statement.
+func (e *Engine) parameters(msg []byte, out *Output) error {
+	if a := e.front(); a == nil || a.kind != awaitStatement {
+		return violation("server", "ParameterDescription that nothing asked for")
+	}
+	out.toAgent(msg)
+	return nil
+}
+
+// description plans what is hidden of the rows that follow.
+func (e *Engine) description(kind byte, msg, body []byte, out *Output) error {
+	a := e.front()
+	if a == nil {
+		return violation("server", "message %q that nothing asked for", kind)
+	}
+	if a.run != nil && a.kind != awaitStatement {
+		if err := a.run.describe(kind, body); err != nil {
+			return err
+		}
+	}
+	own := a.own
+	switch a.kind {
+	case awaitStatement, awaitPortal:
+		e.shared.queue.pop()
+		e.wake()
+	case awaitQuery:
+	default:
+		return violation("server", "message %q out of order", kind)
+	}
+	if !own {
+		out.toAgent(msg)
+	}
+	return nil
+}
+
+// describe makes the plans for the rows of a run.
+func (r *Run) describe(kind byte, body []byte) error {
+	if !r.needsDescription() {
+		return nil
+	}
+	if kind == 'n' {
+		r.agent.planned, r.record.planned = true, true
+		return nil
+	}
+	fields, ok := decodeFields(body)
+	if !ok {
+		return violation("server", "malformed RowDescription")
+	}
+	for _, m := range []*masks{&r.agent, &r.record} {
+		m.planned = true
+		if m.view != nil {
+			m.plan = m.view.Plan(r.Facts.Statements, fields)
+		}
+	}
+	return nil
+}
+
+// complete ends a statement.
+func (e *Engine) complete(kind byte, msg, body []byte, out *Output) error {
+	a := e.front()
+	if a == nil || (a.kind != awaitExecute && a.kind != awaitQuery) {
+		return violation("server", "message %q that nothing asked for", kind)
+	}
+	run, own, isQuery := a.run, a.own, a.kind == awaitQuery
+	if !isQuery {
+		e.shared.queue.pop()
+	}
+	if own {
+		return nil
+	}
+	tag := "PORTAL SUSPENDED"
+	if kind != 's' {
+		tag = ""
+		if kind == 'C' {
+			tag = string(bytes.TrimRight(body, "\x00"))
+		}
+	}
+	e.ended(run, tag, kind == 's', out)
+	out.toAgent(msg)
+	return nil
+}
+
+// ended notes the outcome of one statement of a run.
+func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
+	out.Notes = append(out.Notes, Note{Kind: NoteOutcome, Run: run, Tag: tag, Rows: run.rows, Bytes: run.bytes})
+	run.rows, run.bytes = 0, 0
+	if suspended {
+		return
+	}
+	s := run.current()
+	if s != nil {
+		e.after(run, tag, out)
+	}
+	run.statement++
+	run.agent.copy, run.record.copy = nil, nil
+}
+
+// ready ends a batch or a query.
+func (e *Engine) ready(msg, body []byte, out *Output) error {
+	a := e.front()
+	if a == nil || (a.kind != awaitSync && a.kind != awaitQuery) || len(body) != 1 {
+		return violation("server", "ReadyForQuery that nothing asked for")
+	}
+	done := e.shared.queue.pop()
+	e.shared.status = body[0]
+	e.shared.copyIn = false
+	if body[0] == 'I' {
+		e.shared.impure = false
+		e.shared.portals.dropAll() // portals end with their transaction
+	}
+	e.wake()
+	if done.kind == awaitSync && done.own {
+		done.probe.complete()
+		return nil
+	}
+	out.toAgent(msg)
+	return nil
+}
