@@ -1,0 +1,129 @@
+package guard
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"time"
+
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/authz/approval"
+	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/policies"
+)
+
+// Policies gives the policy in force. An error means that there is none, or none fresh enough to decide by.
+type Policies interface {
+	Current() (*policies.Policy, error)
+}
+
+// Identities proves tokens.
+type Identities interface {
+	Verify(ctx context.Context, token string) (*identity.Identity, error)
+}
+
+// Guard is the door. It is safe for concurrent use.
+type Guard struct {
+	policies   Policies
+	identities Identities
+	desk       *approval.Desk
+	durable    func(context.Context) error
+	now        func() time.Time
+	random     io.Reader
+}
+
+// New makes a guard. desk may be nil where nothing can be held; durable tells whether the approval store keeps what
+// it acknowledged, and is asked before each hold.
+func New(p Policies, i Identities, desk *approval.Desk, durable func(context.Context) error, now func() time.Time) *Guard {
+	return &Guard{policies: p, identities: i, desk: desk, durable: durable, now: now, random: rand.Reader}
+}
+
+// Admission is somebody who was let in to a target, for one session.
+type Admission struct {
+	Principal *identityv1.Principal
+	Target    *policyv1.Target
+	// Ends is when the session must end: no decision and no release after it (DESIGN 3.10).
+	Ends time.Time
+	// Version is of the bundle that let them in.
+	Version string
+}
+
+// Identify proves a token. The error is an *identity.Error.
+func (g *Guard) Identify(ctx context.Context, token string) (*identity.Identity, error) {
+	return g.identities.Verify(ctx, token)
+}
+
+// Connect decides whether a session to a target may be opened. The error is a *Denied.
+func (g *Guard) Connect(who *identity.Identity, target string) (*Admission, error) {
+	p, err := g.policies.Current()
+	if err != nil {
+		return nil, &Denied{Kind: NotReady, Decision: notReady(err), Err: err}
+	}
+	d := p.Decide(&policies.Request{Principal: who.Principal, Target: target})
+	if d.Verdict != policies.Allow {
+		kind := Forbidden
+		if p.Target(target) == nil {
+			kind = NotReady // it may be on its way to this process
+		}
+		return nil, &Denied{Kind: kind, Decision: d}
+	}
+	return &Admission{
+		Principal: who.Principal, Target: p.Target(target), Ends: who.SessionEnd(g.now()), Version: p.Version(),
+	}, nil
+}
+
+// Verdict is a decision with the policy that made it.
+type Verdict struct {
+	policies.Decision
+	Policy *policies.Policy
+}
+
+// Decide decides what a session wants to do, by the policy of this moment. The error is a *Denied: the session has
+// ended, or nothing can be decided.
+func (g *Guard) Decide(a *Admission, operations []policies.Operation, attributes map[string]any) (Verdict, error) {
+	if !g.now().Before(a.Ends) {
+		return Verdict{}, ended(a)
+	}
+	p, err := g.policies.Current()
+	if err != nil {
+		return Verdict{}, &Denied{Kind: NotReady, Decision: notReady(err), Err: err}
+	}
+	return Verdict{Policy: p, Decision: p.Decide(&policies.Request{
+		Principal: a.Principal, Target: a.Target.GetName(), Operations: operations, Attributes: attributes,
+	})}, nil
+}
+
+// Current is the policy in force. The error is a *Denied.
+func (g *Guard) Current() (*policies.Policy, error) {
+	p, err := g.policies.Current()
+	if err != nil {
+		return nil, &Denied{Kind: NotReady, Decision: notReady(err), Err: err}
+	}
+	return p, nil
+}
+
+// Ended reports whether a session must end.
+func (g *Guard) Ended(a *Admission) error {
+	if !g.now().Before(a.Ends) {
+		return ended(a)
+	}
+	return nil
+}
+
+func ended(a *Admission) *Denied {
+	return &Denied{Kind: SessionEnded, Decision: policies.Decision{
+		Message: "the session has ended with the token it was opened with",
+		Detail:  fmt.Sprintf("It ended at %s.", a.Ends.UTC().Format(time.RFC3339)),
+		Hint:    "Get a new token and connect again.",
+	}}
+}
+
+func notReady(err error) policies.Decision {
+	return policies.Decision{
+		Message: "nothing can be decided at the moment: " + err.Error(),
+		Detail:  "Without a policy in force everything is denied.",
+		Hint:    "Try again in a moment.",
+	}
+}

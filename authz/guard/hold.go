@@ -1,0 +1,231 @@
+package guard
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
+	"github.com/sluicegate/sluice/authz/approval"
+	"github.com/sluicegate/sluice/policies"
+)
+
+// Field is something that an approval is bound to, by name and exact bytes.
+type Field struct {
+	Name  string
+	Value []byte
+}
+
+// Asked is what a session asks people for.
+type Asked struct {
+	Admission *Admission
+	Verdict   Verdict
+	SessionID string
+	// Action is what people see: hidden values are hidden in it.
+	Action *approvalv1.Action
+	// Binding is what it is, in true bytes and in order.
+	Binding []Field
+	// Before is a deadline of the protocol's own; zero for none.
+	Before   time.Time
+	Warnings []string
+}
+
+// Pending is something that waits for people.
+type Pending struct {
+	guard *Guard
+	asked Asked
+	hold  *approval.Hold
+	nonce []byte
+	bound []byte
+}
+
+// Hold puts an action before people. The error is a *Denied.
+func (g *Guard) Hold(ctx context.Context, asked Asked) (*Pending, error) {
+	if g.desk == nil {
+		return nil, unavailable(errors.New("this process has no approval store"))
+	}
+	if err := g.durable(ctx); err != nil {
+		return nil, unavailable(err)
+	}
+	nonce, err := approval.NewNonce(g.random)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	id, err := approval.NewID(g.random)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	p := &Pending{guard: g, asked: asked, nonce: nonce}
+	if p.bound, err = p.digest(asked.Verdict, asked.Binding); err != nil {
+		return nil, unavailable(err)
+	}
+	a := &approvalv1.Approval{
+		Id: id, Requester: asked.Admission.Principal, Target: asked.Admission.Target.GetName(), SessionId: asked.SessionID,
+		Action: asked.Action, Rules: asked.Verdict.Rules, BundleVersion: asked.Verdict.Version,
+		ExpiresAt: timestamppb.New(p.until()), Digest: p.bound,
+		RecordedDigest: approval.RecordedDigest(asked.Action), Warnings: asked.Warnings,
+	}
+	for _, r := range asked.Verdict.Requirements {
+		a.Requirements = append(a.Requirements, &approvalv1.Requirement{Groups: r.Groups, Count: r.Count})
+	}
+	if p.hold, err = g.desk.Hold(ctx, a); err != nil {
+		return nil, unavailable(err)
+	}
+	return p, nil
+}
+
+// until is the least of what the rules give, the session's end, and the protocol's own deadline.
+func (p *Pending) until() time.Time {
+	until := p.guard.now().Add(p.asked.Verdict.Within)
+	for _, t := range []time.Time{p.asked.Admission.Ends, p.asked.Before} {
+		if !t.IsZero() && t.Before(until) {
+			until = t
+		}
+	}
+	return until
+}
+
+// digest binds who, where, under what rules, in which session, and what exactly, with a nonce that is nowhere else.
+func (p *Pending) digest(v Verdict, binding []Field) ([]byte, error) {
+	a := p.asked.Admission
+	revision, err := v.Policy.Revision(a.Target.GetName(), p.asked.Verdict.Rules)
+	if err != nil {
+		return nil, err
+	}
+	d := approval.NewDigest().
+		Field("issuer", []byte(a.Principal.GetIssuerUrl())).
+		Field("subject", []byte(a.Principal.GetSubject())).
+		Field("target", []byte(a.Target.GetName())).
+		Field("revision", revision).
+		Field("session", []byte(p.asked.SessionID))
+	for _, f := range binding {
+		d.Field(f.Name, f.Value)
+	}
+	return d.Field("nonce", p.nonce).Sum(), nil
+}
+
+// Approval is what people were asked, with its id and deadline.
+func (p *Pending) Approval() *approvalv1.Approval { return p.hold.Approval() }
+
+// Wait waits for people, or for the context to end. It returns the approval as they left it: with a nil error it is
+// approved, and may be released. A *Denied says that they did not approve; any other error is the context's.
+func (p *Pending) Wait(ctx context.Context) (*approvalv1.Approval, error) {
+	a, err := p.hold.Wait(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, unavailable(err)
+	}
+	switch a.GetState() {
+	case approvalv1.State_APPROVED:
+		return a, nil
+	case approvalv1.State_REJECTED:
+		return a, &Denied{Kind: Rejected, Decision: policies.Decision{
+			Message: "rejected: " + reasonOf(a), Detail: "Approval " + a.GetId() + " was rejected" + by(a) + ".",
+			Hint: "Nothing was run. Change what was objected to, and ask again.",
+		}}
+	case approvalv1.State_EXPIRED:
+		return a, &Denied{Kind: Expired, Decision: policies.Decision{
+			Message: "approval expired", Detail: fmt.Sprintf("Nobody decided on approval %s before %s.", a.GetId(), a.GetExpiresAt().AsTime().UTC().Format(time.RFC3339)),
+			Hint: "Nothing was run. Ask somebody who can approve, and try again.",
+		}}
+	default:
+		return a, &Denied{Kind: Changed, Decision: policies.Decision{
+			Message: "the approval was withdrawn: " + reasonOf(a), Detail: "Approval " + a.GetId() + ".", Hint: "Nothing was run.",
+		}}
+	}
+}
+
+func reasonOf(a *approvalv1.Approval) string {
+	if a.GetReason() == "" {
+		return "no reason was given"
+	}
+	return a.GetReason()
+}
+
+func by(a *approvalv1.Approval) string {
+	for _, v := range a.GetVotes() {
+		if v.GetChoice() == approvalv1.Vote_REJECT {
+			return " by " + v.GetVoter().GetIssuer() + ":" + v.GetVoter().GetSubject()
+		}
+	}
+	return ""
+}
+
+// Release uses the approval, once: the policy and the session of this moment must still ask for no more than was
+// approved, what it is bound to must be as it was, and the votes must bear it. The error is a *Denied; then the
+// approval is withdrawn.
+func (p *Pending) Release(ctx context.Context, operations []policies.Operation, attributes map[string]any, binding []Field) (*approvalv1.Approval, Verdict, error) {
+	v, err := p.stillHolds(operations, attributes, binding)
+	if err != nil {
+		p.Withdraw(ctx, err.Error())
+		return nil, v, err
+	}
+	a, err := p.hold.Consume(ctx)
+	if err != nil {
+		p.Withdraw(ctx, "it could not be used")
+		return nil, v, unavailable(err)
+	}
+	return a, v, nil
+}
+
+func (p *Pending) stillHolds(operations []policies.Operation, attributes map[string]any, binding []Field) (Verdict, error) {
+	v, err := p.guard.Decide(p.asked.Admission, operations, attributes)
+	if err != nil {
+		return v, err
+	}
+	if v.Verdict == policies.Deny {
+		return v, &Denied{Kind: Forbidden, Decision: v.Decision}
+	}
+	now, err := p.digest(v, binding)
+	if err != nil {
+		return v, unavailable(err)
+	}
+	sameRules := v.Verdict == policies.Allow || slices.Equal(v.Rules, p.asked.Verdict.Rules)
+	if !sameRules || !bytes.Equal(now, p.bound) {
+		return v, &Denied{Kind: Changed, Decision: policies.Decision{
+			Message: "something that the approval was bound to has changed: run it again", Version: v.Version,
+			Detail: "Approval " + p.hold.ID() + " was given for another policy, role or state of the session.", Hint: "Nothing was run.",
+		}}
+	}
+	return v, nil
+}
+
+// Withdraw ends the wait: nothing can be released from then on. It needs no answer from the store to be true here.
+func (p *Pending) Withdraw(ctx context.Context, reason string) {
+	// The hold is dead in this process whatever the store says; there it ends at its deadline at the latest.
+	_ = p.hold.Withdraw(ctx, reason)
+}
+
+func unavailable(err error) *Denied {
+	d := &Denied{Kind: Unavailable, Err: err, Decision: policies.Decision{
+		Message: "this needs approval, and approvals are not available: " + public(err),
+		Detail:  "Nothing was run.", Hint: "Try again later, or ask whoever runs Sluice.",
+	}}
+	return d
+}
+
+// public says which part is missing, and no more.
+func public(err error) string {
+	var quorum *approval.QuorumError
+	var state *approval.StateError
+	switch {
+	case errors.Is(err, approval.ErrMayLose):
+		return approval.ErrMayLose.Error()
+	case errors.Is(err, approval.ErrNotFound):
+		return "the approval store lost the approval"
+	case errors.As(err, &quorum):
+		return "the votes do not bear it"
+	case errors.As(err, &state):
+		return state.Error()
+	case errors.Is(err, approval.ErrUnavailable):
+		return "the approval store (Redis) does not answer"
+	}
+	return "an internal error"
+}

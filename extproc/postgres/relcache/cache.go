@@ -1,0 +1,219 @@
+package relcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+)
+
+// ErrUnavailable says that the catalog cannot be read at the moment, so that what needs it is denied.
+var ErrUnavailable = errors.New("relcache: the database's catalog cannot be read")
+
+const (
+	// checkEvery is how often the fingerprint is compared while somebody uses the cache (DESIGN 3.6).
+	checkEvery = time.Second
+	// staleAfter is how long the last comparison may be ago.
+	staleAfter = 3 * time.Second
+	// idleAfter closes the connection when nobody asked for so long.
+	idleAfter = time.Minute
+	// loadTimeout bounds one reading of the catalog.
+	loadTimeout = 15 * time.Second
+)
+
+// Connect opens the cache's own connection, with the target's credential.
+type Connect func(ctx context.Context) (*pgx.Conn, error)
+
+// Cache keeps the catalog of one database, as one role sees it on one endpoint.
+type Cache struct {
+	connect Connect
+	logger  *slog.Logger
+	now     func() time.Time
+
+	// refresh is held by whoever talks to the database; it also guards conn and bodies.
+	refresh sync.Mutex
+	conn    *pgx.Conn
+	bodies  bodies
+
+	mu      sync.Mutex
+	current *snapshot
+	views   map[string]*withPath
+	version uint64
+	checked time.Time
+	used    time.Time
+	// dirty asks for a comparison before the next answer.
+	dirty bool
+}
+
+// New makes a cache. Run must be called for it to stay fresh; it reads nothing before the first Snapshot.
+func New(connect Connect, now func() time.Time, logger *slog.Logger) *Cache {
+	return &Cache{connect: connect, now: now, logger: logger, bodies: bodies{}, views: map[string]*withPath{}}
+}
+
+// Run compares the fingerprint every second while the cache is in use, until the context ends.
+func (c *Cache) Run(ctx context.Context) {
+	defer c.close()
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		c.mu.Lock()
+		idle := c.now().Sub(c.used)
+		loaded := c.current != nil
+		c.mu.Unlock()
+		switch {
+		case idle > idleAfter:
+			c.close()
+		case loaded:
+			if err := c.check(ctx); err != nil && ctx.Err() == nil {
+				c.logger.Warn("the database's catalog cannot be read", slog.Any("error", err))
+			}
+		}
+	}
+}
+
+func (c *Cache) close() {
+	c.refresh.Lock()
+	defer c.refresh.Unlock()
+	c.drop()
+}
+
+// drop closes the connection; refresh is held.
+func (c *Cache) drop() {
+	if c.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = c.conn.Close(ctx) // it is thrown away, whatever it says
+	c.conn = nil
+}
+
+// Invalidate makes the next Snapshot compare first: DDL has passed.
+func (c *Cache) Invalidate() {
+	c.mu.Lock()
+	c.dirty = true
+	c.mu.Unlock()
+}
+
+// Snapshot is the catalog for a session with this search_path, as current_schemas(true) gives it. The error wraps
+// ErrUnavailable.
+func (c *Cache) Snapshot(ctx context.Context, path []string) (sqlfacts.Catalog, error) {
+	c.mu.Lock()
+	now := c.now()
+	c.used = now
+	fresh := c.current != nil && !c.dirty && now.Sub(c.checked) < staleAfter
+	if fresh {
+		defer c.mu.Unlock()
+		return c.view(path), nil
+	}
+	c.mu.Unlock()
+	if err := c.check(ctx); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.view(path), nil
+}
+
+// view is the current snapshot with a path; mu is held.
+func (c *Cache) view(path []string) *withPath {
+	key := strings.Join(path, "\x00")
+	v := c.views[key]
+	if v == nil {
+		if len(c.views) >= 256 {
+			clear(c.views)
+		}
+		c.version++
+		v = &withPath{snapshot: c.current, version: c.version, path: path, lookup: c.lookup}
+		c.views[key] = v
+	}
+	return v
+}
+
+// check compares the fingerprint and reads the catalog again if it differs.
+func (c *Cache) check(ctx context.Context) error {
+	c.refresh.Lock()
+	defer c.refresh.Unlock()
+	c.mu.Lock()
+	asked := c.now()
+	known := c.current
+	done := known != nil && !c.dirty && asked.Sub(c.checked) < checkEvery/2 // somebody else did while we waited
+	c.dirty = false
+	c.mu.Unlock()
+	if done {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	next, err := c.read(ctx, known)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.dirty = true
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	c.checked = asked
+	if next != known {
+		c.current = next
+		clear(c.views)
+	}
+	return nil
+}
+
+// read gives the known snapshot if nothing changed, else a new one; refresh is held.
+func (c *Cache) read(ctx context.Context, known *snapshot) (*snapshot, error) {
+	if c.conn == nil || c.conn.IsClosed() {
+		conn, err := c.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := conn.Exec(ctx, "SET search_path = ''"); err != nil {
+			_ = conn.Close(ctx) // it is of no use
+			return nil, err
+		}
+		c.conn = conn
+	}
+	if known != nil {
+		var fingerprint string
+		if err := c.conn.QueryRow(ctx, fingerprintSQL()).Scan(&fingerprint); err != nil {
+			c.drop()
+			return nil, err
+		}
+		if fingerprint == known.fingerprint {
+			return known, nil
+		}
+	}
+	fingerprint, r, err := load(ctx, c.conn)
+	if err != nil {
+		c.drop()
+		return nil, err
+	}
+	next := build(fingerprint, r)
+	c.bodies = describeCalls(next, r, c.bodies)
+	return next, nil
+}
+
+// lookup finds a relation that a snapshot does not have: it may be newer. At most one reading a call.
+func (c *Cache) lookup(oid uint32) (*sqlfacts.Relation, error) {
+	c.Invalidate()
+	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+	defer cancel()
+	if err := c.check(ctx); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current.byOID[oid], nil
+}

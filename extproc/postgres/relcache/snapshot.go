@@ -1,0 +1,247 @@
+package relcache
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+)
+
+// snapshot is the catalog as of one moment, without a search_path.
+type snapshot struct {
+	fingerprint string
+	byOID       map[uint32]*sqlfacts.Relation
+	byName      map[string]map[string]*sqlfacts.Relation
+	functions   map[string][]sqlfacts.Function // by name
+	operators   map[string][]sqlfacts.Operator
+	types       map[string]map[string]*sqlfacts.Type
+	userCasts   bool
+}
+
+// withPath is a snapshot as a session with one search_path sees it: a sqlfacts.Catalog.
+type withPath struct {
+	*snapshot
+	version uint64
+	path    []string
+	// lookup is asked for an OID that the snapshot does not have.
+	lookup func(oid uint32) (*sqlfacts.Relation, error)
+}
+
+var _ sqlfacts.Catalog = (*withPath)(nil)
+
+// Version implements sqlfacts.Catalog.
+func (c *withPath) Version() uint64 { return c.version }
+
+// Relation implements sqlfacts.Catalog.
+func (c *withPath) Relation(schema, name string) (*sqlfacts.Relation, error) {
+	if schema != "" {
+		return c.byName[schema][name], nil
+	}
+	for _, s := range c.path {
+		if r := c.byName[s][name]; r != nil {
+			return r, nil
+		}
+	}
+	return nil, nil
+}
+
+// RelationByOID implements sqlfacts.Catalog. An OID that is not known is looked up, since it may be newer.
+func (c *withPath) RelationByOID(oid uint32) (*sqlfacts.Relation, error) {
+	if r := c.byOID[oid]; r != nil {
+		return r, nil
+	}
+	return c.lookup(oid)
+}
+
+// Functions implements sqlfacts.Catalog.
+func (c *withPath) Functions(schema, name string) ([]sqlfacts.Function, error) {
+	var out []sqlfacts.Function
+	for _, f := range c.functions[name] {
+		if f.Schema == schema || schema == "" && slices.Contains(c.path, f.Schema) {
+			out = append(out, f)
+		}
+	}
+	if schema == "" && len(out) > 1 {
+		slices.SortStableFunc(out, func(a, b sqlfacts.Function) int {
+			return slices.Index(c.path, a.Schema) - slices.Index(c.path, b.Schema)
+		})
+	}
+	return out, nil
+}
+
+// Operators implements sqlfacts.Catalog.
+func (c *withPath) Operators(name string) ([]sqlfacts.Operator, error) { return c.operators[name], nil }
+
+// Type implements sqlfacts.Catalog.
+func (c *withPath) Type(schema, name string) (*sqlfacts.Type, error) {
+	if schema != "" {
+		return c.types[schema][name], nil
+	}
+	for _, s := range c.path {
+		if t := c.types[s][name]; t != nil {
+			return t, nil
+		}
+	}
+	return nil, nil
+}
+
+// UserCasts implements sqlfacts.Catalog.
+func (c *withPath) UserCasts() bool { return c.userCasts }
+
+// build makes a snapshot of rows. The calls of expressions and view bodies are found afterwards, by describeCalls,
+// since that needs a catalog to resolve names with.
+func build(fingerprint string, r *rows) *snapshot {
+	s := &snapshot{
+		fingerprint: fingerprint,
+		byOID:       make(map[uint32]*sqlfacts.Relation, len(r.relations)),
+		byName:      map[string]map[string]*sqlfacts.Relation{},
+		functions:   map[string][]sqlfacts.Function{},
+		operators:   map[string][]sqlfacts.Operator{},
+		types:       map[string]map[string]*sqlfacts.Type{},
+		userCasts:   len(r.casts) > 0 && r.casts[0].Some,
+	}
+	schemas := map[uint32]string{}
+	for _, n := range r.namespaces {
+		schemas[n.OID] = n.Name
+	}
+	for _, row := range r.relations {
+		rel := &sqlfacts.Relation{OID: row.OID, Schema: schemas[row.Namespace], Name: row.Name, Kind: row.Kind[0]}
+		s.byOID[rel.OID] = rel
+		put(s.byName, rel.Schema, rel.Name, rel)
+	}
+	for _, f := range r.functions {
+		s.functions[f.Name] = append(s.functions[f.Name], sqlfacts.Function(f))
+	}
+	for _, o := range r.operators {
+		s.operators[o.Name] = append(s.operators[o.Name], sqlfacts.Operator{Schema: o.Schema, Name: o.Name, CatalogArguments: o.Plain})
+	}
+	s.addTypes(r)
+	s.addKin(r)
+	s.addReads(r)
+	for _, row := range r.rules {
+		if rel := s.byOID[row.Relation]; rel != nil {
+			rel.HasRules = true
+		}
+	}
+	return s
+}
+
+func put[T any](m map[string]map[string]T, schema, name string, value T) {
+	if m[schema] == nil {
+		m[schema] = map[string]T{}
+	}
+	m[schema][name] = value
+}
+
+// addTypes adds types and columns.
+func (s *snapshot) addTypes(r *rows) {
+	plain := make(map[uint32]bool, len(r.types))
+	for _, t := range r.types {
+		put(s.types, t.Schema, t.Name, &sqlfacts.Type{Schema: t.Schema, Name: t.Name, Enum: t.Enum})
+		plain[t.OID] = t.Enum || t.Schema == "pg_catalog" || t.Schema == "information_schema"
+	}
+	for _, c := range r.columns {
+		rel := s.byOID[c.Relation]
+		if rel == nil {
+			continue
+		}
+		rel.Columns = append(rel.Columns, sqlfacts.Column{
+			Number: c.Number, Name: c.Name, TypeOID: c.Type, TypeName: c.TypeName, Generated: c.Generated != "",
+		})
+		rel.UserTypes = rel.UserTypes || !plain[c.Type]
+	}
+}
+
+// addKin adds parents and children, transitively.
+func (s *snapshot) addKin(r *rows) {
+	up, down := map[uint32][]uint32{}, map[uint32][]uint32{}
+	for _, i := range r.inherits {
+		up[i.Child] = append(up[i.Child], i.Parent)
+		down[i.Parent] = append(down[i.Parent], i.Child)
+	}
+	for oid := range up {
+		if rel := s.byOID[oid]; rel != nil {
+			rel.Parents = closure(oid, up)
+		}
+	}
+	for oid := range down {
+		if rel := s.byOID[oid]; rel != nil {
+			rel.Children = closure(oid, down)
+		}
+	}
+}
+
+// closure follows edges from a start, nearest first, without the start.
+func closure(from uint32, edges map[uint32][]uint32) []uint32 {
+	seen := map[uint32]bool{from: true}
+	var out []uint32
+	next := edges[from]
+	for len(next) > 0 {
+		var after []uint32
+		for _, oid := range next {
+			if seen[oid] {
+				continue
+			}
+			seen[oid] = true
+			out = append(out, oid)
+			after = append(after, edges[oid]...)
+		}
+		next = after
+	}
+	return out
+}
+
+// addReads adds what views read, down to what is no view. PostgreSQL notes columns one by one, but a whole row only as
+// the whole relation, and not even that beside a column of the same relation. A deparsed body shows a whole row as
+// name.*, so any such body counts as reading the whole of everything that it reads.
+func (s *snapshot) addReads(r *rows) {
+	whole := map[uint32]bool{}
+	for _, row := range r.relations {
+		whole[row.OID] = strings.Contains(row.Definition, ".*")
+	}
+	direct := map[uint32][]sqlfacts.ColumnID{}
+	for _, row := range r.reads {
+		switch {
+		case whole[row.View]:
+			direct[row.View] = append(direct[row.View], sqlfacts.ColumnID{Relation: row.Relation})
+		case row.Number != 0:
+			direct[row.View] = append(direct[row.View], sqlfacts.ColumnID{Relation: row.Relation, Number: int16(row.Number)}) //nolint:gosec // an attribute number
+		default:
+			// Rows are counted or joined, no column is read; a view below is followed all the same.
+			direct[row.View] = append(direct[row.View], sqlfacts.ColumnID{Relation: row.Relation, Number: noColumn})
+		}
+	}
+	for view := range direct {
+		rel := s.byOID[view]
+		if rel == nil {
+			continue
+		}
+		found := map[sqlfacts.ColumnID]bool{}
+		s.follow(view, direct, map[uint32]bool{}, found)
+		for id := range found {
+			rel.Reads = append(rel.Reads, id)
+		}
+		slices.SortFunc(rel.Reads, func(a, b sqlfacts.ColumnID) int {
+			if a.Relation != b.Relation {
+				return int(int64(a.Relation) - int64(b.Relation))
+			}
+			return int(a.Number) - int(b.Number)
+		})
+	}
+}
+
+// noColumn is no attribute number: rows are read, but nothing of them.
+const noColumn = -32768
+
+func (s *snapshot) follow(view uint32, direct map[uint32][]sqlfacts.ColumnID, seen map[uint32]bool, found map[sqlfacts.ColumnID]bool) {
+	if seen[view] {
+		return
+	}
+	seen[view] = true
+	for _, id := range direct[view] {
+		if id.Number != noColumn {
+			found[id] = true
+		}
+		s.follow(id.Relation, direct, seen, found)
+	}
+}
