@@ -213,7 +213,7 @@ func TestARestartKeepsTokensAndSecretsGood(t *testing.T) {
 			t.Errorf("%s has mode %v, %v", f.Name(), info.Mode(), err)
 		}
 	}
-	if err := os.Chmod(filepath.Join(dir, devidp.SecretsFile), 0o644); err != nil { //nolint:gosec // the test is about this
+	if err := os.Chmod(filepath.Join(dir, devidp.SecretsFile), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := devidp.New(opts); err == nil || !strings.Contains(err.Error(), "0600") {

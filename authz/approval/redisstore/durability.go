@@ -1,0 +1,32 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sluicegate/sluice/authz/approval"
+)
+
+// CheckDurability asks the server whether it keeps what it acknowledges (DESIGN 3.15): appendonly yes, appendfsync
+// always, maxmemory-policy noeviction. Else, or where the server does not tell, it returns approval.ErrMayLose with
+// every reason; where the server does not answer, approval.ErrUnavailable.
+func (s *Store) CheckDurability(ctx context.Context) error {
+	if err := s.client.Ping(ctx).Err(); err != nil {
+		return unavailable(err)
+	}
+	var faults []error
+	for _, want := range [][2]string{{"appendonly", "yes"}, {"appendfsync", "always"}, {"maxmemory-policy", "noeviction"}} {
+		got, err := s.client.ConfigGet(ctx, want[0]).Result()
+		switch {
+		case err != nil:
+			faults = append(faults, fmt.Errorf("%s cannot be read: %w", want[0], err))
+		case got[want[0]] != want[1]:
+			faults = append(faults, fmt.Errorf("%s is %q, needed is %q", want[0], got[want[0]], want[1]))
+		}
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: %w", approval.ErrMayLose, errors.Join(faults...))
+	}
+	return nil
+}
