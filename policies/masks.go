@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
@@ -79,6 +80,9 @@ func (p *Policy) Masks(principal *identityv1.Principal, target string) MaskSet {
 
 // Empty reports whether nothing is masked.
 func (s MaskSet) Empty() bool { return len(s.masks) == 0 }
+
+// Equal reports whether both hide the same.
+func (s MaskSet) Equal(o MaskSet) bool { return slices.Equal(s.masks, o.masks) }
 
 // Column finds the mask of a column: the first in the bundle's order. nil means in clear.
 func (s MaskSet) Column(schema, table, column string) *MaskRule {

@@ -17,7 +17,6 @@ const (
 type Engine struct {
 	client client
 	server server
-	dual   bool
 
 	mu     sync.Mutex
 	shared shared
@@ -40,6 +39,8 @@ type shared struct {
 	impure bool
 	// agent and record are the newest views, for messages that belong to no run.
 	agent, record *masking.View
+	// dual: the record hides what the agent may see, or has at some time, so that both are made.
+	dual bool
 	// waiting: Client stands still until the server answers; progress tells it.
 	waiting  bool
 	progress chan struct{}
@@ -52,10 +53,9 @@ type prepared struct {
 	types []uint32
 }
 
-// New makes an engine. status is the transaction status that the server reported when it became ready. dual: the
-// record hides more than the agent may see, so that both are made.
-func New(status byte, dual bool) *Engine {
-	return &Engine{dual: dual, shared: shared{
+// New makes an engine. status is the transaction status that the server reported when it became ready.
+func New(status byte) *Engine {
+	return &Engine{shared: shared{
 		statements: newNames[prepared](), portals: newNames[Run](), status: status, progress: make(chan struct{}, 1),
 	}}
 }
@@ -75,6 +75,13 @@ func (e *Engine) Idle() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.shared.queue.len == 0 && e.shared.status == 'I'
+}
+
+// Answered reports whether the server has answered everything.
+func (e *Engine) Answered() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.shared.queue.len == 0
 }
 
 // push queues what the server will answer. While the server ignores everything up to Sync, it will not.

@@ -234,6 +234,7 @@ func (e *Engine) answerBind(run *Run, msg []byte, out *Output) {
 // begin notes what a run means for messages that belong to none.
 func (e *Engine) begin(run *Run) *Run {
 	e.shared.agent, e.shared.record = run.Agent, run.Record
+	e.shared.dual = e.shared.dual || run.Agent != run.Record
 	return run
 }
 

@@ -80,8 +80,6 @@ const (
 	NoteExecute NoteKind = iota + 1
 	// NoteOutcome: one statement of the run ended.
 	NoteOutcome
-	// NoteCatalog: the statement that ended may have changed the catalog.
-	NoteCatalog
 	// NoteSettings: a setting left what Sluice needs; the session must end.
 	NoteSettings
 )

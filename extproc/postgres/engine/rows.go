@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"encoding/binary"
-	"strings"
 
 	"github.com/sluicegate/sluice/policies/masking"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
@@ -205,8 +204,8 @@ func (e *Engine) copyEnds(msg []byte, out *Output) error {
 	return nil
 }
 
-// after does what the end of a statement means for names and the catalog.
-func (e *Engine) after(run *Run, tag string, out *Output) {
+// after does what the end of a statement means for names.
+func (e *Engine) after(run *Run, tag string) {
 	s := run.current()
 	switch s.Kind {
 	case sqlfacts.Deallocate:
@@ -223,19 +222,6 @@ func (e *Engine) after(run *Run, tag string, out *Output) {
 			e.shared.portals.drop(s.Name)
 		}
 	}
-	if changesCatalog(tag) {
-		out.Notes = append(out.Notes, Note{Kind: NoteCatalog, Run: run, Tag: tag})
-	}
-}
-
-// changesCatalog reports whether a command tag may mean other names, columns or functions.
-func changesCatalog(tag string) bool {
-	for _, word := range []string{"CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "COMMENT", "SELECT INTO", "IMPORT", "DO", "CALL", "REFRESH"} {
-		if strings.HasPrefix(tag, word) && (len(tag) == len(word) || tag[len(word)] == ' ') {
-			return true
-		}
-	}
-	return false
 }
 
 // setting watches for what Sluice's reading of statements depends on (DESIGN section 5).

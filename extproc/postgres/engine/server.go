@@ -14,7 +14,7 @@ type server struct {
 func (e *Engine) Server(in []byte, out *Output) (consumed, need int, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	out.Dual = e.dual
+	out.Dual = e.shared.dual
 	for {
 		rest := in[consumed:]
 		if n := e.serverRest(rest, out); n > 0 {
@@ -254,9 +254,8 @@ func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
 	if suspended {
 		return
 	}
-	s := run.current()
-	if s != nil {
-		e.after(run, tag, out)
+	if run.current() != nil {
+		e.after(run, tag)
 	}
 	run.statement++
 	run.agent.copy, run.record.copy = nil, nil
@@ -283,3 +282,6 @@ func (e *Engine) ready(msg, body []byte, out *Output) error {
 	out.toAgent(msg)
 	return nil
 }
+
+// Whole reports whether what went to the agent ends a message. It belongs to the server's side.
+func (e *Engine) Whole() bool { return e.server.passing == 0 }

@@ -1,0 +1,345 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/extproc/postgres/engine"
+	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+)
+
+// subject is a statement that is being decided.
+type subject struct {
+	q          *engine.Question
+	number     uint64
+	facts      *sqlfacts.Facts
+	operations []policies.Operation
+	verdict    guard.Verdict
+	views      views
+	described  described
+}
+
+// answer decides a question of the engine's. An error ends the session.
+func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
+	began := s.server.o.Now()
+	defer func() { s.server.o.Metrics.decide.Observe(s.server.o.Now().Sub(began).Seconds()) }()
+	if q.Stage == engine.AtExecute {
+		return s.again(q)
+	}
+	sub := &subject{q: q}
+	if q.Stage != engine.AtParse {
+		s.number++
+		sub.number = s.number
+	}
+	refusal, err := s.weigh(ctx, sub, out)
+	if err != nil {
+		return nil, nil, err
+	}
+	if refusal != nil {
+		return nil, s.refused(sub, refusal), nil
+	}
+	g := &granted{policy: sub.verdict.Policy, began: began}
+	if q.Stage == engine.AtParse {
+		return &engine.Grant{Facts: sub.facts, Context: g}, nil, nil
+	}
+	s.note(sub, recordv1.Decision_ALLOW, nil)
+	if sub.verdict.Verdict == policies.Hold {
+		if g.approvalID, refusal, err = s.hold(ctx, sub, in, out); err != nil || refusal != nil {
+			return nil, refusal, err
+		}
+		g.policy, g.began = sub.verdict.Policy, s.server.o.Now()
+	}
+	s.altered = s.altered || altersCatalog(sub.facts)
+	return &engine.Grant{
+		Number: sub.number, Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g,
+	}, nil, nil
+}
+
+// weigh finds out what the statement does and what the policy says. A refusal is the answer; without one it is allowed
+// or to be held, as the verdict says.
+func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (*engine.Refusal, error) {
+	q := sub.q
+	p, err := s.server.o.Guard.Current()
+	if err != nil {
+		return turnedAwayRefusal(err)
+	}
+	known, err := s.settled(ctx, out)
+	if err != nil {
+		return nil, err
+	}
+	catalog, err := s.cache.Snapshot(ctx, s.up.path)
+	if err != nil {
+		sub.described = described{text: sqlfacts.HideQuoted(q.Text)}
+		return &engine.Refusal{
+			Code: codeNotReady, Message: "the database's catalog cannot be read, so nothing can be decided",
+			Detail: "Sluice reads it over a connection of its own.", Hint: "Try again in a moment.",
+		}, nil
+	}
+	sub.views = s.viewsOf(p, catalog)
+	sub.facts, err = s.server.o.Analyzer.Facts(q.Text, catalog)
+	sub.described = s.describe(q, sub.facts, sub.views.record)
+	if err != nil {
+		return unreadable(err), nil
+	}
+	if r := unsupported(sub.facts); r != nil {
+		return r, nil
+	}
+	if !sub.views.agent.Empty() {
+		if r := afterAlteration(sub.facts, known); r != nil {
+			return r, nil
+		}
+	}
+	sub.operations = operationsOf(sub.facts)
+	if len(sub.operations) == 0 { // an empty string does nothing
+		sub.verdict = guard.Verdict{Policy: p, Decision: policies.Decision{Verdict: policies.Allow, Version: p.Version()}}
+		return nil, s.ended57P01()
+	}
+	if sub.verdict, err = s.server.o.Guard.Decide(s.admission, sub.operations, s.attributes(sub.facts)); err != nil {
+		return turnedAwayRefusal(err)
+	}
+	if sub.verdict.Policy != p { // it changed in between
+		sub.views = s.viewsOf(sub.verdict.Policy, catalog)
+		sub.described = s.describe(q, sub.facts, sub.views.record)
+	}
+	if sub.verdict.Verdict == policies.Deny {
+		return reasoned(refusalOf(codeForbidden, sub.verdict.Decision), sub.facts), nil
+	}
+	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
+		return &engine.Refusal{
+			Code: codeForbidden, Message: v.Error(), Detail: fmt.Sprintf("Mask %q of the policy applies to you.", maskName(v.Mask)),
+			Hint: v.Hint(), Rule: v.Mask,
+		}, nil
+	}
+	return nil, nil
+}
+
+func maskName(name string) string {
+	if name == "" {
+		return "any"
+	}
+	return name
+}
+
+// ended57P01 ends the session if its token has.
+func (s *session) ended57P01() error {
+	if err := s.server.o.Guard.Ended(s.admission); err != nil {
+		return turnedAway(err)
+	}
+	return nil
+}
+
+// turnedAwayRefusal is a refusal, or the end of the session if that has ended.
+func turnedAwayRefusal(err error) (*engine.Refusal, error) {
+	var d *guard.Denied
+	if errors.As(err, &d) && d.Kind != guard.SessionEnded {
+		return refusalOf(codeOf(d.Kind), d.Decision), nil
+	}
+	return nil, turnedAway(err)
+}
+
+// attributes are what conditions of rules may read besides the operation.
+func (s *session) attributes(facts *sqlfacts.Facts) map[string]any {
+	return map[string]any{
+		"database":   s.admission.Target.GetPostgres().GetDatabase(),
+		"role":       s.up.role,
+		"statements": len(facts.Statements),
+		"time":       s.server.o.Now().UTC(),
+	}
+}
+
+func operationsOf(facts *sqlfacts.Facts) []policies.Operation {
+	out := make([]policies.Operation, 0, len(facts.Statements))
+	for i := range facts.Statements {
+		out = append(out, facts.Statements[i].Operation)
+		out = append(out, facts.Statements[i].Also...)
+	}
+	return out
+}
+
+// unreadable is the refusal of a text that has no facts.
+func unreadable(err error) *engine.Refusal {
+	var e *sqlfacts.Error
+	if !errors.As(err, &e) {
+		return &engine.Refusal{
+			Code: codeNotReady, Message: "the statement cannot be decided at the moment", Hint: "Try again in a moment.",
+		}
+	}
+	return &engine.Refusal{
+		Code: e.Code, Message: e.Message, Position: int32(min(e.Position, 1<<30)), //nolint:gosec // bounded
+		Detail: "Sluice reads statements with PostgreSQL 17's grammar and forwards only what it can read.", Rule: "grammar",
+	}
+}
+
+// reasoned adds why an effect is not known.
+func reasoned(r *engine.Refusal, facts *sqlfacts.Facts) *engine.Refusal {
+	for i := range facts.Statements {
+		if why := facts.Statements[i].Reason; why != "" {
+			r.Detail = "Not understood: " + why + ". " + r.Detail
+			return r
+		}
+	}
+	return r
+}
+
+// unsupported refuses what the engine cannot follow yet.
+func unsupported(facts *sqlfacts.Facts) *engine.Refusal {
+	for i := range facts.Statements {
+		st := &facts.Statements[i]
+		r := &engine.Refusal{Code: codeUnsupported, Rule: "unsupported"}
+		switch st.Kind {
+		case sqlfacts.Prepare, sqlfacts.Execute:
+			r.Message, r.Hint = st.Operation.Command+" in SQL is not supported by Sluice yet", "Prepare statements by the protocol, as drivers do."
+		case sqlfacts.DeclareCursor, sqlfacts.Fetch:
+			r.Message, r.Hint = st.Operation.Command+" is not supported by Sluice yet", "Run the query itself; results are streamed."
+		case sqlfacts.PrepareTransaction:
+			r.Message = st.Operation.Command + " is not supported by Sluice"
+		default:
+			continue
+		}
+		return r
+	}
+	return nil
+}
+
+// altersCatalog reports whether names may mean something else once the statements have run.
+func altersCatalog(facts *sqlfacts.Facts) bool {
+	for i := range facts.Statements {
+		if alters(&facts.Statements[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func alters(st *sqlfacts.Statement) bool {
+	if len(st.Calls) > 0 {
+		return true
+	}
+	for _, p := range st.Operation.Pairs {
+		switch p.Effect {
+		case policyv1.Effect_DDL, policyv1.Effect_PRIVILEGE, policyv1.Effect_MAINTENANCE, policyv1.Effect_UNKNOWN, policyv1.Effect_EXECUTE:
+			return true
+		}
+	}
+	return false
+}
+
+// afterAlteration refuses statements that would be read by a catalog that is not the session's own: behind a change
+// in the same string, or behind one in a transaction that only the session itself can see.
+func afterAlteration(facts *sqlfacts.Facts, known bool) *engine.Refusal {
+	altered := !known
+	for i := range facts.Statements {
+		st := &facts.Statements[i]
+		if altered && !harmlessAfterAlteration(st) {
+			return &engine.Refusal{
+				Code: codeUnsupported, Message: "the catalog was changed in this transaction, so what the statement reads is not certain",
+				Detail: "Masks apply to you here.", Hint: "Send the change alone, COMMIT it, and run the statement then.", Rule: "catalog",
+			}
+		}
+		altered = altered || alters(st)
+	}
+	return nil
+}
+
+func harmlessAfterAlteration(st *sqlfacts.Statement) bool {
+	switch st.Kind {
+	case sqlfacts.Begin, sqlfacts.Commit, sqlfacts.Rollback, sqlfacts.Savepoint, sqlfacts.ReleaseSavepoint,
+		sqlfacts.RollbackToSavepoint, sqlfacts.Set, sqlfacts.Show:
+		return true
+	}
+	for _, p := range st.Operation.Pairs {
+		if p.Effect != policyv1.Effect_DDL {
+			return false
+		}
+	}
+	return len(st.Uses) == 0 && len(st.Operation.Pairs) > 0
+}
+
+// settleTimeout bounds the wait for the server to have run what may have changed the catalog.
+const settleTimeout = 30 * time.Second
+
+// settled makes sure that the catalog is read again if something let through may have changed it. It is false while
+// that stands in an open transaction, which nobody else can look into.
+func (s *session) settled(ctx context.Context, out *engine.Output) (bool, error) {
+	if !s.altered {
+		return true, nil
+	}
+	if err := s.flush(out); err != nil { // what was let through must run first
+		return false, err
+	}
+	end := time.Now().Add(settleTimeout)
+	for !s.engine.Answered() && time.Now().Before(end) {
+		select {
+		case <-s.over:
+			return false, errSessionOver
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if !s.engine.Idle() {
+		return false, nil
+	}
+	s.cache.Invalidate()
+	s.altered = false
+	return true, nil
+}
+
+var errSessionOver = errors.New("the session is over")
+
+// again decides once more, at Execute, by the policy of the moment (DESIGN 3.8).
+func (s *session) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error) {
+	g := q.Run.Context.(*granted)
+	p, err := s.server.o.Guard.Current()
+	if err != nil {
+		r, err := turnedAwayRefusal(err)
+		return nil, r, err
+	}
+	if err := s.ended57P01(); err != nil {
+		return nil, nil, err
+	}
+	if p == g.policy || p.Version() == g.policy.Version() {
+		return nil, nil, nil
+	}
+	v, err := s.server.o.Guard.Decide(s.admission, operationsOf(q.Facts), s.attributes(q.Facts))
+	if err != nil {
+		r, err := turnedAwayRefusal(err)
+		return nil, r, err
+	}
+	switch v.Verdict {
+	case policies.Allow:
+		return nil, nil, nil
+	case policies.Hold:
+		return nil, &engine.Refusal{
+			Code: codeForbidden, Message: "the policy changed, run it again", Detail: "The statement now needs approval.",
+			Hint: "Bind and execute it again.", Rule: firstRule(v.Decision),
+		}, nil
+	}
+	return nil, refusalOf(codeForbidden, v.Decision), nil
+}
+
+// refused records a statement that does not run.
+func (s *session) refused(sub *subject, r *engine.Refusal) *engine.Refusal {
+	if sub.number == 0 {
+		s.number++
+		sub.number = s.number
+	}
+	s.note(sub, recordv1.Decision_DENY, r)
+	return r
+}
+
+// note records the statement and what was decided. It is written before anything of the statement is sent on.
+func (s *session) note(sub *subject, verdict recordv1.Decision_Verdict, r *engine.Refusal) {
+	d := sub.verdict.Decision
+	if verdict == recordv1.Decision_ALLOW && d.Verdict == policies.Hold {
+		verdict = recordv1.Decision_HOLD
+	}
+	s.server.o.Metrics.statements.WithLabelValues(verdict.String()).Inc()
+	s.pending = append(s.pending, sub.described.event(sub.q, sub.number), decisionEvent(sub.number, verdict, d, r, nil))
+}

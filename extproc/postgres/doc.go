@@ -1,0 +1,9 @@
+// Package postgres is the processor for PostgreSQL: what stands behind Envoy's ingress listener of a target.
+//
+//	Envoy ─PROXY v2─▶ startup: TLS, token ─▶ guard ─▶ lease ─▶ upstream (Envoy's egress, or direct)
+//	                  session: engine between two connections; decide, hold, record
+//
+// It owns the connections, the startup exchange on both sides, cancel keys, the way from a Question of the engine to
+// guard and back, and what is written to the record. It refuses to know the messages after startup (engine), the
+// catalog's queries (relcache), what is allowed (guard) and how a record is kept.
+package postgres

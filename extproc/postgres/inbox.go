@@ -1,0 +1,55 @@
+package postgres
+
+import "io"
+
+// inbox is what was read from one peer and is not done with: buf[r:w].
+type inbox struct {
+	buf  []byte
+	r, w int
+	size int
+}
+
+func newInbox(size int) *inbox { return &inbox{buf: make([]byte, size), size: size} }
+
+func (b *inbox) bytes() []byte { return b.buf[b.r:b.w] }
+
+func (b *inbox) consume(n int) {
+	b.r += n
+	if b.r < b.w {
+		return
+	}
+	b.r, b.w = 0, 0
+	if len(b.buf) > 8*b.size {
+		b.buf = make([]byte, b.size) // it grew for one long message
+	}
+}
+
+// fill reads once. need is the size of the message at hand, so that it fits; 0 if it does not matter.
+func (b *inbox) fill(from io.Reader, need int) error {
+	if b.r > 0 && (need > len(b.buf)-b.r || b.w == len(b.buf)) {
+		copy(b.buf, b.buf[b.r:b.w])
+		b.r, b.w = 0, b.w-b.r
+	}
+	if want := max(need, b.w-b.r+1); want > len(b.buf)-b.r {
+		grown := make([]byte, max(want, min(2*len(b.buf), want+1<<20)))
+		b.w = copy(grown, b.buf[b.r:b.w])
+		b.r, b.buf = 0, grown
+	}
+	n, err := from.Read(b.buf[b.w:])
+	b.w += n
+	if n > 0 {
+		return nil // an error comes again with the next read
+	}
+	return err
+}
+
+// append adds bytes that were read elsewhere. The old storage is left as it is: slices into it stay good.
+func (b *inbox) append(more []byte) {
+	if len(more) == 0 {
+		return
+	}
+	grown := make([]byte, max(b.size, b.w-b.r+len(more)))
+	b.w = copy(grown, b.buf[b.r:b.w])
+	b.w += copy(grown[b.w:], more)
+	b.r, b.buf = 0, grown
+}

@@ -1,0 +1,44 @@
+package postgres
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics count what sessions do.
+type Metrics struct {
+	sessions   prometheus.Gauge
+	refused    *prometheus.CounterVec
+	statements *prometheus.CounterVec
+	holding    prometheus.Gauge
+	holds      *prometheus.CounterVec
+	bytes      *prometheus.CounterVec
+	decide     prometheus.Histogram
+}
+
+// NewMetrics makes and registers them.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		sessions: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_postgres_sessions", Help: "Sessions that are open.",
+		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_postgres_connections_refused_total", Help: "Connections that got no session, by SQLSTATE.",
+		}, []string{"code"}),
+		statements: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_postgres_statements_total", Help: "Statements decided, by verdict.",
+		}, []string{"verdict"}),
+		holding: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_postgres_holding", Help: "Statements that wait for people.",
+		}),
+		holds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_postgres_holds_total", Help: "Holds that ended, by how.",
+		}, []string{"end"}),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_postgres_bytes_total", Help: "Bytes forwarded, by direction.",
+		}, []string{"to"}),
+		decide: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sluice_postgres_decide_seconds", Help: "Time to decide a statement, without waiting for people.",
+			Buckets: []float64{10e-6, 30e-6, 100e-6, 300e-6, 1e-3, 3e-3, 10e-3, 100e-3, 1},
+		}),
+	}
+	r.MustRegister(m.sessions, m.refused, m.statements, m.holding, m.holds, m.bytes, m.decide)
+	return m
+}

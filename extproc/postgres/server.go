@@ -1,0 +1,344 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+	"google.golang.org/protobuf/proto"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	"github.com/sluicegate/sluice/authz/credential"
+	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/extproc/postgres/engine"
+	"github.com/sluicegate/sluice/extproc/postgres/relcache"
+	"github.com/sluicegate/sluice/extproc/wire"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+)
+
+// Server takes connections that Envoy hands over and runs their sessions.
+type Server struct {
+	o    Options
+	keys *keys
+
+	// life ends with the server: what outlives one session runs in it.
+	life context.Context
+	end  context.CancelFunc
+	work sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	caches   map[string]*relcache.Cache
+	draining bool
+}
+
+// NewServer makes a server. Close ends it.
+func NewServer(o Options) *Server {
+	s := &Server{o: o, keys: newKeys(), sessions: map[string]*session{}, caches: map[string]*relcache.Cache{}}
+	s.life, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// Serve takes connections until the listener is closed.
+func (s *Server) Serve(l net.Listener) error {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		s.work.Add(1)
+		go func() {
+			defer s.work.Done()
+			s.handle(s.life, conn)
+		}()
+	}
+}
+
+// handle runs one connection to its end.
+func (s *Server) handle(ctx context.Context, raw net.Conn) {
+	defer func() { _ = raw.Close() }() // its end is all that matters now
+	conn, err := wire.Handshake(ctx, raw, s.o.StartupTimeout)
+	if err != nil {
+		s.o.Metrics.refused.WithLabelValues("header").Inc()
+		s.o.Logger.WarnContext(ctx, "a connection was not handed over by Envoy", slog.Any("error", err))
+		return
+	}
+	if err := conn.SetDeadline(time.Now().Add(s.o.StartupTimeout)); err != nil {
+		return
+	}
+	h, err := s.greet(ctx, conn)
+	if err != nil {
+		s.turnAway(ctx, conn, h, err)
+		return
+	}
+	if h.cancel != nil {
+		s.cancel(ctx, h.cancel)
+		return
+	}
+	session, err := s.admit(ctx, conn.Origin, h)
+	if err != nil {
+		s.turnAway(ctx, conn, h, err)
+		return
+	}
+	session.run(ctx)
+}
+
+// turnAway tells the client why, if it can still be told.
+func (s *Server) turnAway(ctx context.Context, conn *wire.Conn, h *hello, err error) {
+	var f *fatal
+	if !errors.As(err, &f) {
+		s.o.Metrics.refused.WithLabelValues("connection").Inc()
+		s.o.Logger.InfoContext(ctx, "a client went away at startup", slog.String("client", conn.Origin.Client), slog.Any("error", err))
+		return
+	}
+	s.o.Metrics.refused.WithLabelValues(f.refusal.Code).Inc()
+	s.o.Logger.WarnContext(ctx, "a connection was refused", slog.String("client", conn.Origin.Client),
+		slog.String("target", conn.Origin.Target), slog.String("code", f.refusal.Code), slog.Any("error", err))
+	to := net.Conn(conn)
+	if h != nil {
+		to = h.conn
+	}
+	_, _ = to.Write(engine.Fatal(&f.refusal)) // the client may be gone
+}
+
+// cancel passes a cancel request on to the session that it is for. It is answered by a close, whatever it brought.
+func (s *Server) cancel(ctx context.Context, c *pgproto3.CancelRequest) {
+	session := s.keys.find(c.ProcessID, c.SecretKey, s.o.Now())
+	if session == nil {
+		s.o.Logger.InfoContext(ctx, "a cancel request fits no session")
+		return
+	}
+	if err := session.cancelStatement(ctx); err != nil {
+		s.o.Logger.WarnContext(ctx, "a cancel request could not be passed on", slog.String("session", session.id), slog.Any("error", err))
+	}
+}
+
+// admit takes a client from its startup packet to ReadyForQuery.
+func (s *Server) admit(ctx context.Context, origin wire.Origin, h *hello) (*session, error) {
+	p, err := s.o.Guard.Current()
+	if err != nil {
+		return nil, turnedAway(err)
+	}
+	if t := p.Target(origin.Target); t != nil && !h.encrypted && !t.GetListener().GetAllowPlaintext() {
+		return nil, fatalf(codeNoIdentity, "this listener takes connections with TLS only").hint("Use sslmode=verify-full.")
+	}
+	token, err := h.askToken()
+	if err != nil {
+		return nil, err
+	}
+	who, err := s.o.Guard.Identify(ctx, token)
+	if err != nil {
+		return nil, unidentified(err)
+	}
+	admission, err := s.o.Guard.Connect(who, origin.Target)
+	if err != nil {
+		return nil, turnedAway(err)
+	}
+	if err := checkDatabase(h, admission); err != nil {
+		return nil, err
+	}
+	settings, err := s.settings(h, admission)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := s.o.Credentials.Lease(ctx, admission.Target)
+	if err != nil {
+		return nil, fatalf(codeNotReady, "the credential of target %q is not available", origin.Target).cause(err)
+	}
+	return s.open(ctx, origin, h, admission, lease, settings)
+}
+
+func checkDatabase(h *hello, a *guard.Admission) error {
+	want := a.Target.GetPostgres().GetDatabase()
+	if got := h.parameters["database"]; got != "" && got != want {
+		return fatalf(codeOtherDatabase, "target %q has no database %q", a.Target.GetName(), got).hint("Connect to database " + want + ".")
+	}
+	return nil
+}
+
+// open reaches the database and begins the session and its record.
+func (s *Server) open(ctx context.Context, origin wire.Origin, h *hello, a *guard.Admission, lease *credential.Lease, settings map[string]string) (*session, error) {
+	id, err := s.o.SessionID()
+	if err != nil {
+		return nil, fatalf(codeSystem, "an internal error").cause(err)
+	}
+	settings["application_name"] = applicationName(a, id)
+	up, err := s.connect(ctx, a.Target, lease, settings)
+	if err != nil {
+		_ = lease.Release(ctx) // it was never used
+		return nil, unreachable(a, err)
+	}
+	session := &session{
+		server: s, id: id, agent: h.conn, up: up, admission: a, lease: lease, engine: engine.New(up.TxStatus),
+		cache: s.cache(a.Target, up), cancels: make(chan struct{}, 1), over: make(chan struct{}),
+	}
+	start := &recordv1.SessionStart{
+		Principal: a.Principal, ClientAddress: origin.Client, Target: origin.Target,
+		Database: a.Target.GetPostgres().GetDatabase(), Role: up.role, Application: h.parameters["application_name"],
+		EnvoyNode: origin.Node, ListenerRevision: origin.Revision, Processor: s.o.Processor, BundleVersion: a.Version,
+	}
+	if session.rec, err = s.o.Recorder.Begin(ctx, id, start); err != nil {
+		session.close(ctx, "the session cannot be recorded")
+		return nil, noRecord(err)
+	}
+	if err := s.register(session); err != nil {
+		session.close(ctx, "the processor is shutting down")
+		return nil, err
+	}
+	if err := session.welcome(); err != nil {
+		session.close(ctx, "the client went away at startup")
+		return nil, err
+	}
+	return session, nil
+}
+
+func unreachable(a *guard.Admission, err error) *fatal {
+	var pgErr *pgconn.PgError
+	name := a.Target.GetName()
+	if errors.As(err, &pgErr) {
+		code := codeUnreachable
+		if pgErr.Code[:2] == "53" || pgErr.Code[:2] == "57" {
+			code = pgErr.Code
+		}
+		return fatalf(code, "the database of target %q does not let Sluice in (SQLSTATE %s)", name, pgErr.Code).cause(err)
+	}
+	return fatalf(codeUnreachable, "the database of target %q cannot be reached", name).hint("Try again later, or ask whoever runs Sluice.").cause(err)
+}
+
+// applicationName is what the database sees of a session, at most 63 bytes: the id counts more than the subject.
+func applicationName(a *guard.Admission, id string) string {
+	subject := []byte(a.Principal.GetSubject())
+	for i, c := range subject {
+		if c < 0x21 || c > 0x7e || c == '/' {
+			subject[i] = '?'
+		}
+	}
+	const most = 63
+	room := max(0, most-len("sluice//")-len(id))
+	return "sluice/" + string(subject[:min(room, len(subject))]) + "/" + id
+}
+
+// cache is the catalog of a target's endpoint as the connection's role sees it.
+func (s *Server) cache(t *policyv1.Target, up *upstream) *relcache.Cache {
+	spec, err := (proto.MarshalOptions{Deterministic: true}).Marshal(t)
+	if err != nil {
+		spec = []byte(t.GetName())
+	}
+	key := string(spec) + "\x00" + strconv.Itoa(up.route.endpoint) + "\x00" + up.role
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.caches[key]
+	if c == nil {
+		route, target := up.route, t
+		c = relcache.New(func(ctx context.Context) (*pgx.Conn, error) {
+			lease, err := s.o.Credentials.Lease(ctx, target)
+			if err != nil {
+				return nil, err
+			}
+			cfg, err := route.config(lease, map[string]string{"application_name": "sluice/catalog"})
+			if err != nil {
+				return nil, err
+			}
+			return pgx.ConnectConfig(ctx, cfg)
+		}, s.o.Now, s.o.Logger)
+		s.caches[key] = c
+		s.work.Add(1)
+		go func() {
+			defer s.work.Done()
+			c.Run(s.life)
+		}()
+	}
+	return c
+}
+
+// Catalog is the catalog of a target, for explanations.
+func (s *Server) Catalog(ctx context.Context, t *policyv1.Target) (sqlfacts.Catalog, error) {
+	lease, err := s.o.Credentials.Lease(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	up, err := s.connect(ctx, t, lease, map[string]string{"application_name": "sluice/explain"})
+	if err != nil {
+		return nil, err
+	}
+	path := up.path
+	cache := s.cache(t, up)
+	_ = up.Conn.Close() // only its path was wanted
+	return cache.Snapshot(ctx, path)
+}
+
+func (s *Server) register(session *session) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return fatalf(codeShutdown, "this processor is shutting down").hint("Connect again.")
+	}
+	s.sessions[session.id] = session
+	s.o.Metrics.sessions.Inc()
+	return nil
+}
+
+func (s *Server) unregister(session *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions[session.id] == session {
+		delete(s.sessions, session.id)
+		s.o.Metrics.sessions.Dec()
+	}
+}
+
+// EndSession ends a session of this process; false if there is none of that id.
+func (s *Server) EndSession(id, reason string) bool {
+	s.mu.Lock()
+	session := s.sessions[id]
+	s.mu.Unlock()
+	if session == nil {
+		return false
+	}
+	session.stop(fatalf(codeShutdown, "the session was ended: %s", reason))
+	return true
+}
+
+// Drain lets running statements end, withdraws what is held, and ends each session when it is idle; when the context
+// ends, all of them. The caller has closed the listener.
+func (s *Server) Drain(ctx context.Context) {
+	s.mu.Lock()
+	s.draining = true
+	open := make([]*session, 0, len(s.sessions))
+	for _, session := range s.sessions {
+		open = append(open, session)
+	}
+	s.mu.Unlock()
+	goodbye := fatalf(codeShutdown, "Sluice is shutting down").hint("Connect again.")
+	var wg sync.WaitGroup
+	for _, session := range open {
+		wg.Go(func() { session.drain(ctx, goodbye) })
+	}
+	wg.Wait()
+}
+
+// Close ends everything and waits for it.
+func (s *Server) Close() {
+	s.end()
+	s.mu.Lock()
+	open := make([]*session, 0, len(s.sessions))
+	for _, session := range s.sessions {
+		open = append(open, session)
+	}
+	s.mu.Unlock()
+	for _, session := range open {
+		session.stop(fatalf(codeShutdown, "Sluice is shutting down").hint("Connect again."))
+	}
+	s.work.Wait()
+}

@@ -1,0 +1,407 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	"github.com/sluicegate/sluice/authz/credential"
+	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/extproc/postgres/engine"
+	"github.com/sluicegate/sluice/extproc/postgres/relcache"
+)
+
+const (
+	// agentBuffer and serverBuffer are the sizes of the read buffers, in bytes. Results are larger than statements.
+	agentBuffer  = 8 << 10
+	serverBuffer = 64 << 10
+	// goodbyeTimeout bounds how long a last message may take.
+	goodbyeTimeout = 2 * time.Second
+)
+
+// session is one agent on one target. Two goroutines move bytes: run for the agent's side, relay for the server's.
+type session struct {
+	server    *Server
+	id        string
+	pid       uint32
+	agent     net.Conn
+	up        *upstream
+	admission *guard.Admission
+	lease     *credential.Lease
+	rec       Recording
+	engine    *engine.Engine
+	cache     *relcache.Cache
+
+	// cancels gets something when the client asks for a cancel while a statement is held.
+	cancels chan struct{}
+	// over is closed when the session must end; why says what the agent is told.
+	over     chan struct{}
+	overOnce sync.Once
+	why      error
+
+	// mu guards what both sides and others touch.
+	mu      sync.Mutex
+	holding bool
+	// writing is held while bytes go to the agent; whole: the last of them ended a message.
+	writing sync.Mutex
+	whole   bool
+
+	// The rest belongs to the agent's side.
+	number  uint64
+	views   viewCache
+	pending []*recordv1.Event
+	// altered: something was let through that may change the catalog, and it has not been looked at again.
+	altered bool
+
+	// ended says why, for the record.
+	ended string
+}
+
+// welcome ends the startup: the server's parameters, a key of ours, ready.
+func (s *session) welcome() error {
+	var secret [4]byte
+	var err error
+	if s.pid, secret, err = s.server.keys.issue(s, s.server.o.Random); err != nil {
+		return err
+	}
+	out, err := (&pgproto3.AuthenticationOk{}).Encode(nil)
+	for name, value := range s.up.ParameterStatuses {
+		if err == nil {
+			out, err = (&pgproto3.ParameterStatus{Name: name, Value: value}).Encode(out)
+		}
+	}
+	if err == nil {
+		out, err = (&pgproto3.BackendKeyData{ProcessID: s.pid, SecretKey: secret[:]}).Encode(out)
+	}
+	if err == nil {
+		out, err = (&pgproto3.ReadyForQuery{TxStatus: s.up.TxStatus}).Encode(out)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := s.agent.Write(out); err != nil {
+		return err
+	}
+	s.whole = true
+	return s.agent.SetDeadline(time.Time{})
+}
+
+// stop ends the session; the first reason counts. A *fatal is told to the agent.
+func (s *session) stop(why error) {
+	s.overOnce.Do(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.why = why
+		close(s.over)
+		// Both sides stand in reads or writes: those end now.
+		past := time.Unix(1, 0)
+		_ = s.agent.SetReadDeadline(past)
+		_ = s.up.Conn.SetDeadline(past)
+	})
+}
+
+// readOn lifts a deadline that ended a read of the agent's bytes, unless the session is over.
+func (s *session) readOn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.over:
+	default:
+		_ = s.agent.SetReadDeadline(time.Time{})
+	}
+}
+
+// run moves the agent's bytes until the session ends.
+func (s *session) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.stop(s.relay())
+	}()
+	s.stop(s.serve(ctx))
+	s.goodbye()
+	_ = s.agent.Close()
+	_ = s.up.Conn.Close()
+	<-done
+	s.close(ctx, s.ended)
+}
+
+// goodbye tells the agent why the session ends, if it can be told, and the server that it does.
+func (s *session) goodbye() {
+	s.ended = "the client closed the connection"
+	var f *fatal
+	switch {
+	case s.why == nil || errors.Is(s.why, io.EOF) || errors.Is(s.why, net.ErrClosed):
+	case errors.As(s.why, &f):
+		s.ended = f.refusal.Message
+		if f.err != nil {
+			s.server.o.Logger.Warn("a session ends", slog.String("session", s.id), slog.Any("error", f))
+		}
+	default:
+		s.ended = "the connection was lost"
+		s.server.o.Logger.Info("a session ends", slog.String("session", s.id), slog.Any("error", s.why))
+	}
+	deadline := time.Now().Add(goodbyeTimeout)
+	_ = s.agent.SetWriteDeadline(deadline)
+	_ = s.up.Conn.SetDeadline(deadline)
+	if f != nil {
+		s.writing.Lock()
+		if s.whole {
+			_, _ = s.agent.Write(engine.Fatal(&f.refusal)) // it may be gone
+		}
+		s.writing.Unlock()
+	}
+	_, _ = s.up.Conn.Write([]byte{'X', 0, 0, 0, 4}) // the same
+}
+
+// close lets go of everything that the session had.
+func (s *session) close(ctx context.Context, reason string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	s.server.keys.revoke(s.pid)
+	s.server.unregister(s)
+	_ = s.up.Conn.Close()
+	if err := s.lease.Release(ctx); err != nil {
+		s.server.o.Logger.Warn("a lease could not be released", slog.String("session", s.id), slog.Any("error", err))
+	}
+	if s.rec == nil {
+		return
+	}
+	if err := s.rec.End(ctx, reason); err != nil {
+		s.server.o.Logger.Error("the end of a session could not be recorded", slog.String("session", s.id), slog.Any("error", err))
+	}
+}
+
+// drain ends the session once nothing runs, or when the context ends.
+func (s *session) drain(ctx context.Context, goodbye *fatal) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		s.mu.Lock()
+		holding := s.holding
+		s.mu.Unlock()
+		if holding || s.engine.Idle() {
+			s.stop(goodbye)
+		}
+		select {
+		case <-s.over:
+			return
+		case <-ctx.Done():
+			s.stop(goodbye)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// cancelStatement does what the client's cancel request asks: it ends a hold, or goes on to the server.
+func (s *session) cancelStatement(ctx context.Context) error {
+	s.mu.Lock()
+	holding := s.holding
+	if holding {
+		select {
+		case s.cancels <- struct{}{}:
+		default:
+		}
+	}
+	s.mu.Unlock()
+	if holding {
+		return nil
+	}
+	return s.up.route.sendCancel(ctx, s.up.PID, s.up.SecretKey)
+}
+
+// serve is the agent's side: bytes to the engine, its questions to the guard, what it lets through to the server.
+func (s *session) serve(ctx context.Context) error {
+	in := newInbox(agentBuffer)
+	var out engine.Output
+	need := 0
+	for {
+		if err := in.fill(s.agent, need); err != nil {
+			return err
+		}
+		var err error
+		if need, err = s.steps(ctx, in, &out); err != nil {
+			return err
+		}
+	}
+}
+
+// steps takes what the inbox has as far as it goes.
+func (s *session) steps(ctx context.Context, in *inbox, out *engine.Output) (need int, err error) {
+	for {
+		step, err := s.engine.Client(in.bytes(), out)
+		if err != nil {
+			return 0, protocolFault(err)
+		}
+		in.consume(step.Consumed)
+		switch {
+		case step.Question != nil:
+			grant, refusal, err := s.answer(ctx, step.Question, in, out)
+			if err != nil {
+				return 0, err
+			}
+			in.consume(s.engine.Answer(grant, refusal, out))
+			// Small statements that came together leave together.
+			if out.ToServer.Size > serverBuffer || len(in.bytes()) == 0 {
+				if err := s.flush(out); err != nil {
+					return 0, err
+				}
+			}
+			continue
+		case step.Closed:
+			if err := s.flush(out); err != nil {
+				return 0, err
+			}
+			return 0, io.EOF
+		}
+		if err := s.flush(out); err != nil {
+			return 0, err
+		}
+		if !step.Stalled {
+			return step.Need, nil
+		}
+		select {
+		case <-s.engine.Progress():
+		case <-s.over:
+			return 0, net.ErrClosed
+		}
+	}
+}
+
+func protocolFault(err error) error {
+	var p *engine.ProtocolError
+	if errors.As(err, &p) {
+		return fatalf(p.Code, "protocol violation by the %s", p.Peer).cause(err)
+	}
+	return err
+}
+
+// flush records what the step let through, then sends it on.
+func (s *session) flush(out *engine.Output) error {
+	defer out.Reset()
+	durable := false
+	for i := range out.Notes {
+		n := &out.Notes[i]
+		event, safe := s.event(n)
+		durable = durable || safe
+		if event != nil {
+			s.pending = append(s.pending, event)
+		}
+	}
+	if len(s.pending) > 0 {
+		err := s.rec.Append(durable, s.pending...)
+		clear(s.pending)
+		s.pending = s.pending[:0]
+		if err != nil {
+			return noRecord(err)
+		}
+	}
+	if out.FromAgent.Size > 0 {
+		if err := s.rec.Data(recordv1.Data_FROM_AGENT, s.number, out.FromAgent.Parts...); err != nil {
+			return noRecord(err)
+		}
+	}
+	if out.ToServer.Size == 0 {
+		return nil
+	}
+	s.server.o.Metrics.bytes.WithLabelValues("server").Add(float64(out.ToServer.Size))
+	return write(s.up.Conn, out.ToServer.Parts)
+}
+
+// write sends parts in one system call where the connection can.
+func write(to net.Conn, parts [][]byte) error {
+	if len(parts) == 1 {
+		_, err := to.Write(parts[0])
+		return err
+	}
+	buffers := net.Buffers(parts)
+	_, err := buffers.WriteTo(to)
+	return err
+}
+
+// relay is the server's side: bytes to the engine, what it shows of them to the record and the agent.
+func (s *session) relay() error {
+	in := newInbox(serverBuffer)
+	var out engine.Output
+	need := 0
+	for {
+		if err := in.fill(s.up.Conn, need); err != nil {
+			select {
+			case <-s.over:
+				return err
+			default:
+			}
+			return fatalf("08006", "the connection to the database was lost").cause(err)
+		}
+		consumed, more, err := s.engine.Server(in.bytes(), &out)
+		need = more
+		if sendErr := s.show(&out); sendErr != nil {
+			return sendErr
+		}
+		if err != nil {
+			return protocolFault(err)
+		}
+		in.consume(consumed)
+	}
+}
+
+// show records what the agent is about to see, then sends it.
+func (s *session) show(out *engine.Output) error {
+	defer out.Reset()
+	var events []*recordv1.Event
+	for i := range out.Notes {
+		n := &out.Notes[i]
+		if n.Kind == engine.NoteSettings {
+			return fatalf(codeUnsupported, "the session ends: %s", n.Message).hint("Sluice reads statements as UTF8 with standard_conforming_strings on.")
+		}
+		if event, _ := s.event(n); event != nil {
+			events = append(events, event)
+		}
+	}
+	if len(events) > 0 {
+		if err := s.rec.Append(false, events...); err != nil {
+			return noRecord(err)
+		}
+	}
+	if out.ToAgent.Size == 0 {
+		return nil
+	}
+	shown := out.ToAgent.Parts
+	if out.Dual {
+		shown = out.ForRecord.Parts
+	}
+	if err := s.rec.Data(recordv1.Data_TO_AGENT, 0, shown...); err != nil {
+		return noRecord(err)
+	}
+	s.server.o.Metrics.bytes.WithLabelValues("agent").Add(float64(out.ToAgent.Size))
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.whole = false
+	err := write(s.agent, out.ToAgent.Parts)
+	s.whole = err == nil && s.engine.Whole()
+	return err
+}
+
+// tell sends a message of Sluice's own to the agent, between the server's.
+func (s *session) tell(message []byte) error {
+	if err := s.rec.Data(recordv1.Data_TO_AGENT, s.number, message); err != nil {
+		return noRecord(err)
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if !s.whole {
+		return nil
+	}
+	_, err := s.agent.Write(message)
+	return err
+}

@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"sort"
+	"strings"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/policies"
+)
+
+// settings are the startup parameters that go on to the database. Each is decided like a SET of the same name, so that
+// a startup packet can do no more than a statement.
+func (s *Server) settings(h *hello, a *guard.Admission) (map[string]string, error) {
+	out := map[string]string{}
+	for name, value := range h.parameters {
+		switch strings.ToLower(name) {
+		case "user", "database", "application_name":
+			// Labels: the role comes from the credential, and the database sees Sluice's own name.
+		case "client_encoding":
+			if !isUTF8(value) {
+				return nil, fatalf("22023", "client_encoding %q is not supported", value).hint("Use UTF8.")
+			}
+		case "replication":
+			if off := strings.ToLower(value); off != "false" && off != "off" && off != "no" && off != "0" {
+				return nil, fatalf(codeUnsupported, "replication connections are not supported by Sluice")
+			}
+		case "options":
+			if err := parseOptions(value, out); err != nil {
+				return nil, err
+			}
+		default:
+			out[name] = value
+		}
+	}
+	return out, s.decideSettings(out, a)
+}
+
+func isUTF8(encoding string) bool {
+	e := strings.ToUpper(strings.NewReplacer("-", "", "_", "", "'", "", `"`, "").Replace(encoding))
+	return e == "UTF8" || e == "UNICODE" || e == "AUTO"
+}
+
+func (s *Server) decideSettings(settings map[string]string, a *guard.Admission) error {
+	names := make([]string, 0, len(settings))
+	for name := range settings {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		if strings.EqualFold(name, "search_path") {
+			return fatalf(codeUnsupported, "search_path cannot be changed in a session yet").hint("Name schemas in your statements.")
+		}
+		op := policies.Operation{Command: "SET", Pairs: []policies.Pair{{Effect: policyv1.Effect_SESSION, Object: strings.ToLower(name)}}}
+		v, err := s.o.Guard.Decide(a, []policies.Operation{op}, nil)
+		if err != nil {
+			return turnedAway(err)
+		}
+		if v.Verdict != policies.Allow {
+			return fatalf(codeForbidden, "the startup parameter %q is not allowed: %s", name, v.Message).hint(v.Hint)
+		}
+	}
+	return nil
+}
+
+// parseOptions reads the command line of the options parameter: -c name=value and --name=value, a backslash taking the
+// next character with it (PostgreSQL, "StartupMessage").
+func parseOptions(options string, out map[string]string) error {
+	words := splitOptions(options)
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		switch {
+		case w == "-c" && i+1 < len(words):
+			i++
+			w = words[i]
+		case strings.HasPrefix(w, "-c"):
+			w = w[2:]
+		case strings.HasPrefix(w, "--"):
+			w = w[2:]
+		default:
+			return fatalf(codeUnsupported, "the startup option %q is not supported", w).hint("Use -c name=value.")
+		}
+		name, value, ok := strings.Cut(w, "=")
+		if !ok || name == "" {
+			return fatalf("22023", "the startup option %q is not of the form name=value", w)
+		}
+		out[strings.ReplaceAll(name, "-", "_")] = value
+	}
+	return nil
+}
+
+func splitOptions(s string) (words []string) {
+	var word strings.Builder
+	inside := false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '\\' && i+1 < len(s):
+			i++
+			word.WriteByte(s[i])
+			inside = true
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f':
+			if inside {
+				words = append(words, word.String())
+				word.Reset()
+				inside = false
+			}
+		default:
+			word.WriteByte(c)
+			inside = true
+		}
+	}
+	if inside {
+		words = append(words, word.String())
+	}
+	return words
+}

@@ -1,0 +1,195 @@
+package postgres
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/sluicegate/sluice/extproc/wire"
+)
+
+// Request codes of the startup phase (PostgreSQL, "Message Formats").
+const (
+	codeProtocol3    = 3 << 16
+	codeCancel       = 80877102
+	codeTLS          = 80877103
+	codeGSSEncrypted = 80877104
+
+	maxStartup  = 10_000 // PostgreSQL's own limit, in bytes
+	maxPassword = 64 << 10
+	alpn        = "postgresql"
+)
+
+// hello is what a client said at startup.
+type hello struct {
+	conn       net.Conn
+	parameters map[string]string
+	// minor is the protocol's minor version, extensions the _pq_ parameters: neither is known here.
+	minor      uint16
+	extensions []string
+	encrypted  bool
+	// cancel is set if the client asks for a cancel and nothing else.
+	cancel *pgproto3.CancelRequest
+}
+
+// buffered is a connection whose first bytes were read ahead.
+type buffered struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (b *buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
+
+// greet reads what the client wants, setting up TLS on the way. The connection has a deadline.
+func (s *Server) greet(ctx context.Context, conn *wire.Conn) (*hello, error) {
+	// One byte tells TLS without asking (sslnegotiation=direct) from a startup packet.
+	r := bufio.NewReaderSize(conn, 512)
+	first, err := r.Peek(1)
+	if err != nil {
+		return nil, err
+	}
+	h := &hello{conn: &buffered{conn, r}}
+	if first[0] == 0x16 {
+		if err := s.encrypt(ctx, h, true); err != nil {
+			return nil, err
+		}
+	}
+	asked := false // for GSS encryption; once is enough
+	for {
+		code, body, err := readStartup(h.conn)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case code == codeTLS && !h.encrypted:
+			if r.Buffered() > 0 {
+				// Bytes sent in the clear must not count as if they had come encrypted.
+				return nil, fatalf(codeProtocol, "data behind the request for TLS")
+			}
+			if _, err := h.conn.Write([]byte{'S'}); err != nil {
+				return nil, err
+			}
+			if err := s.encrypt(ctx, h, false); err != nil {
+				return nil, err
+			}
+		case code == codeGSSEncrypted && !h.encrypted && !asked:
+			asked = true
+			if _, err := h.conn.Write([]byte{'N'}); err != nil {
+				return nil, err
+			}
+		case code == codeCancel:
+			h.cancel = &pgproto3.CancelRequest{}
+			if err := h.cancel.Decode(append(be32(codeCancel), body...)); err != nil {
+				return nil, fatalf(codeProtocol, "malformed CancelRequest")
+			}
+			return h, nil
+		case code>>16 == 3:
+			h.minor = uint16(code & 0xffff) //nolint:gosec // the low half
+			return h, h.readParameters(body)
+		default:
+			return nil, fatalf(codeProtocol, "protocol version %d.%d is not supported", code>>16, code&0xffff)
+		}
+	}
+}
+
+func be32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
+
+func readStartup(r io.Reader) (code uint32, body []byte, err error) {
+	var head [8]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	size := binary.BigEndian.Uint32(head[:])
+	if size < 8 || size > maxStartup {
+		return 0, nil, fatalf(codeProtocol, "a startup packet of %d bytes", size)
+	}
+	body = make([]byte, size-8)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return 0, nil, err
+	}
+	return binary.BigEndian.Uint32(head[4:]), body, nil
+}
+
+// encrypt does the server's side of TLS. Direct TLS must name the protocol, so that no other can be mistaken for it.
+func (s *Server) encrypt(ctx context.Context, h *hello, direct bool) error {
+	t := tls.Server(h.conn, &tls.Config{
+		MinVersion: tls.VersionTLS12, GetCertificate: s.o.Certificate, NextProtos: []string{alpn},
+	})
+	if err := t.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	if direct && t.ConnectionState().NegotiatedProtocol != alpn {
+		return errors.New("direct TLS without ALPN \"postgresql\"")
+	}
+	h.conn, h.encrypted = t, true
+	return nil
+}
+
+// readParameters reads names and values of a StartupMessage.
+func (h *hello) readParameters(body []byte) error {
+	h.parameters = map[string]string{}
+	for {
+		name, rest, ok := strings.Cut(string(body), "\x00")
+		if ok && name == "" && rest == "" {
+			return nil
+		}
+		value, after, ok2 := strings.Cut(rest, "\x00")
+		if !ok || !ok2 || name == "" {
+			return fatalf(codeProtocol, "malformed startup packet")
+		}
+		if _, twice := h.parameters[name]; twice {
+			return fatalf(codeProtocol, "startup parameter %q stands twice", name)
+		}
+		if strings.HasPrefix(name, "_pq_.") {
+			h.extensions = append(h.extensions, name)
+		} else {
+			h.parameters[name] = value
+		}
+		body = []byte(after)
+	}
+}
+
+// askToken asks for a password, which is the token, and returns it.
+func (h *hello) askToken() (string, error) {
+	var out []byte
+	if h.minor > 0 || len(h.extensions) > 0 {
+		slices.Sort(h.extensions)
+		var err error
+		out, err = (&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: codeProtocol3, UnrecognizedOptions: h.extensions}).Encode(out)
+		if err != nil {
+			return "", err
+		}
+	}
+	out, err := (&pgproto3.AuthenticationCleartextPassword{}).Encode(out)
+	if err != nil {
+		return "", err
+	}
+	if _, err := h.conn.Write(out); err != nil {
+		return "", err
+	}
+	var head [5]byte
+	if _, err := io.ReadFull(h.conn, head[:]); err != nil {
+		return "", err
+	}
+	size := binary.BigEndian.Uint32(head[1:])
+	if head[0] != 'p' || size < 5 || size > maxPassword {
+		return "", fatalf(codeProtocol, "a password message was expected")
+	}
+	body := make([]byte, size-4)
+	if _, err := io.ReadFull(h.conn, body); err != nil {
+		return "", err
+	}
+	token, rest, ok := strings.Cut(string(body), "\x00")
+	if !ok || rest != "" {
+		return "", fatalf(codeProtocol, "malformed password message")
+	}
+	return token, nil
+}
