@@ -94,7 +94,8 @@ func (s *Service) mayDecide(ctx context.Context, who *identityv1.Principal, a *a
 	switch {
 	case !intact(a):
 		return refuse(errors.New("the action is not what was recorded; it cannot be decided"))
-	case len(req.GetDigest()) > 0 && !bytes.Equal(req.GetDigest(), a.GetDigest()):
+	case len(req.GetDigest()) > 0 && !bytes.Equal(req.GetDigest(), a.GetDigest()),
+		len(req.GetRecordedDigest()) > 0 && !bytes.Equal(req.GetRecordedDigest(), a.GetRecordedDigest()):
 		return refuse(errors.New("what you were shown is not what is held; look at it again"))
 	case voted(who, a, req.GetChoice()):
 		return nil

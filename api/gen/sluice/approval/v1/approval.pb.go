@@ -990,9 +990,12 @@ type DecideRequest struct {
 	// Shown to the requester; needed to reject.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What the voter was shown: refused if it is not what is held.
-	Digest        []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Digest []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The digest of the action as the voter was shown it, worked out by the voter's own tool: refused if it is not what
+	// is held, so that nobody can show one thing and have another approved.
+	RecordedDigest []byte `protobuf:"bytes,5,opt,name=recorded_digest,json=recordedDigest,proto3" json:"recorded_digest,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DecideRequest) Reset() {
@@ -1049,6 +1052,13 @@ func (x *DecideRequest) GetReason() string {
 func (x *DecideRequest) GetDigest() []byte {
 	if x != nil {
 		return x.Digest
+	}
+	return nil
+}
+
+func (x *DecideRequest) GetRecordedDigest() []byte {
+	if x != nil {
+		return x.RecordedDigest
 	}
 	return nil
 }
@@ -1175,13 +1185,14 @@ const file_sluice_approval_v1_approval_proto_rawDesc = "" +
 	"\bapproval\x18\x01 \x01(\v2\x1c.sluice.approval.v1.ApprovalR\bapproval\"\x0e\n" +
 	"\fWatchRequest\"I\n" +
 	"\rWatchResponse\x128\n" +
-	"\bapproval\x18\x01 \x01(\v2\x1c.sluice.approval.v1.ApprovalR\bapproval\"\xa9\x01\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1c.sluice.approval.v1.ApprovalR\bapproval\"\xd2\x01\n" +
 	"\rDecideRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12C\n" +
 	"\x06choice\x18\x02 \x01(\x0e2\x1f.sluice.approval.v1.Vote.ChoiceB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06choice\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12\x16\n" +
-	"\x06digest\x18\x04 \x01(\fR\x06digest\"J\n" +
+	"\x06digest\x18\x04 \x01(\fR\x06digest\x12'\n" +
+	"\x0frecorded_digest\x18\x05 \x01(\fR\x0erecordedDigest\"J\n" +
 	"\x0eDecideResponse\x128\n" +
 	"\bapproval\x18\x01 \x01(\v2\x1c.sluice.approval.v1.ApprovalR\bapproval*q\n" +
 	"\x05State\x12\x15\n" +

@@ -412,7 +412,11 @@ type Process struct {
 	EgressDir string    `protobuf:"bytes,7,opt,name=egress_dir,json=egressDir,proto3" json:"egress_dir,omitempty"`
 	Recorder  *Recorder `protobuf:"bytes,8,opt,name=recorder,proto3" json:"recorder,omitempty"`
 	// How long sessions may go on after a stop is asked for. Default 20s.
-	DrainTimeout  *durationpb.Duration `protobuf:"bytes,9,opt,name=drain_timeout,json=drainTimeout,proto3" json:"drain_timeout,omitempty"`
+	DrainTimeout *durationpb.Duration `protobuf:"bytes,9,opt,name=drain_timeout,json=drainTimeout,proto3" json:"drain_timeout,omitempty"`
+	// Files with the public keys of the APIs whose signed votes count (vote.key.pub). Default: the API of this process.
+	VoteKeys []string `protobuf:"bytes,10,rep,name=vote_keys,json=voteKeys,proto3" json:"vote_keys,omitempty"`
+	// Where relative paths of secrets and certificates in the policy start. Default: control.policy_dir of this process.
+	SecretsDir    string `protobuf:"bytes,11,opt,name=secrets_dir,json=secretsDir,proto3" json:"secrets_dir,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -508,6 +512,20 @@ func (x *Process) GetDrainTimeout() *durationpb.Duration {
 		return x.DrainTimeout
 	}
 	return nil
+}
+
+func (x *Process) GetVoteKeys() []string {
+	if x != nil {
+		return x.VoteKeys
+	}
+	return nil
+}
+
+func (x *Process) GetSecretsDir() string {
+	if x != nil {
+		return x.SecretsDir
+	}
+	return ""
 }
 
 // ServerTls is the certificate that agents see.
@@ -859,7 +877,7 @@ const file_sluice_config_v1_config_proto_rawDesc = "" +
 	"policy_dir\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tpolicyDir\x124\n" +
 	"\bpostgres\x18\x03 \x01(\v2\x18.sluice.config.v1.SocketR\bpostgres\x12\x1d\n" +
 	"\n" +
-	"egress_dir\x18\x04 \x01(\tR\tegressDir\"\x97\x04\n" +
+	"egress_dir\x18\x04 \x01(\tR\tegressDir\"\xe3\x04\n" +
 	"\aProcess\x12;\n" +
 	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$R\x02id\x12*\n" +
 	"\x03xds\x18\x02 \x01(\v2\x18.sluice.config.v1.SocketR\x03xds\x12<\n" +
@@ -871,7 +889,11 @@ const file_sluice_config_v1_config_proto_rawDesc = "" +
 	"\n" +
 	"egress_dir\x18\a \x01(\tR\tegressDir\x126\n" +
 	"\brecorder\x18\b \x01(\v2\x1a.sluice.config.v1.RecorderR\brecorder\x12>\n" +
-	"\rdrain_timeout\x18\t \x01(\v2\x19.google.protobuf.DurationR\fdrainTimeout\"C\n" +
+	"\rdrain_timeout\x18\t \x01(\v2\x19.google.protobuf.DurationR\fdrainTimeout\x12)\n" +
+	"\tvote_keys\x18\n" +
+	" \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\bvoteKeys\x12\x1f\n" +
+	"\vsecrets_dir\x18\v \x01(\tR\n" +
+	"secretsDir\"C\n" +
 	"\tServerTls\x12\x1b\n" +
 	"\x04cert\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04cert\x12\x19\n" +
 	"\x03key\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\"l\n" +

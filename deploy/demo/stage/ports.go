@@ -1,0 +1,37 @@
+package stage
+
+import (
+	"context"
+
+	"github.com/sluicegate/sluice/e2e/stack"
+)
+
+// ports are all that the stage listens on, on 127.0.0.1.
+type ports struct {
+	listener, database, api, idp, admin int
+}
+
+// Offsets from the port base.
+const (
+	offsetListener = 32
+	offsetAPI      = 80
+	offsetIDP      = 56
+	offsetAdmin    = 1
+	offsetDatabase = 99
+)
+
+// choosePorts counts from a base, or takes free ones.
+func choosePorts(ctx context.Context, base int) (p ports, err error) {
+	if base > 0 {
+		return ports{
+			listener: base + offsetListener, database: base + offsetDatabase, api: base + offsetAPI,
+			idp: base + offsetIDP, admin: base + offsetAdmin,
+		}, nil
+	}
+	for _, port := range []*int{&p.listener, &p.database, &p.api, &p.idp, &p.admin} {
+		if *port, err = stack.FreePort(ctx); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
