@@ -241,7 +241,8 @@ func (s *session) steps(ctx context.Context, in *inbox, out *engine.Output) (nee
 	for {
 		step, err := s.engine.Client(in.bytes(), out)
 		if err != nil {
-			return 0, protocolFault(err)
+			// What was decided before the fault is recorded, and runs, as if the fault had come later.
+			return 0, errors.Join(s.flush(out), protocolFault(err))
 		}
 		in.consume(step.Consumed)
 		switch {

@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func packet(code uint32, body string) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(8+len(body)))
+	return append(binary.BigEndian.AppendUint32(b, code), body...)
+}
+
+func TestStartupParameters(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		want       map[string]string
+		bad        bool
+	}{
+		{"names and values", "user\x00a\x00database\x00d\x00\x00", map[string]string{"user": "a", "database": "d"}, false},
+		{"an empty value", "user\x00\x00\x00", map[string]string{"user": ""}, false},
+		{"no end", "user\x00a\x00", nil, true},
+		{"a name without a value", "user\x00", nil, true},
+		{"bytes behind the end", "user\x00a\x00\x00x", nil, true},
+		{"a name twice", "user\x00a\x00user\x00b\x00\x00", nil, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := &hello{}
+			err := h.readParameters([]byte(c.body))
+			if (err != nil) != c.bad {
+				t.Fatalf("got %v", err)
+			}
+			if !c.bad {
+				if diff := cmp.Diff(c.want, h.parameters); diff != "" {
+					t.Error(diff)
+				}
+			}
+		})
+	}
+}
+
+func TestStartupPacketSizes(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"negative":       {0xff, 0xff, 0xff, 0xff, 0, 3, 0, 0},
+		"too small":      {0, 0, 0, 7, 0, 3, 0, 0},
+		"too large":      {0, 1, 0, 0, 0, 3, 0, 0},
+		"less than said": {0, 0, 0, 20, 0, 3, 0, 0, 'x'},
+	} {
+		if _, _, err := readStartup(bytes.NewReader(b)); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, c := range []struct {
+		options string
+		want    map[string]string
+		bad     bool
+	}{
+		{"-c statement_timeout=5s", map[string]string{"statement_timeout": "5s"}, false},
+		{"-cwork_mem=1MB --time-zone=UTC", map[string]string{"work_mem": "1MB", "time_zone": "UTC"}, false},
+		{`-c datestyle=ISO,\ MDY`, map[string]string{"datestyle": "ISO, MDY"}, false},
+		{"", map[string]string{}, false},
+		{"-d 5", nil, true},
+		{"-c", nil, true},
+		{"-c search_path", nil, true},
+	} {
+		got := map[string]string{}
+		err := parseOptions(c.options, got)
+		if (err != nil) != c.bad {
+			t.Errorf("%q: %v", c.options, err)
+		} else if diff := cmp.Diff(c.want, got); !c.bad && diff != "" {
+			t.Errorf("%q: %s", c.options, diff)
+		}
+	}
+}
+
+// FuzzStartup: no bytes of a client's make the startup code fail otherwise than by an error.
+func FuzzStartup(f *testing.F) {
+	f.Add(packet(3<<16, "user\x00a\x00database\x00d\x00options\x00-c a=b\x00\x00"))
+	f.Add(packet(codeTLS, ""))
+	f.Add(packet(codeCancel, "\x00\x00\x00\x01\x00\x00\x00\x02"))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		code, body, err := readStartup(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		if len(body)+8 > len(b) || len(body) > maxStartup {
+			t.Fatalf("a body of %d bytes from %d", len(body), len(b))
+		}
+		h := &hello{}
+		if code>>16 != 3 || h.readParameters(body) != nil {
+			return
+		}
+		for name, value := range h.parameters {
+			if name == "" {
+				t.Fatal("an empty name")
+			}
+			_ = parseOptions(value, map[string]string{})
+		}
+	})
+}
