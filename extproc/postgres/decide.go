@@ -330,7 +330,12 @@ func (s *session) refused(sub *subject, r *engine.Refusal) *engine.Refusal {
 		s.number++
 		sub.number = s.number
 	}
-	s.note(sub, recordv1.Decision_DENY, r)
+	recorded := *r
+	if sub.facts == nil {
+		// An error about a text that could not be read quotes it.
+		recorded.Message = sqlfacts.HideQuoted(r.Message)
+	}
+	s.note(sub, recordv1.Decision_DENY, &recorded)
 	return r
 }
 
@@ -341,5 +346,5 @@ func (s *session) note(sub *subject, verdict recordv1.Decision_Verdict, r *engin
 		verdict = recordv1.Decision_HOLD
 	}
 	s.server.o.Metrics.statements.WithLabelValues(verdict.String()).Inc()
-	s.pending = append(s.pending, sub.described.event(sub.q, sub.number), decisionEvent(sub.number, verdict, d, r, nil))
+	s.pending = append(s.pending, sub.described.event(sub.q, sub.number), decisionEvent(sub.number, verdict, d, r))
 }

@@ -171,8 +171,8 @@ func (d described) event(q *engine.Question, number uint64) *recordv1.Event {
 	}}}
 }
 
-func decisionEvent(number uint64, verdict recordv1.Decision_Verdict, d policies.Decision, r *engine.Refusal, masks []string) *recordv1.Event {
-	out := &recordv1.Decision{Number: number, Verdict: verdict, Rules: d.Rules, Masks: masks, BundleVersion: d.Version}
+func decisionEvent(number uint64, verdict recordv1.Decision_Verdict, d policies.Decision, r *engine.Refusal) *recordv1.Event {
+	out := &recordv1.Decision{Number: number, Verdict: verdict, Rules: d.Rules, BundleVersion: d.Version}
 	if r != nil {
 		out.Code, out.Message, out.Detail, out.Hint = r.Code, r.Message, r.Detail, r.Hint
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,6 +39,8 @@ type Server struct {
 	sessions map[string]*session
 	caches   map[string]*relcache.Cache
 	draining bool
+	// version numbers the snapshots of all catalogs.
+	version atomic.Uint64
 }
 
 // NewServer makes a server. Close ends it.
@@ -251,7 +254,7 @@ func (s *Server) cache(t *policyv1.Target, up *upstream) *relcache.Cache {
 				return nil, err
 			}
 			return pgx.ConnectConfig(ctx, cfg)
-		}, s.o.Now, s.o.Logger)
+		}, func() uint64 { return s.version.Add(1) }, s.o.Now, s.o.Logger)
 		s.caches[key] = c
 		s.work.Add(1)
 		go func() {

@@ -4,7 +4,7 @@ package sqlfacts
 // snapshots: the same Version gives the same answers. An error means that the catalog cannot answer, so that what
 // asked is denied; "does not exist" is a nil result.
 type Catalog interface {
-	// Version identifies the snapshot.
+	// Version identifies the snapshot, among all catalogs that are given to the same Analyzer.
 	Version() uint64
 	// Relation finds a relation. An empty schema means the search_path, with pg_catalog where PostgreSQL puts it.
 	Relation(schema, name string) (*Relation, error)
@@ -38,7 +38,8 @@ type Relation struct {
 	// down to tables. Number 0 means the whole row.
 	Reads []ColumnID
 	// Calls are functions that run when the relation is touched: trigger functions, rules, defaults, row security
-	// policies, generated columns, constraints and view bodies, as far as they are not pure.
+	// policies, generated columns, constraints and view bodies, as far as they are not pure; those of its partitions,
+	// of what inherits from it, and of what foreign keys cascade to, included.
 	Calls []RelationCall
 	// UserTypes reports whether a column has a type outside pg_catalog that is not an enum.
 	UserTypes bool

@@ -2,7 +2,8 @@ package sqlfacts
 
 import "fmt"
 
-// Error says why a text has no facts. Code is an SQLSTATE (PostgreSQL, appendix A).
+// Error says why a text has no facts. Code is an SQLSTATE (PostgreSQL, appendix A). The message of a syntax error may
+// quote the text, values included: it is for whoever wrote that; show others HideQuoted of it.
 type Error struct {
 	Code    string
 	Message string

@@ -15,8 +15,12 @@ type Statement struct {
 	Text   string
 	Offset int
 	Kind   Kind
-	// Operation has PostgreSQL's command tag and the pairs, sorted, each once.
+	// Operation has PostgreSQL's command tag and the pairs, sorted, each once. An object that does not exist, yet, is
+	// as written: "schema.name", or the name alone. "*" as object means objects that are not named (CASCADE, ALL).
 	Operation policies.Operation
+	// Also are the commands inside, with pairs of their own that Operation has too: what EXPLAIN explains, and INSERT,
+	// UPDATE, DELETE and MERGE below the top level. A rule that names such a command must see them.
+	Also []policies.Operation
 	// Uses are columns used anywhere but as a direct output column of the top level: in expressions, predicates,
 	// grouping, ordering, joins, subqueries, and whole rows. Being the target of INSERT, UPDATE SET or COPY FROM is
 	// no use. Where a name could mean columns of several relations of the statement, each is listed.
@@ -31,8 +35,8 @@ type Statement struct {
 	Relations []*Relation
 	// Copy is set for COPY.
 	Copy *Copy
-	// Name is of a prepared statement or cursor for Deallocate and CloseCursor; empty means all. For Set and Show
-	// it is the setting.
+	// Name is of a prepared statement or cursor for Prepare, Execute, Deallocate, DeclareCursor, Fetch and CloseCursor;
+	// empty means all. For Set and Show it is the setting, in lower case, "all" for all of them.
 	Name string
 	// Reason explains an UNKNOWN effect.
 	Reason string

@@ -160,7 +160,7 @@ func parse(name, sql string) []byte {
 func bind(portal, statement string) []byte { return appendBind(nil, portal, statement) }
 func execute(portal string) []byte         { return appendExecute(nil, portal) }
 func closeStatement(name string) []byte    { return appendClose(nil, 'S', name) }
-func syncMessage() []byte                         { return appendSync(nil) }
+func syncMessage() []byte                  { return appendSync(nil) }
 
 func join(parts ...[]byte) (out []byte) {
 	for _, p := range parts {

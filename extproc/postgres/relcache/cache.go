@@ -36,6 +36,8 @@ type Cache struct {
 	connect Connect
 	logger  *slog.Logger
 	now     func() time.Time
+	// version numbers snapshots: no two of a process alike, since facts are cached by text and version.
+	version func() uint64
 
 	// refresh is held by whoever talks to the database; it also guards conn and bodies.
 	refresh sync.Mutex
@@ -45,16 +47,16 @@ type Cache struct {
 	mu      sync.Mutex
 	current *snapshot
 	views   map[string]*withPath
-	version uint64
 	checked time.Time
 	used    time.Time
 	// dirty asks for a comparison before the next answer.
 	dirty bool
 }
 
-// New makes a cache. Run must be called for it to stay fresh; it reads nothing before the first Snapshot.
-func New(connect Connect, now func() time.Time, logger *slog.Logger) *Cache {
-	return &Cache{connect: connect, now: now, logger: logger, bodies: bodies{}, views: map[string]*withPath{}}
+// New makes a cache. Run must be called for it to stay fresh; it reads nothing before the first Snapshot. version gives
+// a number that no other snapshot of the process has.
+func New(connect Connect, version func() uint64, now func() time.Time, logger *slog.Logger) *Cache {
+	return &Cache{connect: connect, version: version, now: now, logger: logger, bodies: bodies{}, views: map[string]*withPath{}}
 }
 
 // Run compares the fingerprint every second while the cache is in use, until the context ends.
@@ -135,8 +137,7 @@ func (c *Cache) view(path []string) *withPath {
 		if len(c.views) >= 256 {
 			clear(c.views)
 		}
-		c.version++
-		v = &withPath{snapshot: c.current, version: c.version, path: path, lookup: c.lookup}
+		v = &withPath{snapshot: c.current, version: c.version(), path: path, lookup: c.lookup}
 		c.views[key] = v
 	}
 	return v

@@ -1,0 +1,60 @@
+package sqlfacts
+
+import "strings"
+
+// largeText is from where on texts are read one at a time, in bytes: the tree of 1 MiB takes a few hundred MiB.
+const largeText = 64 << 10
+
+// Analyzer gives facts for texts and remembers them: trees by text, facts by text and catalog version. It is safe for
+// concurrent use by any number of sessions.
+type Analyzer struct {
+	scripts *cache[*Script]
+	facts   *cache[*Facts]
+	large   chan struct{}
+}
+
+// NewAnalyzer returns an Analyzer whose caches hold at most maxBytes together, about; 0 for no caches.
+func NewAnalyzer(maxBytes int) *Analyzer {
+	return &Analyzer{
+		scripts: newCache[*Script](maxBytes / 2),
+		facts:   newCache[*Facts](maxBytes / 2),
+		large:   make(chan struct{}, 1),
+	}
+}
+
+// Facts says what a text does, with names as the catalog knows them. The error is an *Error, as of Parse and Resolve;
+// errors are not remembered. The facts are shared: read only.
+func (a *Analyzer) Facts(sql string, cat Catalog) (*Facts, error) {
+	version := cat.Version()
+	if facts, ok := a.facts.get(cacheKey{sql, version}); ok {
+		return facts, nil
+	}
+	if len(sql) > largeText {
+		a.large <- struct{}{}
+		defer func() { <-a.large }()
+	}
+	script, err := a.script(sql)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := script.Resolve(cat)
+	if err != nil {
+		return nil, err
+	}
+	a.facts.put(cacheKey{script.text, version}, facts, facts.Size)
+	return facts, nil
+}
+
+// script parses a text, or remembers it.
+func (a *Analyzer) script(sql string) (*Script, error) {
+	if script, ok := a.scripts.get(cacheKey{text: sql}); ok {
+		return script, nil
+	}
+	// What the caller's string is a part of must not be kept alive by it.
+	script, err := Parse(strings.Clone(sql))
+	if err != nil {
+		return nil, err
+	}
+	a.scripts.put(cacheKey{text: script.text}, script, script.size)
+	return script, nil
+}

@@ -1,0 +1,138 @@
+package sqlfacts
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// none is a catalog with nothing in it.
+type none struct{ version uint64 }
+
+func (c none) Version() uint64                            { return c.version }
+func (none) Relation(string, string) (*Relation, error)   { return nil, nil }
+func (none) RelationByOID(uint32) (*Relation, error)      { return nil, nil }
+func (none) Functions(string, string) ([]Function, error) { return nil, nil }
+func (none) Operators(string) ([]Operator, error)         { return nil, nil }
+func (none) Type(string, string) (*Type, error)           { return nil, nil }
+func (none) UserCasts() bool                              { return false }
+
+func TestAnalyzerRemembersByTextAndVersion(t *testing.T) {
+	a := NewAnalyzer(1 << 20)
+	first, err := a.Facts("select 1", none{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := a.Facts("select 1", none{1})
+	if err != nil || again != first {
+		t.Error("the same text and version are read again")
+	}
+	other, err := a.Facts("select 1", none{2})
+	if err != nil || other == first {
+		t.Error("facts outlive their catalog's version")
+	}
+	if _, ok := a.scripts.get(cacheKey{text: "select 1"}); !ok {
+		t.Error("the tree is not remembered")
+	}
+}
+
+func TestAnalyzerDoesNotRememberErrors(t *testing.T) {
+	a := NewAnalyzer(1 << 20)
+	for range 2 {
+		var e *Error
+		if _, err := a.Facts("selec 1", none{1}); !errors.As(err, &e) || e.Code != "42601" {
+			t.Fatalf("got %v", err)
+		}
+	}
+}
+
+func TestCachesStayWithinTheirBytes(t *testing.T) {
+	const limit = 1 << 20
+	a := NewAnalyzer(limit)
+	for i := range 20_000 {
+		if _, err := a.Facts(fmt.Sprintf("select %d from t where a = 'x'", i), none{1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bytes, entries := 0, 0
+	for i := range a.facts.shards {
+		s := &a.facts.shards[i]
+		sum := 0
+		for e := s.root.next; e != &s.root; e = e.next {
+			sum += e.size
+		}
+		if sum != s.bytes {
+			t.Errorf("shard %d counts %d bytes, holds %d", i, s.bytes, sum)
+		}
+		bytes += s.bytes
+		entries += len(s.entries)
+	}
+	if bytes > limit/2 || entries < 100 {
+		t.Errorf("%d bytes in %d entries, at most %d bytes", bytes, entries, limit/2)
+	}
+}
+
+func TestTooLargeIsNotRemembered(t *testing.T) {
+	a := NewAnalyzer(1 << 20)
+	sql := "select '" + strings.Repeat("x", 100_000) + "'"
+	first, err := a.Facts(sql, none{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := a.Facts(sql, none{1}); err != nil || again == first {
+		t.Error("a text of 100 kB is kept in a cache of 1 MiB")
+	}
+}
+
+func TestTheOldestLeavesFirst(t *testing.T) {
+	c := newCache[int](shards * 4000)
+	key := func(i int) cacheKey { return cacheKey{version: uint64(i)} } // one text: one shard
+	for i := range 12 {
+		c.put(key(i), i, 200)
+		if _, ok := c.get(key(0)); !ok {
+			t.Fatal("what is used all the time left")
+		}
+	}
+	if _, ok := c.get(key(1)); ok {
+		t.Error("the oldest stayed")
+	}
+	if v, ok := c.get(key(11)); !ok || v != 11 {
+		t.Error("the newest left")
+	}
+	c.put(key(11), 12, 300)
+	if v, _ := c.get(key(11)); v != 12 {
+		t.Error("a value is not replaced")
+	}
+}
+
+func TestAnalyzerServesManyAtOnce(t *testing.T) {
+	a := NewAnalyzer(64 << 10)
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 300 {
+				sql := fmt.Sprintf("select a from b where c = %d", (i*7+g)%50)
+				facts, err := a.Facts(sql, none{uint64(i % 2)})
+				if err != nil || facts.Statements[0].Text != sql {
+					t.Errorf("%s: %v", sql, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAHitCostsNoAllocation(t *testing.T) {
+	a := NewAnalyzer(1 << 20)
+	const sql = "select name from customers where id = 1"
+	var cat Catalog = none{1}
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := a.Facts(sql, cat); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

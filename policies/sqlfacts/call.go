@@ -1,0 +1,231 @@
+package sqlfacts
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+)
+
+const (
+	catalogSchema     = "pg_catalog"
+	informationSchema = "information_schema"
+)
+
+// call records a function outside the pure list. One that is named at several places is an output only if all are.
+func (w *walker) call(function, via string, output bool) {
+	for i := range w.st.Calls {
+		if known := &w.st.Calls[i]; known.Function == function && known.Via == via {
+			known.Output = known.Output && output
+			return
+		}
+	}
+	w.st.Calls = append(w.st.Calls, Call{Function: function, Via: via, Output: output})
+}
+
+// functions asks the catalog for all functions of a name.
+func (w *walker) functions(schema, name string) []Function {
+	list, err := w.cat.Functions(schema, name)
+	if err != nil {
+		w.catalogFailed(err)
+	}
+	return list
+}
+
+// foreign says whether a function of that name stands outside pg_catalog.
+func foreign(list []Function) bool {
+	for i := range list {
+		if list[i].Schema != catalogSchema {
+			return true
+		}
+	}
+	return false
+}
+
+// funcCall walks a call: its effect, and its arguments.
+func (w *walker) funcCall(f *pg.FuncCall, c ctx) {
+	if f == nil || !w.enter() {
+		return
+	}
+	defer w.leave()
+	w.evaluates = true
+	schema, fn := qualified(f.GetFuncname())
+	if !w.callee(schema, fn, f, c) {
+		// What a function unknown does with a constant is not known.
+		c.group = w.newGroup(c.group, true)
+	}
+	if strings.Contains(fn, "json") {
+		w.json = true
+	}
+	w.nodes(f.GetArgs(), c)
+	w.nodes(f.GetAggOrder(), c)
+	w.node(f.GetAggFilter(), c)
+	if over := f.GetOver(); over != nil {
+		w.generic(over.ProtoReflect(), c)
+	}
+}
+
+// callee decides what a call does and reports whether the function is pure.
+func (w *walker) callee(schema, fn string, f *pg.FuncCall, c ctx) bool {
+	if schema == informationSchema && isPureInformation(fn) {
+		return true
+	}
+	if schema != "" && schema != catalogSchema {
+		w.execute(schema+"."+fn, c)
+		return false
+	}
+	var list []Function
+	if schema == "" {
+		list = w.functions("", fn)
+	}
+	if !foreign(list) {
+		if isPure(fn) || w.special(fn, f) {
+			return true
+		}
+		if len(list) == 0 && schema == "" && w.isCatalogType(fn) {
+			return true // a cast in the form of a call
+		}
+	}
+	switch {
+	case schema != "":
+		w.execute(schema+"."+fn, c)
+	case len(list) == 0:
+		w.execute(fn, c)
+	}
+	for i := range list {
+		// Where a pure name has a user's function beside it, only that one matters.
+		if list[i].Schema != catalogSchema || !isPure(fn) {
+			w.execute(list[i].Schema+"."+fn, c)
+		}
+	}
+	return false
+}
+
+func (w *walker) execute(function string, c ctx) {
+	w.call(function, "", c.output)
+	w.pair(policyv1.Effect_EXECUTE, function)
+}
+
+// notation finds functions that alias.name or (row).name would call, and reports whether there is any function of
+// that name (PostgreSQL, "Using Composite Types in Queries").
+func (w *walker) notation(name string) bool {
+	list := w.functions("", name)
+	for i := range list {
+		if list[i].Schema != catalogSchema {
+			w.execute(list[i].Schema+"."+name, ctx{})
+		}
+	}
+	return len(list) > 0
+}
+
+// sampleMethod checks the function behind TABLESAMPLE.
+func (w *walker) sampleMethod(list []*pg.Node) {
+	schema, fn := qualified(list)
+	known := (fn == "bernoulli" || fn == "system") && (schema == "" || schema == catalogSchema)
+	if known && schema == "" {
+		known = !foreign(w.functions("", fn))
+	}
+	if !known {
+		w.execute(strings.Join(name(list), "."), ctx{})
+	}
+}
+
+// typeName checks a type that a value is turned into: only those of pg_catalog, and enums, run no other code.
+func (w *walker) typeName(t *pg.TypeName, c ctx) {
+	if t == nil {
+		return
+	}
+	w.nodes(t.GetTypmods(), c)
+	schema, name := qualified(t.GetNames())
+	if schema == catalogSchema || name == "" {
+		return
+	}
+	found, err := w.cat.Type(schema, name)
+	if err != nil {
+		w.catalogFailed(err)
+		return
+	}
+	switch {
+	case found == nil:
+		w.userType(strings.TrimPrefix(schema+"."+name, "."))
+	case found.Schema != catalogSchema && !found.Enum:
+		w.userType(found.Schema + "." + found.Name)
+	}
+}
+
+func (w *walker) userType(name string) {
+	w.userTypes = true
+	w.call("type "+name, "", false)
+}
+
+func (w *walker) isCatalogType(name string) bool {
+	found, err := w.cat.Type("", name)
+	if err != nil {
+		w.catalogFailed(err)
+	}
+	return found != nil && found.Schema == catalogSchema
+}
+
+// implied records what runs although no name says so: operators, casts, and what the relations run.
+func (w *walker) implied() {
+	for i := range w.items {
+		if rel := w.items[i].rel; rel != nil {
+			w.userTypes = w.userTypes || rel.UserTypes
+		}
+	}
+	for i, op := range w.ops {
+		if i > 64 || !contains(w.ops[:i], op) {
+			w.userOperator(op)
+		}
+	}
+	if w.evaluates && w.cat.UserCasts() {
+		w.call("a cast", "", false)
+	}
+	if w.json && w.userTypes {
+		w.call("a cast to json", "", false)
+	}
+	if w.direct {
+		return
+	}
+	for i := range w.items {
+		it := &w.items[i]
+		if it.rel == nil {
+			continue
+		}
+		touch := it.touch
+		if it.read {
+			touch |= TouchRead
+		}
+		for _, rc := range it.rel.Calls {
+			if rc.On&touch != 0 {
+				w.call(rc.Function, "a use of "+it.object, false)
+			}
+		}
+		if it.rel.HasRules {
+			w.call("a rule", "rules on "+it.object, false)
+		}
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *walker) userOperator(op string) {
+	list, err := w.cat.Operators(op)
+	if err != nil {
+		w.catalogFailed(err)
+		return
+	}
+	for i := range list {
+		if list[i].CatalogArguments || w.userTypes {
+			w.call("operator "+list[i].Schema+"."+op, "", false)
+		}
+	}
+}

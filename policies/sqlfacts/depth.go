@@ -1,0 +1,164 @@
+package sqlfacts
+
+// maxDepth bounds how deep the tree of a text may get. PostgreSQL's parser has no stack check of its own in this
+// build, so depth is estimated, from above, before the text reaches it.
+const maxDepth = 1000
+
+// maxCopies bounds members times bytes of text where brackets stand before "=": of SET (a, b, …) = source the parser
+// writes the source out once for each member.
+const maxCopies = 8 << 20
+
+// span is a constant of the text, in bytes.
+type span struct{ start, end int32 }
+
+// prescan finds the constants of a text and estimates the depth of its tree; false means deeper than maxDepth.
+func prescan(text string) ([]span, bool) {
+	var (
+		constants []span
+		d         depth
+		lex       = lexer{text: text}
+		afterDot  bool
+	)
+	d.frames = make([]frame, 1, 8)
+	for {
+		t := lex.next()
+		dot := false
+		switch t.kind {
+		case lexEnd:
+			return constants, true
+		case lexString, lexNumber:
+			constants = append(constants, span{int32(t.start), int32(t.end)}) //nolint:gosec // a text is at most 1 MiB
+		case lexOperator:
+			if text[t.start:t.end] == "=" && d.closed*len(text) > maxCopies {
+				return nil, false
+			}
+			d.chain(operators(text[t.start:t.end]))
+		case lexWord:
+			// After a dot every word is a name.
+			if !afterDot {
+				d.word(text[t.start:t.end])
+			}
+		case lexOther:
+			c := text[t.start]
+			dot = c == '.'
+			if c == ':' {
+				d.chain(1)
+			}
+			d.punctuation(c)
+		case lexQuoted, lexParam:
+		}
+		if d.total+len(d.frames) > maxDepth {
+			return nil, false
+		}
+		if t.kind != lexOther || text[t.start] != ')' {
+			d.closed = 0
+		}
+		afterDot = dot
+	}
+}
+
+// operators says how many operators a run can be cut into: the scanner takes trailing + and - off one by one.
+func operators(run string) int {
+	n := 1
+	for i := len(run) - 1; i > 0 && (run[i] == '+' || run[i] == '-'); i-- {
+		n++
+	}
+	return n
+}
+
+// depth follows brackets and CASE as frames. Within a frame operators chain: each may make the tree one deeper until
+// a comma, AND or OR begins a new expression (the parser makes AND and OR flat). Joins and set operations chain until
+// the frame ends.
+type depth struct {
+	frames []frame
+	total  int // of all chains
+	closed int // members of the bracket that the last token closed, 0 if it closed none
+}
+
+type frame struct {
+	kind           byte // '(' '[' or 'c' for CASE
+	chain, joins   int
+	commas         int
+	pendingBetween int // BETWEEN whose AND is still to come: that AND ends no expression
+}
+
+func (d *depth) top() *frame { return &d.frames[len(d.frames)-1] }
+
+func (d *depth) chain(n int) {
+	d.top().chain += n
+	d.total += n
+}
+
+func (d *depth) push(kind byte) { d.frames = append(d.frames, frame{kind: kind}) }
+
+func (d *depth) pop() {
+	f := d.top()
+	d.closed = f.commas + 1
+	d.total -= f.chain + f.joins
+	d.frames = d.frames[:len(d.frames)-1]
+}
+
+func (d *depth) reset() {
+	f := d.top()
+	d.total -= f.chain
+	f.chain, f.pendingBetween = 0, 0
+}
+
+func (d *depth) punctuation(c byte) {
+	switch c {
+	case '(', '[':
+		d.push(c)
+	case ')', ']':
+		for len(d.frames) > 1 && d.top().kind == 'c' {
+			d.pop()
+		}
+		if len(d.frames) > 1 {
+			d.pop()
+		}
+	case ',':
+		d.reset()
+		d.top().commas++
+	case ';':
+		d.reset()
+		d.total -= d.top().joins
+		d.top().joins = 0
+	}
+}
+
+func (d *depth) word(w string) {
+	if len(w) < 2 || len(w) > 9 {
+		return
+	}
+	var buffer [9]byte
+	for i := range len(w) {
+		c := w[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		buffer[i] = c
+	}
+	switch string(buffer[:len(w)]) {
+	case "case":
+		d.push('c')
+	case "end":
+		if d.top().kind == 'c' {
+			d.pop()
+		}
+	case "and":
+		if f := d.top(); f.pendingBetween > 0 {
+			f.pendingBetween--
+			return
+		}
+		d.reset()
+	case "or":
+		d.reset()
+	case "between":
+		d.top().pendingBetween++
+		d.chain(1)
+	case "not", "is", "isnull", "notnull", "in", "like", "ilike", "similar", "collate", "at", "operator":
+		d.chain(1)
+	case "join", "union", "intersect", "except":
+		d.top().joins++
+		d.total++
+	}
+}

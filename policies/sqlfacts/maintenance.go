@@ -1,0 +1,67 @@
+package sqlfacts
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+)
+
+// maintenance walks statements that change no data: vacuum and kin, and LOCK.
+func (w *walker) maintenance(n *pg.Node) bool {
+	switch x := n.GetNode().(type) {
+	case *pg.Node_VacuumStmt:
+		if len(x.VacuumStmt.GetRels()) == 0 {
+			w.pair(policyv1.Effect_MAINTENANCE, "*")
+		}
+		for _, r := range x.VacuumStmt.GetRels() {
+			w.maintained(r.GetVacuumRelation().GetRelation())
+		}
+	case *pg.Node_ClusterStmt:
+		w.maintained(x.ClusterStmt.GetRelation())
+	case *pg.Node_ReindexStmt:
+		w.maintained(x.ReindexStmt.GetRelation())
+		if name := x.ReindexStmt.GetName(); name != "" {
+			w.pair(policyv1.Effect_MAINTENANCE, name)
+		}
+	case *pg.Node_CheckPointStmt:
+		w.pair(policyv1.Effect_MAINTENANCE, "*")
+	case *pg.Node_RefreshMatViewStmt:
+		w.refresh(x.RefreshMatViewStmt)
+	case *pg.Node_LockStmt:
+		for _, r := range x.LockStmt.GetRelations() {
+			if i := w.relation(r.GetRangeVar(), ctx{}, 0); w.err == nil {
+				w.pair(policyv1.Effect_LOCK, w.items[i].object)
+			}
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// maintained is a relation on which maintenance runs, with the functions of its expressions; nil means all.
+func (w *walker) maintained(rv *pg.RangeVar) {
+	if rv == nil {
+		w.pair(policyv1.Effect_MAINTENANCE, "*")
+		return
+	}
+	w.definition(rv, ctx{}, policyv1.Effect_MAINTENANCE)
+}
+
+// refresh reads what the view's definition reads.
+func (w *walker) refresh(s *pg.RefreshMatViewStmt) {
+	i := w.definition(s.GetRelation(), ctx{}, policyv1.Effect_MAINTENANCE)
+	if w.err != nil || w.items[i].rel == nil {
+		return
+	}
+	for _, id := range w.items[i].rel.Reads {
+		rel, err := w.cat.RelationByOID(id.Relation)
+		if err != nil {
+			w.catalogFailed(err)
+			return
+		}
+		if rel != nil {
+			w.pair(policyv1.Effect_READ, rel.String())
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package sqlfacts
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+func TestParseRefusesBeforeTheGrammar(t *testing.T) {
+	deep := func(open, inner, shut string, n int) string {
+		return "select " + strings.Repeat(open, n) + inner + strings.Repeat(shut, n)
+	}
+	for name, c := range map[string]struct{ sql, code string }{
+		"too long":                  {"select 1 --" + strings.Repeat(" ", MaxText), "54000"},
+		"too many statements":       {strings.Repeat("show a;", MaxStatements+1), "54000"},
+		"NUL":                       {"select 'a\x00b'", "22021"},
+		"not UTF-8":                 {"select '\xff'", "22021"},
+		"brackets":                  {deep("(", "1", ")", 2000), "54001"},
+		"square brackets":           {deep("array[", "1", "]", 2000), "54001"},
+		"CASE":                      {deep("case when true then ", "1", " end", 2000), "54001"},
+		"operators":                 {deep("1 + ", "1", "", 20000), "54001"},
+		"signs without space":       {deep("+-", "1", "", 40000), "54001"},
+		"signs behind an operator":  {"select 1 *" + strings.Repeat("+-", 40000) + " 1", "54001"},
+		"casts":                     {deep("", "1", "::int", 20000), "54001"},
+		"IS NULL":                   {deep("", "1", " is null", 20000), "54001"},
+		"BETWEEN hides no chain":    {deep("", "1", " between 1 and 2 is null", 20000), "54001"},
+		"NOT":                       {deep("not ", "true", "", 20000), "54001"},
+		"COLLATE":                   {deep("", "a", ` collate "C"`, 20000), "54001"},
+		"AT TIME ZONE":              {deep("", "a", " at time zone 'x'", 20000), "54001"},
+		"IN":                        {deep("", "a", " in (1)", 20000), "54001"},
+		"joins":                     {"select from a" + strings.Repeat(" join a on true", 20000), "54001"},
+		"set operations":            {"select 1" + strings.Repeat(" union select 1", 20000), "54001"},
+		"copies of a source":        {"update a set (" + strings.Repeat("b,", 20000) + "b) = (" + strings.Repeat("1,", 20000) + "1)", "54001"},
+		"depth behind a comment":    {"select /* ' */ " + strings.Repeat("(", 2000) + "1" + strings.Repeat(")", 2000), "54001"},
+		"END as a column is no end": {deep("case when a.end then ", "1", " end", 2000), "54001"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse(c.sql)
+			var e *Error
+			if !errors.As(err, &e) || e.Code != c.code {
+				t.Fatalf("got %v, want %s", err, c.code)
+			}
+		})
+	}
+}
+
+func TestParseReadsWhatIsWideButNotDeep(t *testing.T) {
+	for name, sql := range map[string]string{
+		"nothing":          "",
+		"only semicolons":  " ;; ; ",
+		"a comment":        "-- nothing",
+		"long list":        "select a from b where c in (1" + strings.Repeat(", 1", 50_000) + ")",
+		"many conditions":  "select a from b where c = 1" + strings.Repeat(" or c = 1", 20_000),
+		"many rows":        "insert into a values (1, 'a')" + strings.Repeat(", (1, 'a' || 'b')", 20_000),
+		"many columns":     "select 1 + 2" + strings.Repeat(", a + b", 20_000),
+		"quoted brackets":  "select '" + strings.Repeat("(", 5000) + "', \"" + strings.Repeat("(", 60) + "\", $x$" + strings.Repeat("((", 5000) + "$x$",
+		"commented":        "select 1 /* " + strings.Repeat("(", 5000) + " */ -- " + strings.Repeat("(", 5000),
+		"assigned members": "update a set (" + strings.Repeat("b,", 50) + "b) = (" + strings.Repeat("1,", 50) + "1)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Parse(sql); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestSyntaxErrorsAreThoseOfPostgreSQL(t *testing.T) {
+	for sql, want := range map[string]Error{
+		"select 'é' fro fro x":      {Message: `syntax error at or near "fro"`, Position: 16},
+		"selec 1":                   {Message: `syntax error at or near "selec"`, Position: 1},
+		"select 'x":                 {Message: `unterminated quoted string at or near "'x"`, Position: 8},
+		"select from where":         {Message: `syntax error at or near "where"`, Position: 13},
+		"select 1a":                 {Message: `trailing junk after numeric literal at or near "1a"`, Position: 8},
+		"delete from t returning (": {Message: "syntax error at end of input", Position: 26},
+	} {
+		_, err := Parse(sql)
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Errorf("%q: no error", sql)
+			continue
+		}
+		if e.Code != "42601" || e.Message != want.Message || e.Position != want.Position {
+			t.Errorf("%q: got %s %q at %d, want 42601 %q at %d", sql, e.Code, e.Message, e.Position, want.Message, want.Position)
+		}
+	}
+}
+
+var lexSeeds = []string{
+	"select 1", "select 'a''b', E'a\\'b', U&'d\\0061', b'1', X'ff', N'x', $$a$$, $t$ $$ $t$, $1",
+	"select 'a'\n'b', 'a' \v\f\n\n 'b'", "select 'a' -- c\n 'b'", "select 1.5e10, .5, 0x1F, 1_000, 1e+5, 5.",
+	"select a->>'b', a-- 'c'\n, a/* /* ' */ */ || 'x'", `select "a""b", U&"d" uescape '!'`, "select e'\\\\', 'x'",
+	"select 1 between 1 and 2", "select N'x', n'y'", "select $1, $a$b$a$ ", "select a.b.c[1]::int", "select -5, - 5", "select 'a'\r'b'",
+	"select 'é' || ü", "select 0b101, 0o17, 0xA_B", "select 'a' --\n--\n'b'", "select 1.e5", "select 5.e", "select x'a'\n'b'",
+}
+
+// sameConstants compares the constants of the lexer with those of PostgreSQL's scanner.
+func sameConstants(t *testing.T, sql string) {
+	t.Helper()
+	script, err := Parse(sql)
+	if err != nil {
+		return
+	}
+	constants := script.constants
+	result, err := pg.Scan(sql)
+	if err != nil {
+		t.Fatalf("%q parses, but: %v", sql, err)
+	}
+	var want []span
+	for _, token := range result.GetTokens() {
+		switch token.GetToken() {
+		case pg.Token_SCONST, pg.Token_USCONST, pg.Token_XCONST, pg.Token_BCONST, pg.Token_ICONST, pg.Token_FCONST:
+			want = append(want, span{token.GetStart(), token.GetEnd()})
+		default:
+		}
+	}
+	if len(want) != len(constants) {
+		t.Fatalf("%q: %d constants, the scanner has %d: %v, %v", sql, len(constants), len(want), constants, want)
+	}
+	for i := range want {
+		if want[i] != constants[i] {
+			t.Fatalf("%q: constant %d is %q, the scanner has %q", sql, i, sql[constants[i].start:constants[i].end], sql[want[i].start:want[i].end])
+		}
+	}
+}
+
+func TestLexerAgreesWithTheScanner(t *testing.T) {
+	for _, sql := range lexSeeds {
+		sameConstants(t, sql)
+	}
+}
+
+// PostgreSQL lets a comment stand between the parts of a string; the parser in use does not. Refusing is safe.
+func TestAStringThatGoesOnBehindACommentIsRefused(t *testing.T) {
+	if _, err := Parse("select 'a' -- c\n 'b'"); err == nil {
+		t.Fatal("it parses now: take it out of LIMITS.md")
+	}
+}
+
+// FuzzParse: no text brings the parser down, and what parses is cut into constants as PostgreSQL's scanner cuts it.
+func FuzzParse(f *testing.F) {
+	for _, sql := range lexSeeds {
+		f.Add(sql)
+	}
+	f.Fuzz(func(t *testing.T, sql string) {
+		script, err := Parse(sql)
+		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) || e.Code == "" {
+				t.Fatalf("not an *Error with a code: %v", err)
+			}
+			if shown := HideQuoted(sql); utf8.ValidString(sql) && !utf8.ValidString(shown) {
+				t.Fatalf("hiding broke %q: %q", sql, shown)
+			}
+			return
+		}
+		for i, c := range script.constants {
+			if c.start >= c.end || int(c.end) > len(sql) || (i > 0 && c.start < script.constants[i-1].end) {
+				t.Fatalf("%q: constants %v", sql, script.constants)
+			}
+		}
+		sameConstants(t, sql)
+	})
+}

@@ -1,0 +1,373 @@
+package sqlfacts_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+	"github.com/sluicegate/sluice/policies/sqlfacts/factstest"
+)
+
+func resolve(t *testing.T, sql string, cat sqlfacts.Catalog) sqlfacts.Statement {
+	t.Helper()
+	script, err := sqlfacts.Parse(sql)
+	if err != nil {
+		t.Fatalf("%q: %v", sql, err)
+	}
+	facts, err := script.Resolve(cat)
+	if err != nil {
+		t.Fatalf("%q: %v", sql, err)
+	}
+	return facts.Statements[0]
+}
+
+func TestCommonTableExpressionsShadowRelationsWhereTheyAreSeen(t *testing.T) {
+	for sql, want := range map[string]string{
+		"with customers as (select 1) select * from customers":                                                          "",
+		"with customers as (select 1) select * from public.customers":                                                   "READ public.customers",
+		"with customers as (select 1) delete from customers":                                                            "DELETE public.customers",
+		"with a as (select * from customers), customers as (select 1) table a":                                          "READ public.customers",
+		"with recursive a as (select * from customers), customers as (select 1) table a":                                "",
+		"with customers as (select * from customers) table customers":                                                   "READ public.customers",
+		"with recursive customers as (select * from customers) table customers":                                         "",
+		"with orders as (select 1) select * from (with customers as (select 2) select * from customers, orders) s":      "",
+		"select * from (with customers as (select 2) table customers) s, customers":                                     "READ public.customers",
+		"select (with customers as (select 1) select 2) from customers":                                                 "READ public.customers",
+		"with customers as (select 1) select 1 union select 2 from customers":                                           "",
+		"(with customers as (select 1) select 1) union select id from customers":                                        "READ public.customers",
+		"with customers as (select 1 as id) insert into orders (id) select id from customers":                           "INSERT public.orders",
+		"insert into orders (id) with customers as (select 1 as id) select id from customers":                           "INSERT public.orders",
+		"with customers as (select 1 as id) update orders set id = 1 from customers":                                    "UPDATE public.orders",
+		"with customers as (select 1 as id) select (select id from customers) from orders":                              "READ public.orders",
+		"with a as (with customers as (select 1) table customers) select * from a, customers":                           "READ public.customers",
+		"with customers as (select 1 as id) merge into orders using customers on true when not matched then do nothing": "READ public.orders",
+	} {
+		s := resolve(t, sql, factstest.New())
+		if got := pairs(s.Operation.Pairs); got != want {
+			t.Errorf("%s\n got %s\nwant %s", sql, got, want)
+		}
+	}
+}
+
+func TestReadingTheTargetIsAnEffectOfItsOwn(t *testing.T) {
+	for sql, want := range map[string]string{
+		"update orders set total = 1":                                          "UPDATE public.orders",
+		"update orders set total = 1 where id = 1":                             "READ public.orders, UPDATE public.orders",
+		"update orders set total = total + 1":                                  "READ public.orders, UPDATE public.orders",
+		"update orders set total = 1 returning 5":                              "UPDATE public.orders",
+		"update orders set total = 1 returning id":                             "READ public.orders, UPDATE public.orders",
+		"update orders set total = 1 returning *":                              "READ public.orders, UPDATE public.orders",
+		"delete from orders":                                                   "DELETE public.orders",
+		"delete from orders where ctid = '(0,1)'":                              "READ public.orders, DELETE public.orders",
+		"insert into orders (id) select id from customers":                     "READ public.customers, INSERT public.orders",
+		"insert into orders (id) values ((select max(id) from orders))":        "READ public.orders, INSERT public.orders",
+		"insert into orders (id) values (1) returning id":                      "READ public.orders, INSERT public.orders",
+		"insert into orders (id) values (1) on conflict do nothing":            "INSERT public.orders",
+		"insert into orders (id) values (1) on conflict (id) do nothing":       "READ public.orders, INSERT public.orders",
+		"with c as (select id from customers) insert into orders (id) table c": "READ public.customers, INSERT public.orders",
+	} {
+		s := resolve(t, sql, factstest.New())
+		if got := pairs(s.Operation.Pairs); got != want {
+			t.Errorf("%s\n got %s\nwant %s", sql, got, want)
+		}
+	}
+}
+
+func callsOf(s sqlfacts.Statement) string {
+	var list []string
+	for _, c := range s.Calls {
+		list = append(list, c.Function)
+	}
+	return strings.Join(list, ", ")
+}
+
+func TestANameIsPureOnlyIfNothingElseHasIt(t *testing.T) {
+	cat := factstest.New()
+	for sql, want := range map[string]string{
+		"select lower('x')":                                   "",
+		"select pg_catalog.lower('x')":                        "",
+		"select public.lower('x')":                            "public.lower",
+		"select nowhere('x')":                                 "nowhere",
+		"select pg_catalog.nowhere('x')":                      "pg_catalog.nowhere",
+		"select pg_sleep(5)":                                  "pg_catalog.pg_sleep",
+		"select information_schema._pg_expandarray(array[1])": "",
+		"select information_schema.lower('x')":                "information_schema.lower",
+		"select jsonb('{}')":                                  "",
+	} {
+		if got := callsOf(resolve(t, sql, cat)); got != want {
+			t.Errorf("%s: got %q, want %q", sql, got, want)
+		}
+	}
+	cat.Named["lower"] = []sqlfacts.Function{{OID: 9, Schema: "public", Name: "lower"}}
+	cat.Named["nextval"] = []sqlfacts.Function{{OID: 10, Schema: "public", Name: "nextval"}}
+	for sql, want := range map[string]string{
+		"select lower('x')":               "public.lower",
+		"select pg_catalog.lower('x')":    "",
+		"select upper('x')":               "",
+		"select nextval('orders_id_seq')": "pg_catalog.nextval, public.nextval",
+	} {
+		if got := callsOf(resolve(t, sql, cat)); got != want {
+			t.Errorf("with public.lower, %s: got %q, want %q", sql, got, want)
+		}
+	}
+}
+
+func TestCodeThatNoNameSays(t *testing.T) {
+	withCasts := factstest.New()
+	withCasts.Casts = true
+	for _, c := range []struct {
+		sql, want string
+		cat       *factstest.Catalog
+	}{
+		{"select id from orders where id = 1", "a cast", withCasts},
+		{"begin", "", withCasts},
+		{"select id from measurements where id = 1", "operator public.=", nil},
+		{"select id from measurements where id in (1)", "operator public.=", nil},
+		{"select case id when 1 then 2 end from measurements", "operator public.=", nil},
+		{"select id from measurements join orders using (id)", "operator public.=", nil},
+		{"select id from measurements where id in (select 1)", "operator public.=", nil},
+		{"select nullif(id, 1) from measurements", "operator public.=", nil},
+		{"select id from measurements where id operator(pg_catalog.=) 1", "", nil},
+		{"select id from orders where id operator(public.=) 1", "operator public.=", nil},
+		{"select id from orders where id ~=~ 1", "operator public.~=~", nil},
+		{"select id from orders order by id using ~=~", "operator public.~=~", nil},
+		{"select to_json(value) from measurements", "a cast to json", nil},
+		{"select 'a'::public.order_status", "", nil},
+		{"select 'a'::public.email", "type public.email", nil},
+		{"select 'a'::email[]", "type public.email", nil},
+		{"select id from orders where id = any ('{}'::email[])", "type public.email, operator public.=", nil},
+	} {
+		cat := c.cat
+		if cat == nil {
+			cat = factstest.New()
+		}
+		if got := callsOf(resolve(t, c.sql, cat)); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.sql, got, c.want)
+		}
+	}
+}
+
+func TestACallIsAnOutputOnlyIfItStandsNowhereElse(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"select customer_password(1)":                                                 true,
+		"select lower(customer_password(1)) from customers":                           true,
+		"update orders set id = 1 returning customer_password(id)":                    true,
+		"select customer_password(1) where customer_password(1) = 'x'":                false,
+		"select (select customer_password(1))":                                        false,
+		"select distinct customer_password(1)":                                        false,
+		"select customer_password(id) from orders order by 1":                         false,
+		"select customer_password(id) from orders group by customer_password":         false,
+		"select customer_password(1) union select 'x'":                                false,
+		"select * from (select customer_password(1)) s":                               false,
+		"insert into orders (status) select customer_password(1)":                     false,
+		"insert into orders (status) values (customer_password(1))":                   false,
+		"copy (select customer_password(1)) to stdout":                                false,
+		"create table t as select customer_password(1)":                               false,
+		"with s as (update orders set id = 1 returning customer_password(1)) table s": false,
+	} {
+		s := resolve(t, sql, factstest.New())
+		if len(s.Calls) != 1 || s.Calls[0].Output != want {
+			t.Errorf("%s: %+v, want output %v", sql, s.Calls, want)
+		}
+	}
+}
+
+func TestLiteralsMeetWhatTheyAreComparedWithOrAssignedTo(t *testing.T) {
+	const p, n = "public.customers.password", "public.customers.name"
+	for sql, want := range map[string][]string{
+		"select id from customers where password = 'a' and name = 'b'":                                   {p, n},
+		"select id from customers where password = 'a' or not name in ('b', 'c')":                        {p, n, n},
+		"select id from customers where name like 'b' and lower(password) = lower('a')":                  {n, p},
+		"select id from customers where (password = 'a' or name = 'b') is true":                          {p + " " + n, p + " " + n},
+		"insert into customers (name, password) values ('b', 'a'), ('b', lower('a'))":                    {n, p, n, p},
+		"insert into customers (name, password) select 'b', 'a'":                                         {n, p},
+		"insert into customers (name, password) select 'b', 'a' union all select 'b', 'a'":               {n, p, n, p},
+		"insert into customers (name, password) select *, 'a' from (select 'b') s":                       {n + " " + p, n + " " + p},
+		"update customers set name = 'b', password = 'a' where name = 'b'":                               {n, p, n},
+		"update customers set (name, password) = row('b', 'a')":                                          {n, p},
+		"update customers set (name, password) = (select 'b', 'a')":                                      {n + " " + p, n + " " + p},
+		"insert into customers (id) values (default) on conflict (name) do update set password = 'a'":    {p},
+		"merge into customers using orders on name = 'b' when matched then update set password = 'a'":    {n, p},
+		"merge into customers using orders on true when not matched then insert (password) values ('a')": {p},
+		"select password from customers where name = (select max(name) from customers limit 5)":          {"nothing"},
+		"select 'x', password from customers":                                                            {"nothing"},
+		"select password || 'x' from customers":                                                          {p},
+		"select c.name from customers c join (select 'x' as v) s on s.v = c.password":                    {p},
+		"with s as (select 'x' as v) select c.name from customers c, s where s.v = c.password":           {p},
+		"select name from customers where password = (select 'x')":                                       {p},
+		"select customer_password('x') from customers where password is null":                            {p},
+		"alter role bob password 'x'":                                                                    {"SECRET"},
+		"alter user bob encrypted password 'x' valid until 'y'":                                          {"SECRET", "SECRET"},
+		"create user mapping for bob server s options (password 'x')":                                    {"SECRET"},
+		"copy customers to program 'x'":                                                                  {"SECRET public.customers.id public.customers.name public.customers.email public.customers.phone public.customers.password public.customers.api_key public.customers.note"},
+		"set a.b = 'x'":                                                                                  {"SECRET"},
+	} {
+		s := resolve(t, sql, factstest.New())
+		var got []string
+		for _, l := range s.Literals {
+			got = append(got, meets(l.Meets))
+		}
+		if strings.Join(got, "; ") != strings.Join(want, "; ") {
+			t.Errorf("%s\n got %q\nwant %q", sql, got, want)
+		}
+		// Parameters in the same places meet the same.
+		i := 0
+		if strings.Contains(strings.Join(want, ""), "SECRET") {
+			continue
+		}
+		with := sqlfacts.Redact(sql, spans(s), func(string) string { i++; return "$" + string(rune('0'+i)) })
+		s = resolve(t, with, factstest.New())
+		for i, m := range s.Parameters {
+			if meets(m) != want[i] {
+				t.Errorf("%s: $%d meets %s, want %s", with, i+1, meets(m), want[i])
+			}
+		}
+	}
+}
+
+func spans(s sqlfacts.Statement) []sqlfacts.Span {
+	list := make([]sqlfacts.Span, 0, len(s.Literals))
+	for _, l := range s.Literals {
+		list = append(list, sqlfacts.Span{Start: l.Start, End: l.End})
+	}
+	return list
+}
+
+func TestStatementsAreCutOutOfTheirText(t *testing.T) {
+	const sql = " select 'é' ;\n\n-- a comment\nselect 2, 'x';;"
+	script, err := sqlfacts.Parse(sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := script.Resolve(factstest.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts, literals []string
+	for _, s := range facts.Statements {
+		texts = append(texts, s.Text)
+		if sql[s.Offset:s.Offset+len(s.Text)] != s.Text {
+			t.Errorf("offset %d is not that of %q", s.Offset, s.Text)
+		}
+		for _, l := range s.Literals {
+			literals = append(literals, s.Text[l.Start:l.End])
+		}
+	}
+	if got := strings.Join(texts, "|"); got != "select 'é'|-- a comment\nselect 2, 'x'" {
+		t.Errorf("texts %q", got)
+	}
+	if got := strings.Join(literals, "|"); got != "'é'|2|'x'" {
+		t.Errorf("literals %q", got)
+	}
+}
+
+func TestACatalogThatCannotAnswerFails(t *testing.T) {
+	cause := errors.New("connection lost")
+	for _, sql := range []string{
+		"select * from customers", "select nowhere()", "select 'x'::email", "select 1 ~=~ 2", "drop table customers",
+		"select nextval('s')", "copy customers to stdout", "refresh materialized view customer_summary",
+	} {
+		cat := factstest.New()
+		cat.Err = cause
+		script, err := sqlfacts.Parse(sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = script.Resolve(cat)
+		var e *sqlfacts.Error
+		if !errors.As(err, &e) || e.Code != "58000" || !errors.Is(err, cause) {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+func TestLimitsOfOneStatement(t *testing.T) {
+	for name, c := range map[string]struct{ sql, code string }{
+		"relations":   {"select 1 from a" + strings.Repeat(", a", 3000), "54001"},
+		"parameters":  {"select $65536", "42P02"},
+		"expressions": {"with a as (select 1)" + strings.Repeat(", a as (select 1)", 3000) + " select 1", "54001"},
+	} {
+		script, err := sqlfacts.Parse(c.sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = script.Resolve(factstest.New())
+		var e *sqlfacts.Error
+		if !errors.As(err, &e) || e.Code != c.code {
+			t.Errorf("%s: %v, want %s", name, err, c.code)
+		}
+	}
+}
+
+func TestCalls(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		query bool
+		want  string
+	}{
+		{"nextval('orders_id_seq'::regclass)", false, ""},
+		{"now()", false, ""},
+		{"('x'::text || lower(name))", false, ""},
+		{"customer_password(id)", false, "public.customer_password"},
+		{"(status = 'x'::order_status)", false, ""},
+		{"(id OPERATOR(public.~=~) 1)", false, "operator public.~=~"},
+		{"set_config('app.user'::text, 'x'::text, true)", false, "pg_catalog.set_config"},
+		{"pg_advisory_lock(1)", false, "pg_catalog.pg_advisory_lock"},
+		{"1 -- a comment", false, ""},
+		{" SELECT c.id, customer_password(c.id) AS p FROM customers c;", true, "public.customer_password"},
+		{"SELECT id FROM audited", true, ""},
+	} {
+		got, err := sqlfacts.Calls(c.text, c.query, factstest.New())
+		if err != nil || strings.Join(got, ", ") != c.want {
+			t.Errorf("%s: %q, %v, want %q", c.text, got, err, c.want)
+		}
+	}
+	for _, text := range []string{"1) from customers; drop table customers; select (1", "nextval(name)", "'"} {
+		if got, err := sqlfacts.Calls(text, false, factstest.New()); err == nil {
+			t.Errorf("%s: %q, want an error", text, got)
+		}
+	}
+}
+
+// FuzzResolve: no text brings the resolver down, and what it says is within the text and the same each time.
+func FuzzResolve(f *testing.F) {
+	for _, c := range evasions {
+		f.Add(c.sql)
+	}
+	f.Fuzz(func(t *testing.T, sql string) {
+		script, err := sqlfacts.Parse(sql)
+		if err != nil {
+			return
+		}
+		facts, err := script.Resolve(factstest.New())
+		if err != nil {
+			var e *sqlfacts.Error
+			if !errors.As(err, &e) || e.Code == "" {
+				t.Fatalf("not an *Error with a code: %v", err)
+			}
+			return
+		}
+		for _, s := range facts.Statements {
+			if sql[s.Offset:s.Offset+len(s.Text)] != s.Text {
+				t.Fatalf("%q is not at %d", s.Text, s.Offset)
+			}
+			at := 0
+			for _, l := range s.Literals {
+				if l.Start < at || l.End <= l.Start || l.End > len(s.Text) {
+					t.Fatalf("literals %+v", s.Literals)
+				}
+				at = l.End
+			}
+			if s.ReadOnly && len(s.Calls) > 0 {
+				t.Fatal("read-only with calls")
+			}
+			if s.Operation.Command == "" {
+				t.Fatal("no command tag")
+			}
+		}
+		if first, second := describe(sql, factstest.New()), describe(sql, factstest.New()); first != second {
+			t.Fatalf("not the same twice:\n%s\n%s", first, second)
+		}
+	})
+}
