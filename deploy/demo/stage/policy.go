@@ -17,6 +17,7 @@ type values struct {
 	Issuer                      string
 	ListenPort, DatabasePort    int
 	DatabaseCA, Via, ListenAddr string
+	Plaintext                   bool
 }
 
 // writePolicy writes the demo's policy, unless somebody has put files of their own there.

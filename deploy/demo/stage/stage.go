@@ -24,6 +24,8 @@ type Options struct {
 	PortBase int
 	// Via is how Sluice reaches the database: ENVOY (default) or DIRECT.
 	Via string
+	// Plaintext leaves TLS out on both sides, for measuring.
+	Plaintext bool
 	// Binary is the sluice command. Default: bin/sluice of the clone.
 	Binary string
 	// Settings of the target PostgreSQL.
@@ -94,7 +96,7 @@ func Start(ctx context.Context, o Options) (_ *Stage, err error) {
 	}
 	err = writePolicy(s.PolicyDir, values{
 		Issuer: s.IDP, ListenAddr: "127.0.0.1", ListenPort: p.listener, DatabasePort: p.database,
-		DatabaseCA: s.Postgres.CAFile(), Via: via,
+		DatabaseCA: s.Postgres.CAFile(), Via: via, Plaintext: o.Plaintext,
 	})
 	if err != nil {
 		return nil, err
@@ -102,7 +104,7 @@ func Start(ctx context.Context, o Options) (_ *Stage, err error) {
 	if err := s.startSluice(ctx, p); err != nil {
 		return nil, err
 	}
-	if err := s.startEnvoy(ctx, p); err != nil {
+	if err := s.startEnvoy(ctx, o, p); err != nil {
 		return nil, err
 	}
 	return s, s.ready(ctx)
@@ -203,7 +205,7 @@ func (s *Stage) SluicePID() int { return s.sluice.cmd.Process.Pid }
 // SluiceLog is the log of the sluice process.
 func (s *Stage) SluiceLog() string { return s.logFile("sluice") }
 
-func (s *Stage) startEnvoy(ctx context.Context, p ports) error {
+func (s *Stage) startEnvoy(ctx context.Context, o Options, p ports) error {
 	config := envoy.Default()
 	config.NodeID = "envoy-1"
 	config.XDS = envoy.XDS{Socket: s.xdsSocket()}
@@ -219,7 +221,12 @@ func (s *Stage) startEnvoy(ctx context.Context, p ports) error {
 	}
 	s.Port = p.listener
 	s.CA = filepath.Join(s.Dir, "state", "tls", "ca.pem")
-	s.PG = fmt.Sprintf("host=localhost hostaddr=127.0.0.1 port=%d dbname=orders user=agent sslmode=verify-full sslrootcert=%s", p.listener, s.CA)
+	s.PG = fmt.Sprintf("host=localhost hostaddr=127.0.0.1 port=%d dbname=orders user=agent ", p.listener)
+	if o.Plaintext {
+		s.PG += "sslmode=disable"
+	} else {
+		s.PG += "sslmode=verify-full sslrootcert=" + s.CA
+	}
 	return s.Envoy.Ready(ctx)
 }
 

@@ -303,12 +303,22 @@ func (t *teller) replayed(ctx context.Context) error {
 func (t *teller) verified(ctx context.Context) error {
 	t.chapter("The record is proven untouched, from its files alone. Then one byte of a copy is flipped.")
 	copied := filepath.Join(t.stage.Dir, "copy")
-	if err := os.CopyFS(copied, os.DirFS(t.stage.Recordings)); err != nil {
-		return err
+	// The log takes its leaves once a second, off the path.
+	for range 50 {
+		if err := os.RemoveAll(copied); err != nil {
+			return err
+		}
+		if err := os.CopyFS(copied, os.DirFS(t.stage.Recordings)); err != nil {
+			return err
+		}
+		if _, err := os.Stat(filepath.Join(copied, "log", "tile")); err == nil {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	keys := filepath.Join(t.stage.Dir, "state", "vote.key.pub")
-	t.tell("   carol$ sluice audit verify RECORDINGS --keys vote.key.pub\n")
-	out, err := t.stage.Sluice(ctx, "carol", "audit", "verify", copied, "--keys", keys)
+	t.tell("   carol$ sluice audit verify RECORDINGS --keys vote.key.pub --log log.pub\n")
+	out, err := t.stage.Sluice(ctx, "carol", "audit", "verify", copied, "--keys", keys, "--log", filepath.Join(t.stage.Dir, "state", "record-keys", "log.pub"))
 	t.show(out)
 	if err != nil {
 		return err
@@ -327,7 +337,7 @@ func (t *teller) verified(ctx context.Context) error {
 		return err
 	}
 	t.tell("   One byte of %s is flipped.\n", filepath.Base(filepath.Dir(victim))+"/"+filepath.Base(victim))
-	out, err = t.stage.Sluice(ctx, "carol", "audit", "verify", copied, "--keys", keys)
+	out, err = t.stage.Sluice(ctx, "carol", "audit", "verify", copied, "--keys", keys, "--log", filepath.Join(t.stage.Dir, "state", "record-keys", "log.pub"))
 	t.show(out)
 	if err == nil {
 		return errors.New("the damage was not found")

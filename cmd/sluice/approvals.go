@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+	"github.com/sluicegate/sluice/authz/approval"
+	"github.com/sluicegate/sluice/cmd/sluice/internal/cli"
+	"github.com/sluicegate/sluice/extproc/postgres/transcript"
+)
+
+type approvalsCommand struct {
+	List  approvalsList  `cmd:"" default:"withargs" help:"List approvals, newest first."`
+	Show  approvalsShow  `cmd:"" help:"Show one, with all that is needed to decide."`
+	Watch approvalsWatch `cmd:"" help:"Print each change as it happens."`
+}
+
+type approvalsList struct {
+	api
+	format
+	State string `help:"Only those in this state: pending, approved, rejected, expired, withdrawn, consumed." enum:"all,pending,approved,rejected,expired,withdrawn,consumed" default:"all"`
+	Limit uint32 `default:"100" help:"At most so many."`
+}
+
+// Run lists approvals.
+func (c *approvalsList) Run(ctx context.Context, s streams) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	req := &approvalv1.ListRequest{PageSize: min(c.Limit, 1000)}
+	if c.State != "all" {
+		req.States = []approvalv1.State{approvalv1.State(approvalv1.State_value[strings.ToUpper(c.State)])}
+	}
+	var all []*approvalv1.Approval
+	for len(all) < int(c.Limit) {
+		res, err := client.Approvals.List(ctx, connect.NewRequest(req))
+		if err != nil {
+			return err
+		}
+		all = append(all, res.Msg.GetApprovals()...)
+		if req.PageToken = res.Msg.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	all = all[:min(len(all), int(c.Limit))]
+	out := c.to(s.out)
+	if out.JSON {
+		return cli.List(out, all)
+	}
+	rows := make([][]string, len(all))
+	for i, a := range all {
+		rows[i] = []string{
+			a.GetId(), approval.Word(a.GetState()), who(a.GetRequester()), a.GetTarget(),
+			a.GetExpiresAt().AsTime().Local().Format(time.TimeOnly), a.GetAction().GetText(),
+		}
+	}
+	return out.Table([]string{"ID", "STATE", "REQUESTER", "TARGET", "UNTIL", "ACTION"}, rows)
+}
+
+func who(p *identityv1.Principal) string { return p.GetIssuer() + ":" + p.GetSubject() }
+
+type approvalsShow struct {
+	api
+	format
+	ID string `arg:"" help:"The approval's id."`
+}
+
+// Run shows one approval.
+func (c *approvalsShow) Run(ctx context.Context, s streams) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	res, err := client.Approvals.Get(ctx, connect.NewRequest(&approvalv1.GetRequest{Id: c.ID}))
+	if err != nil {
+		return err
+	}
+	out := c.to(s.out)
+	if out.JSON {
+		return out.One(res.Msg.GetApproval())
+	}
+	return show(s, res.Msg.GetApproval())
+}
+
+// show prints what a person needs to decide. Text of the requester's is escaped and never cut.
+func show(s streams, a *approvalv1.Approval) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "approval    %s (%s)\n", a.GetId(), approval.Word(a.GetState()))
+	fmt.Fprintf(&b, "requester   %s, a %s\n", cli.OneLine(who(a.GetRequester())), strings.ToLower(a.GetRequester().GetKind().String()))
+	fmt.Fprintf(&b, "session     %s on target %s\n", a.GetSessionId(), a.GetTarget())
+	fmt.Fprintf(&b, "rules       %s (policy %.12s)\n", strings.Join(a.GetRules(), ", "), a.GetBundleVersion())
+	for _, r := range a.GetRequirements() {
+		fmt.Fprintf(&b, "needed      %d of %s\n", r.GetCount(), strings.Join(r.GetGroups(), " or "))
+	}
+	fmt.Fprintf(&b, "until       %s\n", a.GetExpiresAt().AsTime().Local().Format(time.RFC3339))
+	for _, d := range a.GetAction().GetDetails() {
+		fmt.Fprintf(&b, "%-11s %s\n", d.GetName(), cli.OneLine(d.GetValue()))
+	}
+	for _, w := range a.GetWarnings() {
+		fmt.Fprintf(&b, "warning     %s\n", cli.OneLine(w))
+	}
+	text := a.GetAction().GetText()
+	fmt.Fprintf(&b, "action      %s, %d bytes\n\n    %s\n", a.GetAction().GetSummary(), len(text), strings.ReplaceAll(transcript.Escape(text), "\n", "\n    "))
+	for i, p := range a.GetAction().GetParameters() {
+		value := cli.OneLine(p.GetValue())
+		if p.GetIsNull() {
+			value = "NULL"
+		}
+		fmt.Fprintf(&b, "    $%d = %s\n", i+1, value)
+	}
+	for _, v := range a.GetVotes() {
+		fmt.Fprintf(&b, "\n%s by %s at %s %s\n", strings.ToLower(v.GetChoice().String()), cli.OneLine(who(v.GetVoter())),
+			v.GetAt().AsTime().Local().Format(time.RFC3339), cli.OneLine(v.GetReason()))
+	}
+	if a.GetReason() != "" {
+		fmt.Fprintf(&b, "\nreason: %s\n", cli.OneLine(a.GetReason()))
+	}
+	_, err := fmt.Fprint(s.out, b.String())
+	return err
+}
+
+type approvalsWatch struct {
+	api
+	format
+}
+
+// Run prints changes until it is interrupted.
+func (c *approvalsWatch) Run(ctx context.Context, s streams) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	stream, err := client.Approvals.Watch(ctx, connect.NewRequest(&approvalv1.WatchRequest{}))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stream.Close() }() // it is read to its end, or not wanted any more
+	out := c.to(s.out)
+	for stream.Receive() {
+		a := stream.Msg().GetApproval()
+		if out.JSON {
+			err = out.One(a)
+		} else {
+			_, err = fmt.Fprintf(s.out, "%s  %-9s  %s  %s  %s\n", a.GetId(), approval.Word(a.GetState()), cli.OneLine(who(a.GetRequester())), a.GetTarget(), cli.OneLine(a.GetAction().GetText()))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return stream.Err()
+}
+
+type approveCommand struct {
+	api
+	format
+	ID     string `arg:"" help:"The approval's id."`
+	Reason string `help:"Why, for the record."`
+}
+
+// Run approves.
+func (c *approveCommand) Run(ctx context.Context, s streams) error {
+	return decide(ctx, s, c.api, c.format, c.ID, approvalv1.Vote_APPROVE, c.Reason)
+}
+
+type rejectCommand struct {
+	api
+	format
+	ID     string `arg:"" help:"The approval's id."`
+	Reason string `required:"" help:"Why; the requester reads it."`
+}
+
+// Run rejects.
+func (c *rejectCommand) Run(ctx context.Context, s streams) error {
+	return decide(ctx, s, c.api, c.format, c.ID, approvalv1.Vote_REJECT, c.Reason)
+}
+
+// decide reads the approval, works out what it shows, and votes on exactly that.
+func decide(ctx context.Context, s streams, a api, f format, id string, choice approvalv1.Vote_Choice, reason string) error {
+	client, err := a.client()
+	if err != nil {
+		return err
+	}
+	shown, err := client.Approvals.Get(ctx, connect.NewRequest(&approvalv1.GetRequest{Id: id}))
+	if err != nil {
+		return err
+	}
+	held := shown.Msg.GetApproval()
+	res, err := client.Approvals.Decide(ctx, connect.NewRequest(&approvalv1.DecideRequest{
+		Id: id, Choice: choice, Reason: reason, Digest: held.GetDigest(), RecordedDigest: approval.RecordedDigest(held.GetAction()),
+	}))
+	if err != nil {
+		return err
+	}
+	out := f.to(s.out)
+	if out.JSON {
+		return out.One(res.Msg.GetApproval())
+	}
+	_, err = fmt.Fprintf(s.out, "%s is %s: %s\n", id, approval.Word(res.Msg.GetApproval().GetState()), cli.OneLine(held.GetAction().GetText()))
+	return err
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/policies"
+)
+
+type callerKey struct{}
+
+// callers finds out who calls the API, from the bearer token of each call (RFC 6750).
+type callers struct {
+	identities *identity.Registry
+}
+
+// middleware puts the caller, or why there is none, into the context of each request.
+func (c *callers) middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, err := c.verify(r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{who, err})))
+	})
+}
+
+type caller struct {
+	who *identityv1.Principal
+	err error
+}
+
+func (c *callers) verify(r *http.Request) (*identityv1.Principal, error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		token = ""
+	}
+	id, err := c.identities.Verify(r.Context(), strings.TrimSpace(token))
+	if err != nil {
+		var refused *identity.Error
+		if errors.As(err, &refused) {
+			code := connect.CodeUnauthenticated
+			if refused.Kind == identity.Unavailable {
+				code = connect.CodeUnavailable
+			}
+			return nil, connect.NewError(code, errors.New(refused.Public()))
+		}
+		return nil, connect.NewError(connect.CodeUnauthenticated, errors.New("the token was refused"))
+	}
+	return id.Principal, nil
+}
+
+// callerOf is who makes this call. The error is a connect error.
+func callerOf(ctx context.Context) (*identityv1.Principal, error) {
+	c, ok := ctx.Value(callerKey{}).(caller)
+	if !ok {
+		return nil, connect.NewError(connect.CodeUnauthenticated, errors.New("no token was given"))
+	}
+	return c.who, c.err
+}
+
+// currentPolicy gives the policy in force.
+type currentPolicy interface {
+	Current() (*policies.Policy, error)
+}
+
+// access answers what callers may do, by the policy of the moment; without one, nobody may do anything.
+type access struct{ policy currentPolicy }
+
+// May implements approval.Access.
+func (a access) May(who *identityv1.Principal, permission policyv1.Permission) bool {
+	p, err := a.policy.Current()
+	return err == nil && p.May(who, permission)
+}
+
+// require refuses a caller without a permission.
+func (a access) require(ctx context.Context, permission policyv1.Permission) error {
+	who, err := callerOf(ctx)
+	if err != nil {
+		return err
+	}
+	if !a.May(who, permission) {
+		return connect.NewError(connect.CodePermissionDenied, errors.New("the policy gives you no "+permission.String()))
+	}
+	return nil
+}

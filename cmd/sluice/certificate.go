@@ -1,0 +1,135 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
+)
+
+// certificate is a certificate in files that is read again when they change.
+type certificate struct {
+	cert, key string
+
+	mu     sync.Mutex
+	loaded *tls.Certificate
+	stamp  time.Time
+	looked time.Time
+}
+
+// lookEvery is how often the files are looked at.
+const lookEvery = 5 * time.Second
+
+// get is tls.Config's GetCertificate. If new files cannot be read, the old certificate stays.
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if c.loaded != nil && now.Sub(c.looked) < lookEvery {
+		return c.loaded, nil
+	}
+	c.looked = now
+	info, err := os.Stat(c.cert)
+	if err == nil && c.loaded != nil && info.ModTime().Equal(c.stamp) {
+		return c.loaded, nil
+	}
+	if err == nil {
+		var pair tls.Certificate
+		if pair, err = tls.LoadX509KeyPair(c.cert, c.key); err == nil {
+			c.loaded, c.stamp = &pair, info.ModTime()
+		}
+	}
+	if c.loaded != nil {
+		return c.loaded, nil
+	}
+	return nil, err
+}
+
+// openCertificate takes the configured files, or makes a certificate for localhost in the state directory, with a CA of
+// its own that clients can be given: tls/ca.pem.
+func openCertificate(t *configv1.ServerTls, state string) (*certificate, error) {
+	c := &certificate{cert: t.GetCert(), key: t.GetKey()}
+	if t == nil {
+		dir := filepath.Join(state, "tls")
+		c.cert, c.key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+		if _, err := os.Stat(c.cert); errors.Is(err, fs.ErrNotExist) {
+			if err := makeCertificate(dir); err != nil {
+				return nil, err
+			}
+		}
+	}
+	_, err := c.get(nil)
+	return c, err
+}
+
+func makeCertificate(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	now := time.Now().Add(-time.Minute)
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Sluice local CA"}, NotBefore: now, NotAfter: now.AddDate(1, 0, 0),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
+	if err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"}, NotBefore: now, NotAfter: now.AddDate(1, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
+	if err != nil {
+		return err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	for name, block := range map[string]*pem.Block{
+		"ca.pem":   {Type: "CERTIFICATE", Bytes: caDER},
+		"key.pem":  {Type: "PRIVATE KEY", Bytes: keyDER},
+		"cert.pem": {Type: "CERTIFICATE", Bytes: der},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readPool reads PEM certificates.
+func readPool(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // the path is the operator's own
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, errors.New(path + " holds no certificate")
+	}
+	return pool, nil
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	controlv1 "github.com/sluicegate/sluice/api/gen/sluice/control/v1"
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/cmd/sluice/internal/cli"
+	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/source"
+)
+
+type policyCommand struct {
+	Check   policyCheck   `cmd:"" help:"Check a policy directory: every fault with file, line and field."`
+	Explain policyExplain `cmd:"" help:"Ask the running Sluice what it would decide, and why."`
+}
+
+type policyCheck struct {
+	Dir  string `arg:"" type:"existingdir" help:"The policy directory."`
+	Live bool   `help:"Compare with the policy in force, and warn of what ends sessions. Needs SLUICE_API and SLUICE_TOKEN."`
+	api
+}
+
+// Run checks the directory.
+func (c *policyCheck) Run(ctx context.Context, s streams) error {
+	b, p, err := source.Load(ctx, c.Dir)
+	if err != nil {
+		return err
+	}
+	if c.Live {
+		if err := c.compare(ctx, s, p); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(s.out, "%s is good: %d targets, %d rules, %d masks (version %.12s)\n",
+		c.Dir, len(b.GetTargets()), len(b.GetRules()), len(b.GetMasks()), b.GetVersion())
+	return err
+}
+
+// compare warns of targets that are in force and would go: their sessions end at drain time (DESIGN 3.4).
+func (c *policyCheck) compare(ctx context.Context, s streams, next *policies.Policy) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	res, err := client.Control.GetPolicy(ctx, connect.NewRequest(&controlv1.GetPolicyRequest{}))
+	if err != nil {
+		return err
+	}
+	for _, t := range res.Msg.GetBundle().GetTargets() {
+		now := next.Target(t.GetName())
+		switch {
+		case now == nil:
+			_, err = fmt.Fprintf(s.err, "warning: target %q would be removed: its sessions end at drain time\n", t.GetName())
+		case !sameListener(t, now):
+			_, err = fmt.Fprintf(s.err, "warning: the listener of target %q would change: its sessions end at drain time\n", t.GetName())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sameListener(a, b *policyv1.Target) bool {
+	return a.GetListener().GetAddress() == b.GetListener().GetAddress() && a.GetListener().GetPort() == b.GetListener().GetPort() &&
+		a.GetListener().GetMaxConnections() == b.GetListener().GetMaxConnections()
+}
+
+type policyExplain struct {
+	api
+	format
+	As     string   `placeholder:"ISSUER:SUBJECT" help:"About whom. Default: you."`
+	Groups []string `help:"The groups of that principal."`
+	Target string   `required:"" help:"The target."`
+	SQL    string   `arg:"" name:"sql" help:"The statement. It is not run."`
+}
+
+// Run asks for an explanation. The exit status is 0 whatever the decision: it is the answer.
+func (c *policyExplain) Run(ctx context.Context, s streams) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	res, err := client.Control.Explain(ctx, connect.NewRequest(&controlv1.ExplainRequest{As: c.As, Groups: c.Groups, Target: c.Target, Sql: c.SQL}))
+	if err != nil {
+		return err
+	}
+	out := c.to(s.out)
+	if out.JSON {
+		return out.One(res.Msg)
+	}
+	d := res.Msg.GetDecision()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s", strings.ToLower(d.GetVerdict().String()))
+	if len(d.GetRules()) > 0 {
+		fmt.Fprintf(&b, " by %s", strings.Join(d.GetRules(), ", "))
+	}
+	fmt.Fprintf(&b, " (policy %.12s)\n", d.GetBundleVersion())
+	for _, line := range [][2]string{{"message", d.GetMessage()}, {"detail", d.GetDetail()}, {"hint", d.GetHint()}} {
+		if line[1] != "" {
+			fmt.Fprintf(&b, "%s: %s\n", line[0], cli.OneLine(line[1]))
+		}
+	}
+	b.WriteString("it does:\n")
+	for _, p := range res.Msg.GetPairs() {
+		fmt.Fprintf(&b, "  %s %s\n", p.GetEffect(), cli.OneLine(p.GetObject()))
+	}
+	if len(res.Msg.GetPairs()) == 0 {
+		b.WriteString("  nothing that needs a rule\n")
+	}
+	if _, err := fmt.Fprint(s.out, b.String()); err != nil {
+		return err
+	}
+	rows := make([][]string, 0, len(res.Msg.GetTrace()))
+	for _, t := range res.Msg.GetTrace() {
+		matched := "-"
+		if t.GetMatched() {
+			matched = "matches"
+		}
+		rows = append(rows, []string{t.GetRule(), t.GetAction(), matched, t.GetReason()})
+	}
+	return out.Table([]string{"RULE", "ACTION", "", "WHY"}, rows)
+}

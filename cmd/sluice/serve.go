@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
+	"github.com/sluicegate/sluice/authz/identity"
+)
+
+type serveCommand struct {
+	Config   string `required:"" type:"path" help:"The configuration, YAML."`
+	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"What to log: debug, info, warn, error."`
+}
+
+// Run serves until it is interrupted, then lets running statements end.
+func (c *serveCommand) Run(ctx context.Context, s streams) error {
+	config, err := loadConfig(c.Config)
+	if err != nil {
+		return err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return &usageError{err}
+	}
+	logger := slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level}))
+	i := &instance{config: config, logger: logger, metrics: prometheus.NewRegistry(), failed: make(chan error, 8)}
+	i.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return i.serve(ctx)
+}
+
+// instance is one running sluice: the parts that its roles need, in the order in which they end.
+type instance struct {
+	config  *configv1.Config
+	logger  *slog.Logger
+	metrics *prometheus.Registry
+
+	identities *identity.Registry
+	control    *controlRole
+	process    *processRole
+	api        *apiServer
+
+	// failed gets the error of a part that ended by itself: the rest must not go on without it.
+	failed chan error
+	work   sync.WaitGroup
+}
+
+// serve starts all parts, waits, and ends them.
+func (i *instance) serve(ctx context.Context) (err error) {
+	// What serves goes on while sessions end, so its life is not the signal's.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		end()
+		i.work.Wait()
+	}()
+	if err := i.start(life); err != nil {
+		i.stop(life)
+		return err
+	}
+	i.logger.InfoContext(ctx, "sluice serves", slog.Any("roles", i.config.GetRoles()), slog.Int("pid", os.Getpid()))
+	select {
+	case <-ctx.Done():
+		i.logger.InfoContext(life, "sluice is shutting down")
+	case err = <-i.failed:
+		i.logger.ErrorContext(life, "a part has failed", slog.Any("error", err))
+	}
+	i.stop(life)
+	return err
+}
+
+// start starts the parts in the order in which they need each other.
+func (i *instance) start(ctx context.Context) (err error) {
+	sources := i.sources()
+	if i.identities, err = identity.New(nil, identity.Options{Logger: i.logger, Sources: sources}); err != nil {
+		return err
+	}
+	if has(i.config, configv1.Config_CONTROL) {
+		if i.control, err = startControl(ctx, i); err != nil {
+			return fmt.Errorf("control: %w", err)
+		}
+	}
+	if has(i.config, configv1.Config_PROCESS) {
+		if i.process, err = startProcess(ctx, i, sources); err != nil {
+			return fmt.Errorf("process: %w", err)
+		}
+	}
+	if i.config.GetApi() != nil {
+		if i.api, err = startAPI(ctx, i); err != nil {
+			return fmt.Errorf("api: %w", err)
+		}
+	}
+	return nil
+}
+
+func (i *instance) sources() identity.Sources {
+	base := i.config.GetProcess().GetSecretsDir()
+	if base == "" {
+		base = i.config.GetControl().GetPolicyDir()
+	}
+	return identity.Sources{BaseDir: base}
+}
+
+// stop ends the parts: sessions first, then what they needed.
+func (i *instance) stop(ctx context.Context) {
+	if i.process != nil {
+		i.process.drain(ctx)
+	}
+	if i.api != nil {
+		i.api.stop(ctx)
+	}
+	if i.process != nil {
+		i.process.stop(ctx)
+	}
+	if i.control != nil {
+		i.control.stop()
+	}
+	if i.identities != nil {
+		i.identities.Close()
+	}
+}
+
+// goes runs a part; if it ends with an error before the context does, the instance ends.
+func (i *instance) goes(ctx context.Context, name string, run func(context.Context) error) {
+	i.work.Go(func() {
+		err := run(ctx)
+		if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+			return
+		}
+		if err == nil {
+			err = errors.New("it ended")
+		}
+		select {
+		case i.failed <- fmt.Errorf("%s: %w", name, err):
+		default:
+		}
+	})
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sluicegate/sluice/api/gen/sluice/approval/v1/approvalv1connect"
+	"github.com/sluicegate/sluice/api/gen/sluice/control/v1/controlv1connect"
+	"github.com/sluicegate/sluice/api/gen/sluice/session/v1/sessionv1connect"
+	"github.com/sluicegate/sluice/authz/approval"
+	"github.com/sluicegate/sluice/policies"
+)
+
+// maxCall bounds a request of the API's, in bytes: a statement to explain is the longest.
+const maxCall = 2 << 20
+
+// apiServer is the API: Connect, gRPC, gRPC-Web and HTTP/JSON on one port.
+type apiServer struct {
+	server *http.Server
+}
+
+// noPolicy is what a process without a control plane or processor has.
+type noPolicy struct{}
+
+func (noPolicy) Current() (*policies.Policy, error) { return nil, errors.New("no policy") }
+
+// policy is the one in force in this process: what the processor decides by, or else what the control plane serves.
+func (i *instance) policy() currentPolicy {
+	switch {
+	case i.process != nil:
+		return i.process.policies
+	case i.control != nil:
+		return i.control
+	}
+	return noPolicy{}
+}
+
+func startAPI(ctx context.Context, i *instance) (*apiServer, error) {
+	c := i.config.GetApi()
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.GetListen())
+	if err != nil {
+		return nil, err
+	}
+	handler := (&callers{i.identities}).middleware(i.services())
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("GET /readyz", i.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(i.metrics, promhttp.HandlerOpts{}))
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true) // gRPC on loopback
+	a := &apiServer{server: &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, Protocols: protocols,
+		ErrorLog: slog.NewLogLogger(i.logger.Handler(), slog.LevelDebug),
+	}}
+	if t := c.GetTls(); t != nil {
+		cert, err := openCertificate(t, i.config.GetStateDir())
+		if err != nil {
+			_ = l.Close() // it took nothing yet
+			return nil, err
+		}
+		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get, NextProtos: []string{"h2", "http/1.1"}})
+	}
+	i.goes(ctx, "api", func(context.Context) error {
+		if err := a.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return context.Canceled
+	})
+	return a, nil
+}
+
+// services mounts what the roles of this process can answer.
+func (i *instance) services() http.Handler {
+	mux := http.NewServeMux()
+	options := []connect.HandlerOption{connect.WithReadMaxBytes(maxCall), connect.WithInterceptors()}
+	may := access{i.policy()}
+	if p := i.process; p != nil {
+		if p.store != nil {
+			mux.Handle(approvalv1connect.NewApprovalServiceHandler(
+				approval.NewService(p.store, p.feed, p.signer, callerOf, may, i.logger), options...))
+		}
+		mux.Handle(sessionv1connect.NewSessionServiceHandler(&sessionService{process: p, may: may}, options...))
+	}
+	mux.Handle(controlv1connect.NewControlServiceHandler(&controlService{instance: i, may: may}, options...))
+	return mux
+}
+
+// readyz: not ready without a policy, a recorder that records, and its listeners.
+func (i *instance) readyz(w http.ResponseWriter, _ *http.Request) {
+	if _, err := i.policy().Current(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	if i.process != nil {
+		if err := i.process.recorder.Err(); err != nil {
+			http.Error(w, "the recorder has failed", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+func (a *apiServer) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if a.server.Shutdown(ctx) != nil {
+		_ = a.server.Close() // streams that are watched do not end by themselves
+	}
+}

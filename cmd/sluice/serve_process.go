@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	"github.com/sluicegate/sluice/api/peer"
+	"github.com/sluicegate/sluice/authz/approval"
+	"github.com/sluicegate/sluice/authz/approval/redisstore"
+	"github.com/sluicegate/sluice/authz/credential"
+	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/extproc/postgres"
+	"github.com/sluicegate/sluice/extproc/record"
+	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+	"github.com/sluicegate/sluice/xds/client"
+	"github.com/sluicegate/sluice/xds/resources"
+)
+
+// recordKeys is the directory of the recorder's keys, in the state directory.
+const recordKeys = "record-keys"
+
+// factsCache bounds what is kept of statements that were read, in bytes.
+const factsCache = 64 << 20
+
+// processRole is the processor: what Envoy hands bytes over to.
+type processRole struct {
+	config   *configv1.Process
+	logger   *slog.Logger
+	recorder *record.Recorder
+	policies *client.Client
+	server   *postgres.Server
+	listener net.Listener
+
+	redis  *redis.Client
+	store  *redisstore.Store
+	feed   *approval.Feed
+	desk   *approval.Desk
+	signer *approval.Signer
+	keys   *approval.Keyring
+}
+
+func startProcess(ctx context.Context, i *instance, sources identity.Sources) (_ *processRole, err error) {
+	p := &processRole{config: i.config.GetProcess(), logger: i.logger}
+	defer func() {
+		if err != nil {
+			p.stop(ctx)
+		}
+	}()
+	if err := p.openRecorder(ctx, i); err != nil {
+		return p, err
+	}
+	if err := p.openApprovals(i, sources); err != nil {
+		return p, err
+	}
+	p.policies, err = client.New(ctx, client.Options{
+		Socket: p.config.GetXds(), NodeID: p.config.GetId(), MaxAge: p.config.GetPolicyMaxAge().AsDuration(),
+		StateFile: filepath.Join(i.config.GetStateDir(), "bundle.pb"), Now: time.Now, Logger: i.logger,
+		Apply: func(b *policyv1.Bundle) (*policies.Policy, error) {
+			compiled, err := policies.Compile(b)
+			if err != nil {
+				return nil, err
+			}
+			return compiled, i.identities.Update(b.GetIssuers())
+		},
+	})
+	if err != nil {
+		return p, err
+	}
+	i.goes(ctx, "policy subscription", p.policies.Run)
+	return p, p.listen(ctx, i, sources)
+}
+
+func (p *processRole) openRecorder(ctx context.Context, i *instance) (err error) {
+	c := p.config.GetRecorder()
+	p.recorder, err = record.Open(ctx, record.Options{
+		Dir: c.GetDir(), KeyDir: filepath.Join(i.config.GetStateDir(), recordKeys), Processor: p.config.GetId(), Logger: i.logger,
+		WarnFree: c.GetWarnFreeBytes(), StopFree: c.GetStopFreeBytes(),
+	})
+	if err != nil {
+		return fmt.Errorf("recorder: %w", err)
+	}
+	return nil
+}
+
+// openApprovals connects to Redis. Nothing is asked of it before something is held: what needs no approval goes on
+// without it.
+func (p *processRole) openApprovals(i *instance, sources identity.Sources) (err error) {
+	state := i.config.GetStateDir()
+	if p.signer, err = approval.OpenSigner(filepath.Join(state, "vote.key"), rand.Reader); err != nil {
+		return fmt.Errorf("vote key: %w", err)
+	}
+	if files := p.config.GetVoteKeys(); len(files) > 0 {
+		p.keys, err = approval.LoadKeyring(files...)
+	} else {
+		p.keys = approval.NewKeyring(p.signer.Public())
+	}
+	c := i.config.GetRedis()
+	if err != nil || c == nil {
+		return err
+	}
+	options, err := redisOptions(c, sources)
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	redis.SetLogger(quiet{})
+	p.redis = redis.NewClient(options)
+	p.store = redisstore.New(p.redis)
+	p.feed = approval.NewFeed(p.store, i.logger)
+	p.desk = approval.NewDesk(p.store, p.feed, p.keys, p.config.GetId(), time.Now, i.logger)
+	return nil
+}
+
+// quiet drops what the Redis client would print: its errors come back to whoever asked.
+type quiet struct{}
+
+// Printf implements the logger of go-redis.
+func (quiet) Printf(context.Context, string, ...any) {}
+
+func redisOptions(c *configv1.Redis, sources identity.Sources) (*redis.Options, error) {
+	password, err := sources.Resolve(c.GetPassword())
+	if err != nil {
+		return nil, err
+	}
+	o := &redis.Options{Network: "tcp", Addr: c.GetTcp(), Username: c.GetUsername(), Password: string(password), ContextTimeoutEnabled: true}
+	if c.GetUnix() != "" {
+		o.Network, o.Addr = "unix", c.GetUnix()
+	}
+	if c.GetTls() {
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		if ca := c.GetTlsCa(); ca != "" {
+			if o.TLSConfig.RootCAs, err = readPool(ca); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return o, nil
+}
+
+// listen takes connections from Envoy.
+func (p *processRole) listen(ctx context.Context, i *instance, sources identity.Sources) error {
+	cert, err := openCertificate(p.config.GetTls(), i.config.GetStateDir())
+	if err != nil {
+		return fmt.Errorf("tls: %w", err)
+	}
+	if err := makeSocketDir(p.config.GetPostgres()); err != nil {
+		return err
+	}
+	if dir := p.config.GetEgressDir(); dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	if p.listener, err = peer.Listen(ctx, p.config.GetPostgres()); err != nil {
+		return err
+	}
+	p.server = postgres.NewServer(postgres.Options{
+		Processor: p.config.GetId(), Guard: guard.New(p.policies, i.identities, p.desk, p.durable(i.config.GetRedis()), time.Now),
+		Credentials: credential.NewBroker(sources), Recorder: recorder{p.recorder}, Analyzer: sqlfacts.NewAnalyzer(factsCache),
+		Sources: sources, Certificate: cert.get,
+		EgressSocket: func(target string, endpoint int) string {
+			return resources.EgressSocket(p.config.GetEgressDir(), target, endpoint)
+		},
+		SessionID:      func() (string, error) { return record.NewSessionID(p.config.GetId(), rand.Reader) },
+		StartupTimeout: p.config.GetStartupTimeout().AsDuration(), Metrics: postgres.NewMetrics(i.metrics),
+		Now: time.Now, Random: rand.Reader, Logger: i.logger,
+	})
+	i.goes(ctx, "postgres listener", func(context.Context) error {
+		if err := p.server.Serve(p.listener); err != nil {
+			return err
+		}
+		return context.Canceled // it was closed
+	})
+	return nil
+}
+
+// durable checks that Redis keeps what it acknowledged, unless the operator accepts that it may not.
+func (p *processRole) durable(c *configv1.Redis) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if c.GetAcceptLoss() {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		return p.store.CheckDurability(ctx)
+	}
+}
+
+// recorder is the record as package postgres sees it.
+type recorder struct{ *record.Recorder }
+
+// Begin implements postgres.Recorder.
+func (r recorder) Begin(ctx context.Context, id string, start *recordv1.SessionStart) (postgres.Recording, error) {
+	s, err := r.Recorder.Begin(ctx, id, start)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// drain lets sessions end.
+func (p *processRole) drain(ctx context.Context) {
+	if p.listener != nil {
+		_ = p.listener.Close() // whoever waits in it is told to connect again
+	}
+	if p.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.config.GetDrainTimeout().AsDuration())
+	defer cancel()
+	p.server.Drain(ctx)
+}
+
+// stop ends the rest, what others need last.
+func (p *processRole) stop(ctx context.Context) {
+	if p.listener != nil {
+		_ = p.listener.Close() // it may be closed
+	}
+	if p.server != nil {
+		p.server.Close()
+	}
+	if p.desk != nil {
+		p.desk.Close()
+	}
+	if p.feed != nil {
+		p.feed.Close()
+	}
+	if p.redis != nil {
+		_ = p.redis.Close() // nothing is written at its end
+	}
+	if p.recorder == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := p.recorder.Close(ctx); err != nil {
+		p.logger.ErrorContext(ctx, "the recorder did not close cleanly", slog.Any("error", err))
+	}
+}

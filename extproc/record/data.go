@@ -1,0 +1,107 @@
+package record
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+)
+
+// maxData is how many bytes an event of Data holds at most: a reader of a chunk need not hold more at a time.
+const maxData = 256 << 10
+
+// Field numbers of record.proto, for the one event that is encoded by hand.
+const (
+	eventSequence  = 1
+	eventAt        = 2
+	eventData      = 9
+	dataDirection  = 1
+	dataBytes      = 2
+	dataNumber     = 3
+	timeSeconds    = 1
+	timeNanos      = 2
+	dataEventExtra = 96 // more than all of an event of Data but the bytes
+)
+
+// Data is Append, not durable, of the bytes of the parts one after the other, in as many events as it takes. They are
+// copied once, into the bytes that are written to the journal and sealed; they are the caller's again when it returns.
+// Number is the statement that they belong to.
+func (s *Session) Data(d recordv1.Data_Direction, number uint64, parts ...[]byte) error {
+	total := 0
+	for _, p := range parts {
+		total += len(p)
+	}
+	if total == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return &Error{Op: "append", Err: ErrEnded}
+	}
+	if err := s.r.ready(false); err != nil {
+		return err
+	}
+	now := s.r.opts.Now()
+	seconds, nanos := uint64(now.Unix()), uint64(now.Nanosecond()) //nolint:gosec // G115: a clock after 1970
+	for total > 0 {
+		n := min(total, maxData)
+		total -= n
+		if err := s.beginEvent(n + dataEventExtra); err != nil {
+			return err
+		}
+		b, rest := appendData(s.open.buf.b, s.next, seconds, nanos, uint64(d), number, n, parts) //nolint:gosec // G115: an enum
+		s.open.buf.b, parts = b, rest
+		s.endEvent()
+	}
+	_, err := s.flush(false)
+	return err
+}
+
+// appendData appends a size-delimited event with the first n bytes of the parts, and returns what is left of them.
+func appendData(b []byte, sequence, seconds, nanos, direction, number uint64, n int, parts [][]byte) ([]byte, [][]byte) {
+	size := protowire.SizeBytes
+	at := sizeVarint(timeSeconds, seconds) + sizeVarint(timeNanos, nanos)
+	data := sizeVarint(dataDirection, direction) + protowire.SizeTag(dataBytes) + size(n) + sizeVarint(dataNumber, number)
+	event := sizeVarint(eventSequence, sequence) + protowire.SizeTag(eventAt) + size(at) + protowire.SizeTag(eventData) + size(data)
+
+	b = protowire.AppendVarint(b, uint64(event)) //nolint:gosec // G115: a size
+	b = appendVarint(b, eventSequence, sequence)
+	b = appendLength(b, eventAt, at)
+	b = appendVarint(b, timeSeconds, seconds)
+	b = appendVarint(b, timeNanos, nanos)
+	b = appendLength(b, eventData, data)
+	b = appendVarint(b, dataDirection, direction)
+	b = appendLength(b, dataBytes, n)
+	for n > 0 {
+		p := parts[0]
+		if len(p) > n {
+			b = append(b, p[:n]...)
+			// The parts are the caller's: the list is copied before the first of them is shortened.
+			parts = append([][]byte{p[n:]}, parts[1:]...)
+			break
+		}
+		b = append(b, p...)
+		n -= len(p)
+		parts = parts[1:]
+	}
+	return appendVarint(b, dataNumber, number), parts
+}
+
+// A field that is zero is not written (proto3).
+func sizeVarint(field protowire.Number, v uint64) int {
+	if v == 0 {
+		return 0
+	}
+	return protowire.SizeTag(field) + protowire.SizeVarint(v)
+}
+
+func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
+	if v == 0 {
+		return b
+	}
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), v)
+}
+
+func appendLength(b []byte, field protowire.Number, n int) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.BytesType), uint64(n)) //nolint:gosec // G115: a size
+}

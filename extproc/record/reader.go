@@ -1,0 +1,255 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+
+	"google.golang.org/protobuf/proto"
+
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	sessionv1 "github.com/sluicegate/sluice/api/gen/sluice/session/v1"
+	"github.com/sluicegate/sluice/extproc/record/chunk"
+	"github.com/sluicegate/sluice/extproc/record/journal"
+)
+
+// Reader reads a directory of recordings without changing it, whether somebody records into it or not.
+type Reader struct {
+	root  *os.Root
+	store *chunk.Store
+}
+
+// OpenDir opens a directory of recordings for reading.
+func OpenDir(dir string) (*Reader, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	return &Reader{root: root, store: chunk.NewStore(root)}, nil
+}
+
+// Close gives up the directory.
+func (r *Reader) Close() error { return r.root.Close() }
+
+// Sessions are the ids of the recordings that have a chunk, in no order.
+func (r *Reader) Sessions(ctx context.Context) ([]string, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	var ids []string
+	err := r.store.Sessions(func(id string) { ids = append(ids, id) }, func(string) {})
+	return ids, err
+}
+
+// Events are a session's events in order: those of its chunks, then those that only the journal has. After an error
+// there is nothing more; no recording of that id is ErrNotFound. Nothing is checked against the log: that is audit's.
+func (r *Reader) Events(ctx context.Context, id string) iter.Seq2[*recordv1.Event, error] {
+	return func(yield func(*recordv1.Event, error) bool) {
+		w := &walk{ctx: ctx, id: id, store: r.store, yield: yield}
+		defer w.close()
+		err := w.sealed()
+		if err == nil {
+			err = r.tail(w)
+		}
+		if err == nil && w.chunk == 0 && w.next == 0 {
+			err = ErrNotFound
+		}
+		w.end(err)
+	}
+}
+
+// tail walks what the journal has past the chunks.
+func (r *Reader) tail(w *walk) error {
+	refs := map[uint64]bool{}
+	err := journal.Scan(r.root,
+		func(uint64, uint64) error { return nil },
+		func(j journal.Record) error {
+			switch {
+			case j.Kind == journal.KindSession:
+				_, description, err := journal.ParseSession(j.Payload)
+				if err != nil {
+					return err
+				}
+				var info sessionv1.Session
+				if err := proto.Unmarshal(description, &info); err != nil {
+					return fmt.Errorf("record: journal: %w", err)
+				}
+				if info.GetId() == w.id {
+					refs[j.Ref] = true
+				}
+				return nil
+			case !refs[j.Ref]:
+				return nil
+			}
+			return w.events(j.Payload)
+		},
+		func(uint64, *journal.TornError) {}) // what is torn was never acknowledged as synced
+	if err != nil {
+		return err
+	}
+	// Chunks that were sealed, and left the journal, while it was read.
+	return w.sealed()
+}
+
+// errStop ends a walk because nobody listens any more.
+var errStop = errors.New("stop")
+
+// walk gives the events of a session in order, each once, from wherever they are found.
+type walk struct {
+	ctx   context.Context
+	id    string
+	store *chunk.Store
+	dec   *chunk.Decoder
+	chunk uint64 // the next
+	next  uint64 // event
+	yield func(*recordv1.Event, error) bool
+}
+
+func (w *walk) close() {
+	if w.dec != nil {
+		w.dec.Close()
+	}
+}
+
+// end tells the listener about an error.
+func (w *walk) end(err error) {
+	if err != nil && !errors.Is(err, errStop) {
+		w.yield(nil, err)
+	}
+}
+
+// sealed walks the chunks that have files, up to the first that has none.
+func (w *walk) sealed() error {
+	if err := chunk.CheckSessionID(w.id); err != nil {
+		return ErrNotFound
+	}
+	if w.dec == nil {
+		dec, err := chunk.NewDecoder()
+		if err != nil {
+			return err
+		}
+		w.dec = dec
+	}
+	for ; ; w.chunk++ {
+		file, err := w.store.Read(w.id, w.chunk)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			_, err = w.dec.Open(file)
+		}
+		for err == nil {
+			var raw chunk.Raw
+			if raw, err = w.dec.Next(); err == nil {
+				err = w.event(raw)
+			}
+		}
+		if !errors.Is(err, io.EOF) {
+			return fmt.Errorf("record: session %s, chunk %d: %w", w.id, w.chunk, err)
+		}
+	}
+}
+
+// events walks a piece of events.
+func (w *walk) events(piece []byte) error {
+	for len(piece) > 0 {
+		raw, rest, err := chunk.NextRaw(piece)
+		if err != nil {
+			return err
+		}
+		piece = rest
+		if err := w.event(raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) event(raw chunk.Raw) error {
+	if raw.Sequence < w.next {
+		return nil // seen in a chunk already
+	}
+	if raw.Sequence > w.next {
+		return fmt.Errorf("record: session %s: events %d to %d are missing", w.id, w.next, raw.Sequence-1)
+	}
+	if err := context.Cause(w.ctx); err != nil {
+		return err
+	}
+	e, err := raw.Decode()
+	if err != nil {
+		return err
+	}
+	w.next++
+	if !w.yield(e, nil) {
+		return errStop
+	}
+	return nil
+}
+
+// Events are a session's events so far in order, whether it is live or not. After an error there is nothing more; no
+// recording of that id is ErrNotFound.
+func (r *Recorder) Events(ctx context.Context, id string) iter.Seq2[*recordv1.Event, error] {
+	return func(yield func(*recordv1.Event, error) bool) {
+		w := &walk{ctx: ctx, id: id, store: r.store, yield: yield}
+		defer w.close()
+		// Asked first: a session that ends meanwhile has all its chunks sealed.
+		s := r.session(id)
+		err := w.sealed()
+		if err == nil && s != nil {
+			err = s.tail(w)
+		}
+		if err == nil && w.chunk == 0 && w.next == 0 {
+			err = ErrNotFound
+		}
+		w.end(err)
+	}
+}
+
+// tail walks the chunks of a live session that are in memory.
+func (s *Session) tail(w *walk) error {
+	for {
+		events, sealed := s.copyTail(w.chunk)
+		if sealed {
+			// It was sealed since it was looked for.
+			before := w.chunk
+			if err := w.sealed(); err != nil || w.chunk == before {
+				return err
+			}
+			continue
+		}
+		if events == nil {
+			return nil
+		}
+		if err := w.events(events); err != nil {
+			return err
+		}
+		w.chunk++
+	}
+}
+
+// copyTail copies the events of a chunk that is in memory; sealed: it was before. Nil: there is no such chunk yet.
+func (s *Session) copyTail(sequence uint64) (events []byte, sealed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pendingMu.Lock()
+	defer s.pendingMu.Unlock()
+	chunks := s.pending
+	if s.open != nil {
+		chunks = append(chunks[:len(chunks):len(chunks)], s.open)
+	}
+	for _, c := range chunks {
+		if c.sequence == sequence {
+			events = make([]byte, 0, c.written)
+			c.payloads(func(p []byte) bool {
+				events = append(events, p...)
+				return true
+			})
+			return events, false
+		}
+	}
+	return nil, sequence < s.chunk
+}

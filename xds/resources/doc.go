@@ -1,0 +1,10 @@
+// Package resources says what an Envoy must be for a bundle: listeners, clusters and endpoints, as pure functions with
+// sorted results, so that the same bundle gives the same bytes.
+//
+//	agent ─▶ postgres/<target> ─▶ processor/postgres ─▶ (processor) ─▶ egress/<target>/<i> ─▶ target/<target>/<i>
+//	         listener, PROXY v2    cluster               unix socket    listener                cluster, EDS or DNS
+//
+// It owns the shape and the names of these resources. A listener depends on the target's place, limits and endpoints
+// only: rules, masks and credentials never change one, since a changed listener ends its connections (DESIGN 3.4). It
+// refuses to know who is connected, versions of other nodes, and what a rule says.
+package resources
