@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	envoy_config_bootstrap_v3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	// The listener names the filter by its type URL.
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/sluicegate/sluice/e2e/stack"

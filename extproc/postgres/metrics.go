@@ -9,8 +9,9 @@ type Metrics struct {
 	statements *prometheus.CounterVec
 	holding    prometheus.Gauge
 	holds      *prometheus.CounterVec
-	bytes      *prometheus.CounterVec
 	decide     prometheus.Histogram
+	// toServer and toAgent are found once: they count with every message.
+	toServer, toAgent prometheus.Counter
 }
 
 // NewMetrics makes and registers them.
@@ -31,14 +32,15 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		holds: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_postgres_holds_total", Help: "Holds that ended, by how.",
 		}, []string{"end"}),
-		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_postgres_bytes_total", Help: "Bytes forwarded, by direction.",
-		}, []string{"to"}),
 		decide: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "sluice_postgres_decide_seconds", Help: "Time to decide a statement, without waiting for people.",
 			Buckets: []float64{10e-6, 30e-6, 100e-6, 300e-6, 1e-3, 3e-3, 10e-3, 100e-3, 1},
 		}),
 	}
-	r.MustRegister(m.sessions, m.refused, m.statements, m.holding, m.holds, m.bytes, m.decide)
+	bytes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_postgres_bytes_total", Help: "Bytes forwarded, by direction.",
+	}, []string{"to"})
+	m.toServer, m.toAgent = bytes.WithLabelValues("server"), bytes.WithLabelValues("agent")
+	r.MustRegister(m.sessions, m.refused, m.statements, m.holding, m.holds, bytes, m.decide)
 	return m
 }

@@ -315,7 +315,7 @@ func (s *session) flush(out *engine.Output) error {
 	if out.ToServer.Size == 0 {
 		return nil
 	}
-	s.server.o.Metrics.bytes.WithLabelValues("server").Add(float64(out.ToServer.Size))
+	s.server.o.Metrics.toServer.Add(float64(out.ToServer.Size))
 	return write(s.up.Conn, out.ToServer.Parts)
 }
 
@@ -384,7 +384,7 @@ func (s *session) show(out *engine.Output) error {
 	if err := s.rec.Data(recordv1.Data_TO_AGENT, 0, shown...); err != nil {
 		return noRecord(err)
 	}
-	s.server.o.Metrics.bytes.WithLabelValues("agent").Add(float64(out.ToAgent.Size))
+	s.server.o.Metrics.toAgent.Add(float64(out.ToAgent.Size))
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.whole = false

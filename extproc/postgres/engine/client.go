@@ -70,7 +70,7 @@ func (e *Engine) Client(in []byte, out *Output) (Step, error) {
 			s.Need = size
 			return s, nil
 		}
-		if err := e.message(kind, rest[:size:size], out, &s); err != nil {
+		if err := e.message(kind, rest[:size], out, &s); err != nil {
 			return s, err
 		}
 	}

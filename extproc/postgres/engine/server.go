@@ -37,7 +37,7 @@ func (e *Engine) Server(in []byte, out *Output) (consumed, need int, err error) 
 		if len(rest) < size {
 			return consumed, size, nil
 		}
-		if err := e.response(kind, rest[:size:size], out); err != nil {
+		if err := e.response(kind, rest[:size], out); err != nil {
 			return consumed, 0, err
 		}
 		consumed += size
@@ -147,7 +147,13 @@ func (e *Engine) response(kind byte, msg []byte, out *Output) error {
 
 // done answers Parse, Bind and Close.
 func (e *Engine) done(kind byte, msg []byte, out *Output) error {
-	want := map[byte]awaitKind{'1': awaitParse, '2': awaitBind, '3': awaitClose}[kind]
+	want := awaitParse
+	switch kind {
+	case '2':
+		want = awaitBind
+	case '3':
+		want = awaitClose
+	}
 	a := e.front()
 	if a == nil || a.kind != want || a.refusal != nil {
 		return violation("server", "message %q that nothing asked for", kind)
