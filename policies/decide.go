@@ -77,7 +77,7 @@ func (p *Policy) connect(t *target, req *Request, trace func(RuleTrace)) Decisio
 		case r.action != actionDeny:
 			out.Verdict = Allow
 			out.Rules = append(out.Rules, r.name)
-		case !r.hasSQL && r.when.holds(values(), true):
+		case !r.hasSQL && r.when.holds(values, true):
 			return p.denied(r, nil)
 		}
 		note(trace, r, matched, "whether a session may be opened")
@@ -116,11 +116,13 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 		case hit == 0:
 			note(trace, r, false, "it covers no effect of this statement")
 			continue
-		case !r.when.holds(values(), r.action != actionAllow):
+		case !r.when.holds(values, r.action != actionAllow):
 			note(trace, r, false, "its condition does not hold")
 			continue
 		}
-		note(trace, r, true, fmt.Sprintf("it covers %s", coveredText(r, op)))
+		if trace != nil {
+			note(trace, r, true, fmt.Sprintf("it covers %s", coveredText(r, op)))
+		}
 		if r.action == actionDeny {
 			if denier == nil {
 				denier = r

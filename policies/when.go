@@ -40,11 +40,11 @@ func compileWhen(env *cel.Env, source string) (condition, error) {
 
 // holds evaluates. onError is the answer for an expression that fails: a rule that allows must not match then, one
 // that denies or asks for approval must (DESIGN 3.14).
-func (c condition) holds(activation map[string]any, onError bool) bool {
+func (c condition) holds(values func() map[string]any, onError bool) bool {
 	if c.program == nil {
 		return true
 	}
-	value, _, err := c.program.Eval(activation)
+	value, _, err := c.program.Eval(values())
 	if err != nil {
 		return onError
 	}

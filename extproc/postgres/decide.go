@@ -90,11 +90,6 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 	if r := unsupported(sub.facts); r != nil {
 		return r, nil
 	}
-	if !sub.views.agent.Empty() {
-		if r := afterAlteration(sub.facts, known); r != nil {
-			return r, nil
-		}
-	}
 	sub.operations = operationsOf(sub.facts)
 	if len(sub.operations) == 0 { // an empty string does nothing
 		sub.verdict = guard.Verdict{Policy: p, Decision: policies.Decision{Verdict: policies.Allow, Version: p.Version()}}
@@ -109,6 +104,11 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 	}
 	if sub.verdict.Verdict == policies.Deny {
 		return reasoned(refusalOf(codeForbidden, sub.verdict.Decision), sub.facts), nil
+	}
+	if !sub.views.agent.Empty() {
+		if r := afterAlteration(sub.facts, known); r != nil {
+			return r, nil
+		}
 	}
 	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
 		return &engine.Refusal{

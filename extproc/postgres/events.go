@@ -4,10 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -89,9 +87,10 @@ func (s *session) describe(q *engine.Question, facts *sqlfacts.Facts, view *mask
 func parametersOf(b *engine.Bind, facts *sqlfacts.Facts, view *masking.View, hide func([]byte) string) []*approvalv1.Parameter {
 	out := make([]*approvalv1.Parameter, len(b.Values))
 	for i, value := range b.Values {
+		oid := parameterType(b, i)
 		p := &approvalv1.Parameter{IsNull: value == nil}
-		if i < len(b.ParameterTypes) && b.ParameterTypes[i] != 0 {
-			p.Type = typeName(b.ParameterTypes[i])
+		if oid != 0 {
+			p.Type = typeName(oid)
 		}
 		switch {
 		case value == nil:
@@ -100,14 +99,23 @@ func parametersOf(b *engine.Bind, facts *sqlfacts.Facts, view *masking.View, hid
 		case len(value) > longestParameter:
 			sum := sha256.Sum256(value)
 			p.Value = fmt.Sprintf("‹%d bytes, sha256 %s›", len(value), hex.EncodeToString(sum[:]))
-		case b.Format(i) == 0 && utf8.Valid(value):
-			p.Value = string(value)
 		default:
-			p.Value = `\x` + hex.EncodeToString(value)
+			p.Value = valueText(oid, b.Format(i), value)
 		}
 		out[i] = p
 	}
 	return out
+}
+
+// parameterType is the type that the client named, or else the one that the server settled on; 0 if neither is known.
+func parameterType(b *engine.Bind, i int) uint32 {
+	if i < len(b.ParameterTypes) && b.ParameterTypes[i] != 0 {
+		return b.ParameterTypes[i]
+	}
+	if i < len(b.DescribedTypes) {
+		return b.DescribedTypes[i]
+	}
+	return 0
 }
 
 // hidesParameter: a parameter that the facts do not know is hidden if anything is.
@@ -119,45 +127,6 @@ func hidesParameter(facts *sqlfacts.Facts, view *masking.View, i int) bool {
 		}
 	}
 	return !view.Empty()
-}
-
-// typeName names common types by OID (pg_type.dat).
-func typeName(oid uint32) string {
-	switch oid {
-	case 16:
-		return "boolean"
-	case 17:
-		return "bytea"
-	case 20:
-		return "bigint"
-	case 21:
-		return "smallint"
-	case 23:
-		return "integer"
-	case 25:
-		return "text"
-	case 114:
-		return "json"
-	case 700:
-		return "real"
-	case 701:
-		return "double precision"
-	case 1043:
-		return "character varying"
-	case 1082:
-		return "date"
-	case 1114:
-		return "timestamp"
-	case 1184:
-		return "timestamptz"
-	case 1700:
-		return "numeric"
-	case 2950:
-		return "uuid"
-	case 3802:
-		return "jsonb"
-	}
-	return "oid " + strconv.FormatUint(uint64(oid), 10)
 }
 
 func (d described) event(q *engine.Question, number uint64) *recordv1.Event {

@@ -2,7 +2,10 @@ package masking
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -17,19 +20,27 @@ type Violation struct {
 	Where string
 	// Call: a function outside the pure list could read anything.
 	Call bool
+	// Unknown: the catalog does not know the relation, which may be newer.
+	Unknown bool
 }
 
 // Error implements error.
 func (v *Violation) Error() string {
-	if v.Call {
+	switch {
+	case v.Call:
 		return fmt.Sprintf("%s runs in %s, where what it reads could not be hidden (masks apply to you here)", v.Column, v.Where)
+	case v.Unknown:
+		return fmt.Sprintf("relation %q is not known, so that %s could not be masked (masks apply to you here)", v.Column, v.Where)
 	}
 	return fmt.Sprintf("column %s is masked by %q and used in %s", v.Column, v.Mask, v.Where)
 }
 
 // Hint says what works instead.
 func (v *Violation) Hint() string {
-	if v.Call {
+	switch {
+	case v.Unknown:
+		return "Check the name. If the relation is new, try again in a moment."
+	case v.Call:
 		return "A function that is not known to be harmless may stand only in the output columns of the outermost SELECT, where its result is masked."
 	}
 	return "A masked column may stand only as a plain output column of the outermost SELECT or RETURNING, where its value is masked. Name the columns that you need instead of *."
@@ -60,8 +71,41 @@ func (v *View) Check(statements []sqlfacts.Statement) *Violation {
 			}
 			return &Violation{Column: c.Function, Where: where, Call: true}
 		}
+		// Rows of an unknown relation are masked by their description; the data of COPY has none.
+		if name := v.unknown(s); name != "" && s.Kind == sqlfacts.CopyOut {
+			return &Violation{Column: name, Where: "what COPY sends", Unknown: true}
+		}
 	}
 	return nil
+}
+
+// unknown is a relation of the statement that the catalog does not know, empty if there is none: it may be newer than
+// the snapshot. Facts say nothing of its columns.
+func (v *View) unknown(s *sqlfacts.Statement) string {
+	for _, p := range s.Operation.Pairs {
+		switch p.Effect {
+		case policyv1.Effect_READ, policyv1.Effect_INSERT, policyv1.Effect_UPDATE, policyv1.Effect_DELETE:
+			if !slices.ContainsFunc(s.Relations, func(r *sqlfacts.Relation) bool { return isNamed(r, p.Object) }) && !v.isSequence(p.Object) {
+				return p.Object
+			}
+		}
+	}
+	return ""
+}
+
+func isNamed(r *sqlfacts.Relation, object string) bool {
+	n := len(r.Schema)
+	return len(object) == n+1+len(r.Name) && object[:n] == r.Schema && object[n] == '.' && object[n+1:] == r.Name
+}
+
+// isSequence: the functions of sequences name theirs in a string, so that it is none of a statement's relations.
+func (v *View) isSequence(object string) bool {
+	schema, name, found := strings.Cut(object, ".")
+	if !found {
+		return false
+	}
+	rel, err := v.catalog.Relation(schema, name)
+	return err == nil && rel != nil && rel.Kind == 'S'
 }
 
 // Touches reports whether any output of the statements could have to be hidden. If not, rows pass as they are and
@@ -72,7 +116,7 @@ func (v *View) Touches(statements []sqlfacts.Statement) bool {
 	}
 	for i := range statements {
 		s := &statements[i]
-		if len(s.Calls) > 0 {
+		if len(s.Calls) > 0 || v.unknown(s) != "" {
 			return true
 		}
 		for _, r := range s.Relations {
@@ -97,10 +141,11 @@ func (v *View) Hides(m sqlfacts.Meets) bool {
 	return false
 }
 
-// calls reports whether a function outside the pure list can be behind an output column.
-func calls(statements []sqlfacts.Statement) bool {
+// unprovable reports whether a function outside the pure list, or a relation that the catalog does not know, can be
+// behind an output column.
+func (v *View) unprovable(statements []sqlfacts.Statement) bool {
 	for i := range statements {
-		if len(statements[i].Calls) > 0 {
+		if len(statements[i].Calls) > 0 || v.unknown(&statements[i]) != "" {
 			return true
 		}
 	}
@@ -122,7 +167,7 @@ func (v *View) Plan(statements []sqlfacts.Statement, fields []Field) Plan {
 	if v.Empty() {
 		return nil
 	}
-	impure := calls(statements)
+	impure := v.unprovable(statements)
 	var plan Plan
 	for i, f := range fields {
 		m := v.field(f, impure)
@@ -138,7 +183,7 @@ func (v *View) Plan(statements []sqlfacts.Statement, fields []Field) Plan {
 }
 
 func (v *View) field(f Field, impure bool) *policies.MaskRule {
-	if f.Relation == 0 || f.Number == 0 {
+	if f.Relation == 0 {
 		// Computed: the statement uses nothing masked, or it would have been refused.
 		if impure {
 			return &unproven
@@ -153,8 +198,14 @@ func (v *View) field(f Field, impure bool) *policies.MaskRule {
 		return &unproven
 	}
 	rules := v.relation(rel)
-	if rules.whole != nil {
+	switch {
+	case rules.whole != nil:
 		return rules.whole
+	case f.Number == 0: // The whole row.
+		if m := rules.any(); m != nil || !impure {
+			return m
+		}
+		return &unproven
 	}
 	if rel.ColumnByNumber(f.Number) == nil {
 		return &unproven

@@ -30,10 +30,18 @@ func isText(oid uint32) bool {
 }
 
 // Row appends the body of a DataRow with what is hidden hidden: a 16-bit count, then for each column a 32-bit length,
-// -1 for NULL, and so many bytes.
+// -1 for NULL, and so many bytes. With ErrMalformed nothing is appended: what is no row may have anything anywhere.
 func (p Plan) Row(dst, body []byte) ([]byte, error) {
-	if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != len(p) {
+	out, ok := p.row(dst, body)
+	if !ok {
 		return dst, ErrMalformed
+	}
+	return out, nil
+}
+
+func (p Plan) row(dst, body []byte) ([]byte, bool) {
+	if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != len(p) {
+		return dst, false
 	}
 	dst = append(dst, body[:2]...)
 	rest := body[2:]
@@ -41,11 +49,11 @@ func (p Plan) Row(dst, body []byte) ([]byte, error) {
 	at := 0
 	for _, h := range p {
 		if len(rest)-at < 4 {
-			return dst, ErrMalformed
+			return dst, false
 		}
 		n := int(int32(binary.BigEndian.Uint32(rest[at:]))) //nolint:gosec // the length is a signed 32-bit number on the wire
 		if n < -1 || n > len(rest)-at-4 {
-			return dst, ErrMalformed
+			return dst, false
 		}
 		end := at + 4 + max(n, 0)
 		if h == nil || n == -1 {
@@ -57,9 +65,9 @@ func (p Plan) Row(dst, body []byte) ([]byte, error) {
 		at, clean = end, end
 	}
 	if at != len(rest) {
-		return dst, ErrMalformed
+		return dst, false
 	}
-	return append(dst, rest[clean:]...), nil
+	return append(dst, rest[clean:]...), true
 }
 
 // field appends a length and the hidden value.

@@ -5,11 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// value appends what a text becomes. A partial mask that would show the whole value hides all of it.
+// value appends what a text becomes; dst may be the value itself, to append behind it. A partial mask that would show
+// the whole value hides all of it.
 func (h *hiding) value(dst, value []byte) []byte {
 	switch {
 	case h.rule.KeepDomain:
-		if at := bytes.LastIndexByte(value, '@'); at >= 0 {
+		if at := bytes.LastIndexByte(value, '@'); at > 0 {
 			return append(append(dst, "***"...), value[at:]...)
 		}
 		return append(dst, "***"...)

@@ -1,6 +1,7 @@
 package masking
 
 import (
+	"math"
 	"sync"
 
 	"github.com/sluicegate/sluice/policies"
@@ -28,14 +29,19 @@ type relationRules struct {
 	whole *policies.MaskRule
 }
 
+// any is the mask of the whole, or of the first column that has one, nil if there is none.
 func (r *relationRules) any() *policies.MaskRule {
 	if r.whole != nil {
 		return r.whole
 	}
-	for _, m := range r.byNumber {
-		return m
+	var found *policies.MaskRule
+	first := int16(math.MaxInt16)
+	for number, m := range r.byNumber {
+		if number <= first {
+			first, found = number, m
+		}
 	}
-	return nil
+	return found
 }
 
 // NewView lays masks over a catalog.
@@ -60,7 +66,7 @@ func (v *View) Column(rel *sqlfacts.Relation, column string) *policies.MaskRule 
 	}
 	c := rel.Column(column)
 	if c == nil {
-		return nil
+		return v.named(rel, column) // it may be newer than the catalog
 	}
 	return rules.byNumber[c.Number]
 }

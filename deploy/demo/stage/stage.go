@@ -172,12 +172,15 @@ process:
 redis: {unix: %q}
 api: {listen: "127.0.0.1:%d"}
 `, filepath.Join(s.Dir, "state"), s.xdsSocket(), s.PolicyDir, filepath.Join(s.sockets, "egress"),
-		filepath.Join(s.sockets, "postgres.sock"), filepath.Join(s.sockets, "valkey.sock"), p.api)
+		s.ProcessorSocket(), filepath.Join(s.sockets, "valkey.sock"), p.api)
 	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
 		return err
 	}
 	return s.StartSluice(ctx)
 }
+
+// ProcessorSocket is where Envoy hands connections over.
+func (s *Stage) ProcessorSocket() string { return filepath.Join(s.sockets, "postgres.sock") }
 
 func (s *Stage) xdsSocket() string { return filepath.Join(s.sockets, "xds.sock") }
 
@@ -221,7 +224,7 @@ func (s *Stage) startEnvoy(ctx context.Context, o Options, p ports) error {
 	}
 	s.Port = p.listener
 	s.CA = filepath.Join(s.Dir, "state", "tls", "ca.pem")
-	s.PG = fmt.Sprintf("host=localhost hostaddr=127.0.0.1 port=%d dbname=orders user=agent ", p.listener)
+	s.PG = fmt.Sprintf("host=127.0.0.1 port=%d dbname=orders user=agent ", p.listener)
 	if o.Plaintext {
 		s.PG += "sslmode=disable"
 	} else {

@@ -33,6 +33,17 @@ func decodeParse(body []byte) (m parseMessage, ok bool) {
 	return m, true
 }
 
+// decodeParameters reads a ParameterDescription.
+func decodeParameters(body []byte) (types []uint32, ok bool) {
+	if len(body) < 2 || len(body) != 2+4*int(binary.BigEndian.Uint16(body)) {
+		return nil, false
+	}
+	for body = body[2:]; len(body) > 0; body = body[4:] {
+		types = append(types, binary.BigEndian.Uint32(body))
+	}
+	return types, true
+}
+
 // decode fills a Bind from its body, reusing its slices.
 func (b *Bind) decode(body []byte) (ok bool) {
 	if b.Portal, body, ok = cstring(body); !ok {

@@ -51,6 +51,8 @@ type prepared struct {
 	text  string
 	facts *sqlfacts.Facts
 	types []uint32
+	// described are the types that the server settled on, once somebody has asked.
+	described []uint32
 }
 
 // New makes an engine. status is the transaction status that the server reported when it became ready.

@@ -54,6 +54,9 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	e.mu.Lock()
 	p, unsure := e.shared.statements.lookup(b.Statement, e.client.batch)
 	stalled := unsure && e.stalled(s) || e.full(s)
+	if p != nil {
+		b.DescribedTypes = p.described
+	}
 	e.mu.Unlock()
 	switch {
 	case stalled:
@@ -122,7 +125,7 @@ func (e *Engine) describe(msg, body []byte, out *Output, s *Step) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	a := awaiting{kind: awaitStatement}
+	a := awaiting{kind: awaitStatement, key: string(name)}
 	if what == 'P' {
 		run, unsure := e.shared.portals.lookup(name, e.client.batch)
 		if unsure && e.stalled(s) {

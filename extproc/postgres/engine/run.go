@@ -47,6 +47,8 @@ type Bind struct {
 	Values  [][]byte
 	// ParameterTypes are the OIDs that Parse named; 0 where it left them to the server.
 	ParameterTypes []uint32
+	// DescribedTypes are the OIDs that the server settled on; nil if nobody has asked it. They are for people.
+	DescribedTypes []uint32
 	ResultFormats  []int16
 }
 

@@ -120,7 +120,7 @@ func (e *Engine) response(kind byte, msg []byte, out *Output) error {
 	case '1', '2', '3':
 		return e.done(kind, msg, out)
 	case 't':
-		return e.parameters(msg, out)
+		return e.parameters(msg, body, out)
 	case 'T', 'n':
 		return e.description(kind, msg, body, out)
 	case 'C', 'I', 's':
@@ -171,10 +171,19 @@ func (e *Engine) done(kind byte, msg []byte, out *Output) error {
 	return nil
 }
 
-// parameters is the first half of the answer to Describe of a statement.
-func (e *Engine) parameters(msg []byte, out *Output) error {
-	if a := e.front(); a == nil || a.kind != awaitStatement {
+// parameters is the first half of the answer to Describe of a statement. Its types are what the server settled on,
+// where the client left them open.
+func (e *Engine) parameters(msg, body []byte, out *Output) error {
+	a := e.front()
+	if a == nil || a.kind != awaitStatement {
 		return violation("server", "ParameterDescription that nothing asked for")
+	}
+	types, ok := decodeParameters(body)
+	if !ok {
+		return violation("server", "malformed ParameterDescription")
+	}
+	if n := e.shared.statements.known[a.key]; n != nil && n.value != nil {
+		n.value.described = types
 	}
 	out.toAgent(msg)
 	return nil

@@ -1,0 +1,253 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/sluicegate/sluice/deploy/demo/stage"
+	"github.com/sluicegate/sluice/e2e/stack"
+)
+
+// sharedStage is the whole of Sluice on real parts, started once for all tests that leave it as it was.
+func sharedStage(t *testing.T) *stage.Stage {
+	t.Helper()
+	stack.Need(t, "envoy", "postgresql", "valkey")
+	shared.once.Do(func() {
+		dir, err := os.MkdirTemp("", "sluice-e2e-")
+		if err != nil {
+			shared.err = err
+			return
+		}
+		shared.dir = dir
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		shared.stage, shared.err = stage.Start(ctx, stage.Options{Dir: dir, SQL: extraSQL})
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.stage
+}
+
+var shared struct {
+	once  sync.Once
+	dir   string
+	stage *stage.Stage
+	err   error
+}
+
+func stopShared() {
+	if shared.stage != nil {
+		shared.stage.Stop()
+	}
+	if shared.dir != "" {
+		_ = os.RemoveAll(shared.dir) // what is left is in the way of nobody
+	}
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stopShared()
+	os.Exit(code)
+}
+
+// ownStage is one that the test may break.
+func ownStage(t *testing.T, o stage.Options) *stage.Stage {
+	t.Helper()
+	stack.Need(t, "envoy", "postgresql", "valkey")
+	o.Dir = t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := stage.Start(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// extraSQL are tables that tests change, so that the sample data stay.
+const extraSQL = `
+CREATE TABLE work (id int PRIMARY KEY, note text);
+INSERT INTO work SELECT i, 'row ' || i FROM generate_series(1, 1000) i;
+CREATE TABLE staff (id int PRIMARY KEY, name text, api_key text);
+CREATE TABLE staff_eu () INHERITS (staff);
+INSERT INTO staff_eu VALUES (1, 'Eve', 'sk-live-key-eve');
+CREATE VIEW staff_view AS SELECT * FROM staff;
+CREATE FUNCTION raises(text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE secret text; BEGIN SELECT password INTO secret FROM public.customers WHERE id = 1;
+RAISE EXCEPTION 'the password is %', secret USING ERRCODE = $1; END $$;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO orders_app;
+`
+
+// connect opens a session as somebody, by pgx, through Envoy.
+func connect(t *testing.T, s *stage.Stage, as string) *pgx.Conn {
+	t.Helper()
+	return connectWith(t, s, as, func(*pgx.ConnConfig) {})
+}
+
+func connectWith(t *testing.T, s *stage.Stage, as string, change func(*pgx.ConnConfig)) *pgx.Conn {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(s.PG)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Password, err = s.Token(t.Context(), as); err != nil {
+		t.Fatal(err)
+	}
+	change(cfg)
+	c, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = c.Close(ctx) // the test may have closed it
+	})
+	return c
+}
+
+// superuser is a connection to the target itself: what is really there.
+func superuser(t *testing.T, s *stage.Stage) *pgx.Conn {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), s.Direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	return c
+}
+
+// one reads one value of the target itself.
+func one[T any](t *testing.T, s *stage.Stage, sql string, args ...any) (v T) {
+	t.Helper()
+	if err := superuser(t, s).QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+// held waits for the approval that a statement with these words waits for.
+func held(t *testing.T, s *stage.Stage, words string) string {
+	t.Helper()
+	for range 100 {
+		if id := approvalOf(t, s, "pending", words); id != "" {
+			return id
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("nothing with %q is held", words)
+	return ""
+}
+
+// approvalOf finds the newest approval in a state whose text has these words; "" if there is none.
+func approvalOf(t *testing.T, s *stage.Stage, state, words string) string {
+	t.Helper()
+	out, err := s.Sluice(t.Context(), "alice", "approvals", "list", "--state", state, "-o", "json")
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var all []struct {
+		ID     string `json:"id"`
+		Action struct {
+			Text       string `json:"text"`
+			Parameters []struct {
+				Value string `json:"value"`
+			} `json:"parameters"`
+		} `json:"action"`
+	}
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, a := range all {
+		text := a.Action.Text
+		for _, p := range a.Action.Parameters {
+			text += " " + p.Value
+		}
+		if strings.Contains(text, words) {
+			return a.ID
+		}
+	}
+	return ""
+}
+
+func approve(t *testing.T, s *stage.Stage, id string) {
+	t.Helper()
+	if out, err := s.Sluice(t.Context(), "alice", "approve", id); err != nil {
+		t.Fatalf("approve: %v: %s", err, out)
+	}
+}
+
+// wantCode checks an error's SQLSTATE and words.
+func wantCode(t *testing.T, err error, code string, words ...string) *pgconn.PgError {
+	t.Helper()
+	var e *pgconn.PgError
+	if !asPgError(err, &e) || e.Code != code {
+		t.Fatalf("got %v, want SQLSTATE %s", err, code)
+	}
+	text := fmt.Sprintf("%s\n%s\n%s", e.Message, e.Detail, e.Hint)
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			t.Errorf("%q is missing in: %s", w, text)
+		}
+	}
+	return e
+}
+
+// policyFile writes a file of the policy and waits until the processor has taken it.
+func policyFile(t *testing.T, s *stage.Stage, name, text string) {
+	t.Helper()
+	before := bundleVersion(t, s)
+	path := filepath.Join(s.PolicyDir, name)
+	if text == "" {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	} else if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if v := bundleVersion(t, s); v != before && v != "" {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("the processor did not take the new policy")
+}
+
+// bundleVersion is of the bundle that the processor has accepted.
+func bundleVersion(t *testing.T, s *stage.Stage) string {
+	t.Helper()
+	out, err := s.Sluice(t.Context(), "alice", "xds", "status", "-o", "json")
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var st struct {
+		Nodes []struct {
+			Role          string `json:"role"`
+			Subscriptions []struct {
+				Acked string `json:"acked_version"`
+			} `json:"subscriptions"`
+		} `json:"nodes"`
+	}
+	if err := json.Unmarshal([]byte(out), &st); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, n := range st.Nodes {
+		if n.Role == "process" && len(n.Subscriptions) == 1 {
+			return n.Subscriptions[0].Acked
+		}
+	}
+	return ""
+}

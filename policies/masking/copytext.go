@@ -1,0 +1,84 @@
+package masking
+
+import "bytes"
+
+// nextText finds the end of a row: a newline in a value stands as \n (PostgreSQL, COPY, "Text Format").
+func (p *CopyPlan) nextText(data []byte) int {
+	if n := bytes.IndexByte(data[p.scanned:], '\n'); n >= 0 {
+		return p.scanned + n + 1
+	}
+	p.scanned = len(data)
+	return 0
+}
+
+// textEnd is the length of the first field; a backslash takes the next byte with it.
+func (p *CopyPlan) textEnd(line []byte) int {
+	end := 0
+	for end < len(line) && line[end] != p.spec.Delimiter {
+		if line[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	return min(end, len(line))
+}
+
+// defaultNull cannot be mistaken for a value: a backslash in a value is doubled.
+const defaultNull = `\N`
+
+// textField hides one field. With another NULL string a value that equals it looks like NULL, so that somebody could
+// guess values by it: then all fields of a hidden column are masked alike.
+func (p *CopyPlan) textField(dst []byte, h *hiding, field []byte) []byte {
+	if h == nil || (string(field) == p.spec.Null && p.spec.Null == defaultNull) {
+		return append(dst, field...)
+	}
+	if !h.text {
+		return append(dst, p.spec.Null...)
+	}
+	plain := unescapeText(p.value[:0], field)
+	start := len(plain)
+	p.value = h.value(plain, plain)
+	for _, b := range p.value[start:] {
+		switch b {
+		case '\\', p.spec.Delimiter:
+			dst = append(dst, '\\', b)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, b)
+		}
+	}
+	return dst
+}
+
+// unescapeText undoes the escapes that COPY TO writes.
+func unescapeText(dst, field []byte) []byte {
+	for i := 0; i < len(field); i++ {
+		b := field[i]
+		if b == '\\' && i+1 < len(field) {
+			i++
+			switch field[i] {
+			case 'b':
+				b = '\b'
+			case 'f':
+				b = '\f'
+			case 'n':
+				b = '\n'
+			case 'r':
+				b = '\r'
+			case 't':
+				b = '\t'
+			case 'v':
+				b = '\v'
+			default:
+				b = field[i]
+			}
+		}
+		dst = append(dst, b)
+	}
+	return dst
+}
