@@ -251,3 +251,30 @@ func bundleVersion(t *testing.T, s *stage.Stage) string {
 	}
 	return ""
 }
+
+// replayOf replays the newest session of somebody, once it has ended.
+func replayOf(t *testing.T, s *stage.Stage, principal string) string {
+	t.Helper()
+	for range 100 {
+		out, err := s.Sluice(t.Context(), "carol", "sessions", "list", "--principal", principal, "--limit", "1", "-o", "json")
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		var all []struct {
+			ID    string `json:"id"`
+			State string `json:"state"`
+		}
+		if err := json.Unmarshal([]byte(out), &all); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if len(all) == 1 && all[0].State == "ended" {
+			if out, err = s.Sluice(t.Context(), "carol", "sessions", "replay", all[0].ID); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			return out
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("no session of %s has ended", principal)
+	return ""
+}

@@ -7,13 +7,17 @@ import (
 )
 
 // builtinAllows reports whether a pair needs no rule, for whoever has any allow on the target (DESIGN section 4).
-func builtinAllows(p Pair) bool {
+func builtinAllows(command string, p Pair) bool {
 	switch p.Effect {
 	case policyv1.Effect_TRANSACTION:
 		return true
+	case policyv1.Effect_NOTIFY:
+		return command == "UNLISTEN"
+	case policyv1.Effect_LOCK:
+		return strings.HasPrefix(p.Object, "pg_catalog.pg_advisory_unlock") // gives up what the session has itself
 	case policyv1.Effect_SESSION:
 		_, ok := safeSettings[strings.ToLower(p.Object)]
-		return ok
+		return ok || command == "RESET" && p.Object == "all"
 	case policyv1.Effect_READ:
 		schema, name, _ := strings.Cut(p.Object, ".")
 		switch schema {

@@ -86,7 +86,7 @@ func (c *coverage) missing(op *Operation, entitled bool) []Pair {
 		if c.large != nil {
 			done = c.large[i]
 		}
-		if !done && (!entitled || !builtinAllows(p)) {
+		if !done && (!entitled || !builtinAllows(op.Command, p)) {
 			out = append(out, p)
 		}
 	}

@@ -50,6 +50,7 @@ type described struct {
 	parameters []*approvalv1.Parameter
 	commands   []string
 	pairs      []*recordv1.Pair
+	formats    []uint32
 }
 
 // longestParameter is how much of a parameter a record shows; a longer one stands as its length and digest.
@@ -76,12 +77,23 @@ func (s *session) describe(q *engine.Question, facts *sqlfacts.Facts, view *mask
 		}
 	}
 	if len(spans) > 0 {
-		d.text = sqlfacts.Redact(q.Text, spans, func(literal string) string { return hide([]byte(literal)) })
+		d.text = sqlfacts.Redact(q.Text, spans, func(literal string) string { return hide([]byte(unquote(literal))) })
 	}
 	if q.Bind != nil {
 		d.parameters = parametersOf(q.Bind, facts, view, hide)
+		for _, f := range q.Bind.ResultFormats {
+			d.formats = append(d.formats, uint32(f)) //nolint:gosec // 0 or 1
+		}
 	}
 	return d
+}
+
+// unquote gives the value of a plain string constant, so that it hides like the same value in a parameter.
+func unquote(literal string) string {
+	if n := len(literal); n >= 2 && literal[0] == '\'' && literal[n-1] == '\'' {
+		return strings.ReplaceAll(literal[1:n-1], "''", "'")
+	}
+	return literal
 }
 
 func parametersOf(b *engine.Bind, facts *sqlfacts.Facts, view *masking.View, hide func([]byte) string) []*approvalv1.Parameter {
@@ -136,7 +148,7 @@ func (d described) event(q *engine.Question, number uint64) *recordv1.Event {
 	}
 	return &recordv1.Event{Kind: &recordv1.Event_Statement{Statement: &recordv1.Statement{
 		Number: number, Text: d.text, Parameters: d.parameters, PreparedName: q.Name,
-		Protocol: protocol, Commands: d.commands, Pairs: d.pairs,
+		Protocol: protocol, Commands: d.commands, Pairs: d.pairs, ResultFormats: d.formats,
 	}}}
 }
 

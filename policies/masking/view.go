@@ -117,7 +117,8 @@ func (v *View) named(rel *sqlfacts.Relation, column string) *policies.MaskRule {
 	return nil
 }
 
-// reads reports the mask of a column that a view's body depends on. Such a view is masked in whole.
+// reads reports the mask of a column that a view's body depends on. Such a view is masked in whole, and nothing of any
+// column is kept: which of them shows the masked one is not known, and a part that is harmless of one may not be of it.
 func (v *View) reads(rel *sqlfacts.Relation) *policies.MaskRule {
 	for _, id := range rel.Reads {
 		base, err := v.catalog.RelationByOID(id.Relation)
@@ -130,7 +131,7 @@ func (v *View) reads(rel *sqlfacts.Relation) *policies.MaskRule {
 				continue
 			}
 			if m := v.named(base, c.Name); m != nil {
-				return m
+				return &policies.MaskRule{Name: m.Name, Text: policies.DefaultMaskText}
 			}
 		}
 	}

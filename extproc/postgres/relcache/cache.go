@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,8 @@ import (
 // ErrUnavailable says that the catalog cannot be read at the moment, so that what needs it is denied.
 var ErrUnavailable = errors.New("relcache: the database's catalog cannot be read")
 
+var errClosed = errors.New("the cache is closed")
+
 const (
 	// checkEvery is how often the fingerprint is compared while somebody uses the cache (DESIGN 3.6).
 	checkEvery = time.Second
@@ -26,12 +29,14 @@ const (
 	idleAfter = time.Minute
 	// loadTimeout bounds one reading of the catalog.
 	loadTimeout = 15 * time.Second
+	// maxPaths is how many search_paths are remembered for one snapshot.
+	maxPaths = 256
 )
 
 // Connect opens the cache's own connection, with the target's credential.
 type Connect func(ctx context.Context) (*pgx.Conn, error)
 
-// Cache keeps the catalog of one database, as one role sees it on one endpoint.
+// Cache keeps the catalog of one database, as one role sees it on one endpoint. It is safe for concurrent use.
 type Cache struct {
 	connect Connect
 	logger  *slog.Logger
@@ -39,10 +44,10 @@ type Cache struct {
 	// version numbers snapshots: no two of a process alike, since facts are cached by text and version.
 	version func() uint64
 
-	// refresh is held by whoever talks to the database; it also guards conn and bodies.
-	refresh sync.Mutex
-	conn    *pgx.Conn
-	bodies  bodies
+	// turn has room for the one who talks to the database; whoever put something in also has conn and bodies.
+	turn   chan struct{}
+	conn   *pgx.Conn
+	bodies bodies
 
 	mu      sync.Mutex
 	current *snapshot
@@ -51,17 +56,31 @@ type Cache struct {
 	used    time.Time
 	// dirty asks for a comparison before the next answer.
 	dirty bool
+	// asks counts who asked for a comparison; the last one that ended had begun after the first covered of them asked,
+	// and answers them all.
+	asks, covered uint64
+	answer        error
+	closed        bool
 }
 
 // New makes a cache. Run must be called for it to stay fresh; it reads nothing before the first Snapshot. version gives
 // a number that no other snapshot of the process has.
 func New(connect Connect, version func() uint64, now func() time.Time, logger *slog.Logger) *Cache {
-	return &Cache{connect: connect, version: version, now: now, logger: logger, bodies: bodies{}, views: map[string]*withPath{}}
+	return &Cache{
+		connect: connect, version: version, now: now, logger: logger,
+		turn: make(chan struct{}, 1), bodies: bodies{}, views: map[string]*withPath{},
+	}
 }
 
-// Run compares the fingerprint every second while the cache is in use, until the context ends.
+// Run compares the fingerprint every second while the cache is in use, until the context ends; from then on the cache
+// is unavailable.
 func (c *Cache) Run(ctx context.Context) {
-	defer c.close()
+	defer func() {
+		c.mu.Lock()
+		c.closed = true
+		c.mu.Unlock()
+		c.disconnect()
+	}()
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
@@ -69,29 +88,33 @@ func (c *Cache) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		}
-		c.mu.Lock()
-		idle := c.now().Sub(c.used)
-		loaded := c.current != nil
-		c.mu.Unlock()
-		switch {
-		case idle > idleAfter:
-			c.close()
-		case loaded:
-			if err := c.check(ctx); err != nil && ctx.Err() == nil {
-				c.logger.Warn("the database's catalog cannot be read", slog.Any("error", err))
-			}
+			c.tick(ctx)
 		}
 	}
 }
 
-func (c *Cache) close() {
-	c.refresh.Lock()
-	defer c.refresh.Unlock()
-	c.drop()
+func (c *Cache) tick(ctx context.Context) {
+	c.mu.Lock()
+	idle := c.now().Sub(c.used)
+	loaded := c.current != nil
+	c.mu.Unlock()
+	switch {
+	case idle > idleAfter:
+		c.disconnect()
+	case loaded:
+		if err := c.check(ctx); err != nil && ctx.Err() == nil {
+			c.logger.Warn("the database's catalog cannot be read", slog.Any("error", err))
+		}
+	}
 }
 
-// drop closes the connection; refresh is held.
+func (c *Cache) disconnect() {
+	c.turn <- struct{}{} // whoever has it gives it back within loadTimeout
+	c.drop()
+	<-c.turn
+}
+
+// drop closes the connection; the caller has the turn.
 func (c *Cache) drop() {
 	if c.conn == nil {
 		return
@@ -115,7 +138,7 @@ func (c *Cache) Snapshot(ctx context.Context, path []string) (sqlfacts.Catalog, 
 	c.mu.Lock()
 	now := c.now()
 	c.used = now
-	fresh := c.current != nil && !c.dirty && now.Sub(c.checked) < staleAfter
+	fresh := c.current != nil && !c.dirty && !c.closed && now.Sub(c.checked) < staleAfter
 	if fresh {
 		defer c.mu.Unlock()
 		return c.view(path), nil
@@ -134,57 +157,77 @@ func (c *Cache) view(path []string) *withPath {
 	key := strings.Join(path, "\x00")
 	v := c.views[key]
 	if v == nil {
-		if len(c.views) >= 256 {
+		if len(c.views) >= maxPaths {
 			clear(c.views)
 		}
-		v = &withPath{snapshot: c.current, version: c.version(), path: path, lookup: c.lookup}
+		v = &withPath{snapshot: c.current, version: c.version(), path: slices.Clone(path), lookup: c.lookup}
 		c.views[key] = v
 	}
 	return v
 }
 
-// check compares the fingerprint and reads the catalog again if it differs.
+// check compares the fingerprint and reads the catalog again if it differs. All who ask while one comparison is under
+// way share the next one, and its error: a database that is away is not waited for by each of them in turn.
 func (c *Cache) check(ctx context.Context) error {
-	c.refresh.Lock()
-	defer c.refresh.Unlock()
 	c.mu.Lock()
-	asked := c.now()
-	known := c.current
-	done := known != nil && !c.dirty && asked.Sub(c.checked) < checkEvery/2 // somebody else did while we waited
+	c.asks++
+	asked := c.asks
+	c.mu.Unlock()
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+	c.mu.Lock()
+	if asked <= c.covered {
+		defer c.mu.Unlock()
+		return c.answer
+	}
+	began, covers, known, closed := c.now(), c.asks, c.current, c.closed
 	c.dirty = false
 	c.mu.Unlock()
-	if done {
-		return nil
+	if closed {
+		return unavailable(errClosed)
 	}
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	bounded, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	next, err := c.read(ctx, known)
+	next, err := c.read(bounded, known)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
 		c.dirty = true
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		err = unavailable(err)
+	} else {
+		c.checked = began
+		if next != known {
+			c.current = next
+			clear(c.views)
+		}
 	}
-	c.checked = asked
-	if next != known {
-		c.current = next
-		clear(c.views)
+	if ctx.Err() == nil { // one who gave up answers for nobody else
+		c.covered, c.answer = covers, err
 	}
-	return nil
+	return err
 }
 
-// read gives the known snapshot if nothing changed, else a new one; refresh is held.
+func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
+
+// read gives the known snapshot if nothing changed, else a new one. A connection that broke since, and an object that
+// is dropped while it is read, are worth a second try. The caller has the turn.
 func (c *Cache) read(ctx context.Context, known *snapshot) (*snapshot, error) {
+	next, err := c.readOnce(ctx, known)
+	if err != nil && ctx.Err() == nil {
+		next, err = c.readOnce(ctx, known)
+	}
+	return next, err
+}
+
+func (c *Cache) readOnce(ctx context.Context, known *snapshot) (*snapshot, error) {
 	if c.conn == nil || c.conn.IsClosed() {
-		conn, err := c.connect(ctx)
-		if err != nil {
+		if err := c.open(ctx); err != nil {
 			return nil, err
 		}
-		if _, err := conn.Exec(ctx, "SET search_path = ''"); err != nil {
-			_ = conn.Close(ctx) // it is of no use
-			return nil, err
-		}
-		c.conn = conn
 	}
 	if known != nil {
 		var fingerprint string
@@ -206,9 +249,21 @@ func (c *Cache) read(ctx context.Context, known *snapshot) (*snapshot, error) {
 	return next, nil
 }
 
+func (c *Cache) open(ctx context.Context) error {
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "SET search_path = ''"); err != nil {
+		_ = conn.Close(ctx) // it is of no use
+		return err
+	}
+	c.conn = conn
+	return nil
+}
+
 // lookup finds a relation that a snapshot does not have: it may be newer. At most one reading a call.
 func (c *Cache) lookup(oid uint32) (*sqlfacts.Relation, error) {
-	c.Invalidate()
 	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
 	defer cancel()
 	if err := c.check(ctx); err != nil {

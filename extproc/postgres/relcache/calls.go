@@ -2,6 +2,7 @@ package relcache
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -54,8 +55,8 @@ func describeCalls(s *snapshot, r *rows, known bodies) bodies {
 	guarded := map[uint32]bool{}
 	for _, row := range r.relations {
 		guarded[row.OID] = row.RowSecurity
-		if row.Definition == "" {
-			continue
+		if row.Definition == "" || row.OID < firstUserOID {
+			continue // PostgreSQL's own views run nothing of a user's
 		}
 		for _, f := range calls(row.Definition, true) {
 			addCall(s.byOID[row.OID], f, sqlfacts.TouchRead|sqlfacts.TouchInsert|sqlfacts.TouchUpdate|sqlfacts.TouchDelete)
@@ -71,6 +72,9 @@ func describeCalls(s *snapshot, r *rows, known bodies) bodies {
 		}
 	}
 	s.spread(r)
+	for _, rel := range s.byOID {
+		slices.SortFunc(rel.Calls, func(a, b sqlfacts.RelationCall) int { return strings.Compare(a.Function, b.Function) })
+	}
 	return used
 }
 
@@ -107,52 +111,81 @@ func addCall(rel *sqlfacts.Relation, function string, on sqlfacts.Touch) {
 	rel.Calls = append(rel.Calls, sqlfacts.RelationCall{Function: function, On: on})
 }
 
-// spread carries calls to where else they run: a view's body reads what has calls of its own, a statement on a parent
-// touches its children, and a cascading foreign key changes the rows that refer. It goes on until nothing is added.
+const (
+	touchChange = sqlfacts.TouchInsert | sqlfacts.TouchUpdate | sqlfacts.TouchDelete
+	touchEach   = sqlfacts.TouchRead | touchChange
+)
+
+// spread carries calls to where else they run: a use of a view is one of what its body names, a statement on a parent
+// touches its children, and a foreign key carries changes to the rows that refer. It goes on until nothing is added.
 func (s *snapshot) spread(r *rows) {
+	below := map[[2]uint32]bool{} // a view and a relation that its body names
+	for _, row := range r.reads {
+		below[[2]uint32{row.View, row.Relation}] = true
+	}
 	for changed := true; changed; {
 		changed = false
+		for pair := range below {
+			changed = s.inherit(pair[0], pair[1], sqlfacts.TouchRead, touchEach) || changed
+			changed = s.inheritSame(pair[0], pair[1], touchChange) || changed
+			changed = s.inheritRules(pair[0], pair[1], touchChange) || changed
+		}
 		for _, rel := range s.byOID {
-			for _, id := range rel.Reads {
-				changed = s.inherit(rel, id.Relation, sqlfacts.TouchRead, sqlfacts.TouchRead) || changed
-			}
 			for _, child := range rel.Children {
-				changed = s.inheritSame(rel, child) || changed
+				changed = s.inheritSame(rel.OID, child, touchEach|sqlfacts.TouchTruncate) || changed
 			}
 		}
-		for _, c := range r.cascades {
-			if rel := s.byOID[c.Relation]; rel != nil {
+		for _, f := range r.references {
+			changed = s.inherit(f.Relation, f.Touched, sqlfacts.TouchTruncate, sqlfacts.TouchTruncate) || changed
+			if f.Cascades {
 				const change = sqlfacts.TouchUpdate | sqlfacts.TouchDelete
-				changed = s.inherit(rel, c.Touched, change, change) || changed
+				changed = s.inherit(f.Relation, f.Touched, change, change) || changed
+				changed = s.inheritRules(f.Relation, f.Touched, change) || changed
 			}
 		}
 	}
 }
 
 // inherit adds the calls of another relation that run on one of from; here they run on to.
-func (s *snapshot) inherit(rel *sqlfacts.Relation, other uint32, from, to sqlfacts.Touch) bool {
-	source := s.byOID[other]
-	if source == nil || source == rel {
+func (s *snapshot) inherit(oid, other uint32, from, to sqlfacts.Touch) bool {
+	return s.carry(oid, other, func(on sqlfacts.Touch) sqlfacts.Touch {
+		if on&from != 0 {
+			return to
+		}
+		return 0
+	})
+}
+
+// inheritSame adds the calls of another relation as far as they run on one of touch.
+func (s *snapshot) inheritSame(oid, other uint32, touch sqlfacts.Touch) bool {
+	return s.carry(oid, other, func(on sqlfacts.Touch) sqlfacts.Touch { return on & touch })
+}
+
+func (s *snapshot) carry(oid, other uint32, as func(on sqlfacts.Touch) sqlfacts.Touch) bool {
+	rel, source := s.byOID[oid], s.byOID[other]
+	if rel == nil || source == nil || source == rel {
 		return false
 	}
 	before := touches(rel)
 	for _, c := range source.Calls {
-		if c.On&from != 0 {
-			addCall(rel, c.Function, to)
+		if on := as(c.On); on != 0 {
+			addCall(rel, c.Function, on)
 		}
 	}
 	return touches(rel) != before
 }
 
-func (s *snapshot) inheritSame(rel *sqlfacts.Relation, other uint32) bool {
-	source := s.byOID[other]
-	if source == nil || source == rel {
+// ruleCall stands for what rules run, as sqlfacts names it.
+const ruleCall = "a rule"
+
+// inheritRules adds the rules of another relation as a call: they rewrite what is done to it by way of this one.
+func (s *snapshot) inheritRules(oid, other uint32, touch sqlfacts.Touch) bool {
+	rel, source := s.byOID[oid], s.byOID[other]
+	if rel == nil || source == nil || !source.HasRules {
 		return false
 	}
 	before := touches(rel)
-	for _, c := range source.Calls {
-		addCall(rel, c.Function, c.On)
-	}
+	addCall(rel, ruleCall, touch)
 	return touches(rel) != before
 }
 

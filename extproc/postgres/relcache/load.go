@@ -13,7 +13,7 @@ import (
 func fingerprintSQL() string {
 	parts := []string{}
 	for _, c := range strings.Fields(`pg_namespace pg_class pg_attribute pg_inherits pg_rewrite pg_trigger pg_attrdef
-		pg_policy pg_constraint pg_index pg_proc pg_operator pg_type pg_cast`) {
+		pg_policy pg_constraint pg_index pg_partitioned_table pg_proc pg_operator pg_type pg_cast`) {
 		parts = append(parts, fmt.Sprintf(
 			"(SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8), 0) FROM pg_catalog.%s)", c))
 	}
@@ -40,7 +40,7 @@ type relationRow struct {
 
 const relationSQL = `
 SELECT oid, relnamespace, relname::text, relkind::text, relrowsecurity,
-	CASE WHEN relkind IN ('v', 'm') AND oid >= 16384 THEN pg_catalog.pg_get_viewdef(oid) ELSE '' END
+	CASE WHEN relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(oid) ELSE '' END
 FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')`
 
 type columnRow struct {
@@ -94,7 +94,7 @@ WHERE NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'`
 
 type expressionRow struct {
 	Relation uint32
-	// What it is: default, stored, virtual, policy, check or index.
+	// What it is: default, stored, virtual, policy, check, index or partition.
 	What string
 	Text string
 }
@@ -114,16 +114,21 @@ FROM pg_catalog.pg_constraint WHERE contype OPERATOR(pg_catalog.=) 'c' AND conre
 UNION ALL
 SELECT indrelid, 'index', e FROM pg_catalog.pg_index,
 	LATERAL (VALUES (pg_catalog.pg_get_expr(indexprs, indrelid)), (pg_catalog.pg_get_expr(indpred, indrelid))) v(e)
-WHERE e IS NOT NULL AND indrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid`
+WHERE e IS NOT NULL AND indrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+UNION ALL
+SELECT partrelid, 'partition', pg_catalog.pg_get_expr(partexprs, partrelid)
+FROM pg_catalog.pg_partitioned_table WHERE partexprs IS NOT NULL`
 
-type cascadeRow struct {
-	// Relation is referenced; changing it changes rows of Touched.
+type referenceRow struct {
+	// Relation is referenced by Touched. TRUNCATE … CASCADE goes from one to the other.
 	Relation, Touched uint32
+	// Cascades: changing rows of Relation changes rows of Touched.
+	Cascades bool
 }
 
-const cascadeSQL = `
-SELECT DISTINCT confrelid, conrelid FROM pg_catalog.pg_constraint
-WHERE contype OPERATOR(pg_catalog.=) 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))`
+const referenceSQL = `
+SELECT confrelid, conrelid, pg_catalog.bool_or(confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
+FROM pg_catalog.pg_constraint WHERE contype OPERATOR(pg_catalog.=) 'f' GROUP BY 1, 2`
 
 type functionRow struct {
 	OID    uint32
@@ -141,11 +146,19 @@ type operatorRow struct {
 	Plain        bool
 }
 
-// operatorSQL: Plain means that every argument has a type of pg_catalog, so that plain values reach it.
+// operatorSQL: Plain means that plain values can reach it. So they can if every argument has a type of pg_catalog; and
+// if one has, and pg_catalog has no operator of that name for two of that type: then a constant beside a plain value
+// is taken for the other type (PostgreSQL, "Operator Type Resolution").
 const operatorSQL = `
 SELECT n.nspname::text, o.oprname::text,
 	NOT EXISTS (SELECT FROM pg_catalog.pg_type t
 		WHERE t.oid IN (o.oprleft, o.oprright) AND t.typnamespace OPERATOR(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace)
+	OR EXISTS (SELECT FROM pg_catalog.pg_type t
+		WHERE t.oid IN (o.oprleft, o.oprright) AND t.typnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_operator b
+			WHERE b.oprname OPERATOR(pg_catalog.=) o.oprname AND b.oprleft OPERATOR(pg_catalog.=) t.oid
+			AND b.oprright OPERATOR(pg_catalog.=) t.oid
+			AND b.oprnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace))
 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) o.oprnamespace
 WHERE n.nspname OPERATOR(pg_catalog.<>) 'pg_catalog'`
 
@@ -182,7 +195,7 @@ type rows struct {
 	rules       []ruleRow
 	triggers    []triggerRow
 	expressions []expressionRow
-	cascades    []cascadeRow
+	references  []referenceRow
 	functions   []functionRow
 	operators   []operatorRow
 	types       []typeRow
@@ -209,7 +222,7 @@ func load(ctx context.Context, conn *pgx.Conn) (fingerprint string, r *rows, err
 		func() error { return collect(ctx, tx, ruleSQL, &r.rules) },
 		func() error { return collect(ctx, tx, triggerSQL, &r.triggers) },
 		func() error { return collect(ctx, tx, expressionSQL, &r.expressions) },
-		func() error { return collect(ctx, tx, cascadeSQL, &r.cascades) },
+		func() error { return collect(ctx, tx, referenceSQL, &r.references) },
 		func() error { return collect(ctx, tx, functionSQL, &r.functions) },
 		func() error { return collect(ctx, tx, operatorSQL, &r.operators) },
 		func() error { return collect(ctx, tx, typeSQL, &r.types) },

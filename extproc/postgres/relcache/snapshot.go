@@ -2,7 +2,6 @@ package relcache
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -189,59 +188,4 @@ func closure(from uint32, edges map[uint32][]uint32) []uint32 {
 		next = after
 	}
 	return out
-}
-
-// addReads adds what views read, down to what is no view. PostgreSQL notes columns one by one, but a whole row only as
-// the whole relation, and not even that beside a column of the same relation. A deparsed body shows a whole row as
-// name.*, so any such body counts as reading the whole of everything that it reads.
-func (s *snapshot) addReads(r *rows) {
-	whole := map[uint32]bool{}
-	for _, row := range r.relations {
-		whole[row.OID] = strings.Contains(row.Definition, ".*")
-	}
-	direct := map[uint32][]sqlfacts.ColumnID{}
-	for _, row := range r.reads {
-		switch {
-		case whole[row.View]:
-			direct[row.View] = append(direct[row.View], sqlfacts.ColumnID{Relation: row.Relation})
-		case row.Number != 0:
-			direct[row.View] = append(direct[row.View], sqlfacts.ColumnID{Relation: row.Relation, Number: int16(row.Number)}) //nolint:gosec // an attribute number
-		default:
-			// Rows are counted or joined, no column is read; a view below is followed all the same.
-			direct[row.View] = append(direct[row.View], sqlfacts.ColumnID{Relation: row.Relation, Number: noColumn})
-		}
-	}
-	for view := range direct {
-		rel := s.byOID[view]
-		if rel == nil {
-			continue
-		}
-		found := map[sqlfacts.ColumnID]bool{}
-		s.follow(view, direct, map[uint32]bool{}, found)
-		for id := range found {
-			rel.Reads = append(rel.Reads, id)
-		}
-		slices.SortFunc(rel.Reads, func(a, b sqlfacts.ColumnID) int {
-			if a.Relation != b.Relation {
-				return int(int64(a.Relation) - int64(b.Relation))
-			}
-			return int(a.Number) - int(b.Number)
-		})
-	}
-}
-
-// noColumn is no attribute number: rows are read, but nothing of them.
-const noColumn = -32768
-
-func (s *snapshot) follow(view uint32, direct map[uint32][]sqlfacts.ColumnID, seen map[uint32]bool, found map[sqlfacts.ColumnID]bool) {
-	if seen[view] {
-		return
-	}
-	seen[view] = true
-	for _, id := range direct[view] {
-		if id.Number != noColumn {
-			found[id] = true
-		}
-		s.follow(id.Relation, direct, seen, found)
-	}
 }

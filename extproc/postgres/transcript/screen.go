@@ -24,6 +24,40 @@ type screen struct {
 	skip    int
 	columns []column
 	rows    [][]string
+	// running are the statements that were forwarded and have not answered yet, oldest first.
+	running []running
+}
+
+// running is a statement on its way, with the formats that its results have.
+type running struct {
+	number  uint64
+	formats []uint32
+}
+
+// ends forgets the oldest statement; with failed, all that belong to the same number.
+func (s *screen) ends(failed bool) {
+	if len(s.running) == 0 {
+		return
+	}
+	number := s.running[0].number
+	s.running = s.running[1:]
+	for failed && len(s.running) > 0 && s.running[0].number == number {
+		s.running = s.running[1:]
+	}
+}
+
+// binary reports whether a column of the oldest statement's result is binary. The description does not always know:
+// it may have been made before the client chose.
+func (s *screen) binary(i int) bool {
+	if len(s.running) > 0 {
+		switch f := s.running[0].formats; {
+		case len(f) == 1:
+			return f[0] == 1
+		case i < len(f):
+			return f[i] == 1
+		}
+	}
+	return i < len(s.columns) && s.columns[i].binary
 }
 
 type column struct {
@@ -74,13 +108,21 @@ func (s *screen) message(kind byte, body []byte) {
 		s.flush()
 		s.printf("  %s\n", line(strings.TrimRight(string(body), "\x00")))
 		s.columns = nil
-	case 's', 'I', 'Z':
+		s.ends(false)
+	case 'I':
+		s.flush()
+		s.ends(false)
+	case 's', 'Z':
 		s.flush()
 	case 'd':
 		s.printf("  %s\n", line(strings.TrimRight(string(body), "\n")))
-	case 'E', 'N':
+	case 'N':
 		s.flush()
 		s.report(body)
+	case 'E':
+		s.flush()
+		s.report(body)
+		s.ends(true)
 	}
 }
 
@@ -126,6 +168,7 @@ func (s *screen) row(body []byte) {
 		if i < len(s.columns) {
 			c = s.columns[i]
 		}
+		c.binary = s.binary(i)
 		row = append(row, c.show(rest[:n]))
 		rest = rest[n:]
 	}

@@ -14,11 +14,13 @@ type Writer struct {
 	out    io.Writer
 	screen screen
 	err    error
+	// asked are the statements that were neither refused nor forwarded so far.
+	asked map[uint64]*recordv1.Statement
 }
 
 // NewWriter writes to out. The first error of out is kept and returned by Event.
 func NewWriter(out io.Writer) *Writer {
-	w := &Writer{out: out}
+	w := &Writer{out: out, asked: map[uint64]*recordv1.Statement{}}
 	w.screen.out = w
 	return w
 }
@@ -55,6 +57,7 @@ func (w *Writer) Event(e *recordv1.Event) error {
 	case *recordv1.Event_HoldEnd:
 		w.holdEnd(at, k.HoldEnd.GetApproval())
 	case *recordv1.Event_Execution:
+		w.forwarded(k.Execution.GetNumber())
 		w.printf("%s   forwarded%s\n", at, approvalText(k.Execution.GetApprovalId()))
 	case *recordv1.Event_Data:
 		if k.Data.GetDirection() == recordv1.Data_TO_AGENT {
@@ -71,6 +74,23 @@ func (w *Writer) Event(e *recordv1.Event) error {
 	return w.err
 }
 
+// forwarded notes how many answers of a statement to expect, and in what formats. A statement that asks again, such as
+// a portal fetched in parts, is noted once.
+func (w *Writer) forwarded(number uint64) {
+	st := w.asked[number]
+	if st == nil {
+		return
+	}
+	delete(w.asked, number)
+	answers := 1
+	if st.GetProtocol() == recordv1.Statement_SIMPLE {
+		answers = len(st.GetCommands())
+	}
+	for range answers {
+		w.screen.running = append(w.screen.running, running{number, st.GetResultFormats()})
+	}
+}
+
 func approvalText(id string) string {
 	if id == "" {
 		return ""
@@ -79,6 +99,7 @@ func approvalText(id string) string {
 }
 
 func (w *Writer) statement(at string, s *recordv1.Statement) {
+	w.asked[s.GetNumber()] = s
 	w.screen.flush()
 	w.printf("%s #%d %s\n", at, s.GetNumber(), strings.ReplaceAll(Escape(s.GetText()), "\n", "\n    "))
 	for i, p := range s.GetParameters() {
@@ -91,6 +112,9 @@ func (w *Writer) statement(at string, s *recordv1.Statement) {
 }
 
 func (w *Writer) decision(at string, d *recordv1.Decision) {
+	if d.GetVerdict() == recordv1.Decision_DENY {
+		delete(w.asked, d.GetNumber())
+	}
 	w.printf("%s   %s", at, strings.ToLower(d.GetVerdict().String()))
 	if len(d.GetRules()) > 0 {
 		w.printf(" by %s", line(strings.Join(d.GetRules(), ", ")))

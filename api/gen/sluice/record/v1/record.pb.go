@@ -631,7 +631,9 @@ type Statement struct {
 	// Command tags of its statements, in order.
 	Commands []string `protobuf:"bytes,6,rep,name=commands,proto3" json:"commands,omitempty"`
 	// What it does.
-	Pairs         []*Pair `protobuf:"bytes,7,rep,name=pairs,proto3" json:"pairs,omitempty"`
+	Pairs []*Pair `protobuf:"bytes,7,rep,name=pairs,proto3" json:"pairs,omitempty"`
+	// The formats of the result's columns that the agent asked for: 0 text, 1 binary. None: all text; one: for all.
+	ResultFormats []uint32 `protobuf:"varint,8,rep,packed,name=result_formats,json=resultFormats,proto3" json:"result_formats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -711,6 +713,13 @@ func (x *Statement) GetCommands() []string {
 func (x *Statement) GetPairs() []*Pair {
 	if x != nil {
 		return x.Pairs
+	}
+	return nil
+}
+
+func (x *Statement) GetResultFormats() []uint32 {
+	if x != nil {
+		return x.ResultFormats
 	}
 	return nil
 }
@@ -1317,7 +1326,7 @@ const file_sluice_record_v1_record_proto_rawDesc = "" +
 	"\x11listener_revision\x18\b \x01(\tR\x10listenerRevision\x12\x1c\n" +
 	"\tprocessor\x18\t \x01(\tR\tprocessor\x12%\n" +
 	"\x0ebundle_version\x18\n" +
-	" \x01(\tR\rbundleVersion\"\xe7\x02\n" +
+	" \x01(\tR\rbundleVersion\"\x8e\x03\n" +
 	"\tStatement\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12=\n" +
@@ -1327,7 +1336,8 @@ const file_sluice_record_v1_record_proto_rawDesc = "" +
 	"\rprepared_name\x18\x04 \x01(\tR\fpreparedName\x12@\n" +
 	"\bprotocol\x18\x05 \x01(\x0e2$.sluice.record.v1.Statement.ProtocolR\bprotocol\x12\x1a\n" +
 	"\bcommands\x18\x06 \x03(\tR\bcommands\x12,\n" +
-	"\x05pairs\x18\a \x03(\v2\x16.sluice.record.v1.PairR\x05pairs\">\n" +
+	"\x05pairs\x18\a \x03(\v2\x16.sluice.record.v1.PairR\x05pairs\x12%\n" +
+	"\x0eresult_formats\x18\b \x03(\rR\rresultFormats\">\n" +
 	"\bProtocol\x12\x18\n" +
 	"\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
