@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,7 +75,12 @@ func (c *auditVerify) quorum() (audit.QuorumCheck, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(a *approvalv1.Approval) error { return approval.VerifyVotes(a, keys) }, nil
+	return func(a *approvalv1.Approval) error {
+		if !bytes.Equal(approval.RecordedDigest(a.GetAction()), a.GetRecordedDigest()) {
+			return errors.New("the action is not the one that was voted on")
+		}
+		return approval.VerifyVotes(a, keys)
+	}, nil
 }
 
 func (c *auditVerify) logKey() (string, error) {

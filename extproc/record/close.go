@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 )
 
@@ -21,7 +22,9 @@ func (r *Recorder) Close(ctx context.Context) error {
 	}
 	r.mu.Unlock()
 	for _, s := range live {
-		s.stop("recorder closed")
+		if err := s.stop("recorder closed"); err != nil {
+			r.opts.Logger.Warn("session has no recorded end", slog.String("session", s.ID()), slog.Any("error", err))
+		}
 	}
 	return r.release(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -68,7 +69,7 @@ func (p *projector) statements(rows []index.Statement) {
 func (p *projector) added(over bool) {
 	if over {
 		if err := p.markLost(); err != nil {
-			p.r.opts.Logger.Error("index falls behind and could not be marked for rebuild", "error", err)
+			p.r.opts.Logger.Error("index falls behind and could not be marked for rebuild", slog.Any("error", err))
 		}
 		return
 	}
@@ -121,7 +122,7 @@ func (p *projector) run(ctx context.Context) {
 		}
 		wait := projectInterval
 		if err := p.flush(ctx); err != nil && ctx.Err() == nil {
-			p.r.opts.Logger.Warn("index could not be written, trying again", "error", err)
+			p.r.opts.Logger.Warn("index could not be written, trying again", slog.Any("error", err))
 			wait = projectRetry
 			p.added(false)
 		}

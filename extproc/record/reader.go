@@ -52,8 +52,15 @@ func (r *Reader) Events(ctx context.Context, id string) iter.Seq2[*recordv1.Even
 		w := &walk{ctx: ctx, id: id, store: r.store, yield: yield}
 		defer w.close()
 		err := w.sealed()
-		if err == nil {
+		for before := ^uint64(0); err == nil && w.chunk != before; {
+			before = w.chunk
 			err = r.tail(w)
+			if _, gap := errors.AsType[*gapError](err); gap || err == nil {
+				// Chunks that were sealed, and left the journal, while it was read.
+				if serr := w.sealed(); serr != nil || w.chunk != before {
+					err = serr
+				}
+			}
 		}
 		if err == nil && w.chunk == 0 && w.next == 0 {
 			err = ErrNotFound
@@ -65,7 +72,7 @@ func (r *Reader) Events(ctx context.Context, id string) iter.Seq2[*recordv1.Even
 // tail walks what the journal has past the chunks.
 func (r *Reader) tail(w *walk) error {
 	refs := map[uint64]bool{}
-	err := journal.Scan(r.root,
+	return journal.Scan(r.root,
 		func(uint64, uint64) error { return nil },
 		func(j journal.Record) error {
 			switch {
@@ -88,11 +95,16 @@ func (r *Reader) tail(w *walk) error {
 			return w.events(j.Payload)
 		},
 		func(uint64, *journal.TornError) {}) // what is torn was never acknowledged as synced
-	if err != nil {
-		return err
-	}
-	// Chunks that were sealed, and left the journal, while it was read.
-	return w.sealed()
+}
+
+// gapError says that events are missing.
+type gapError struct {
+	id         string
+	want, have uint64
+}
+
+func (e *gapError) Error() string {
+	return fmt.Sprintf("record: session %s: events %d to %d are missing", e.id, e.want, e.have-1)
 }
 
 // errStop ends a walk because nobody listens any more.
@@ -174,7 +186,7 @@ func (w *walk) event(raw chunk.Raw) error {
 		return nil // seen in a chunk already
 	}
 	if raw.Sequence > w.next {
-		return fmt.Errorf("record: session %s: events %d to %d are missing", w.id, w.next, raw.Sequence-1)
+		return &gapError{w.id, w.next, raw.Sequence}
 	}
 	if err := context.Cause(w.ctx); err != nil {
 		return err
@@ -212,44 +224,60 @@ func (r *Recorder) Events(ctx context.Context, id string) iter.Seq2[*recordv1.Ev
 // tail walks the chunks of a live session that are in memory.
 func (s *Session) tail(w *walk) error {
 	for {
-		events, sealed := s.copyTail(w.chunk)
-		if sealed {
+		events, where := s.copyTail(w.chunk)
+		switch where {
+		case nowhere:
+			return nil
+		case inFile:
 			// It was sealed since it was looked for.
 			before := w.chunk
 			if err := w.sealed(); err != nil || w.chunk == before {
 				return err
 			}
-			continue
+		case whole, growing:
+			if err := w.events(events); err != nil || where == growing {
+				return err // what has been added since is not "so far"
+			}
+			w.chunk++
 		}
-		if events == nil {
-			return nil
-		}
-		if err := w.events(events); err != nil {
-			return err
-		}
-		w.chunk++
 	}
 }
 
-// copyTail copies the events of a chunk that is in memory; sealed: it was before. Nil: there is no such chunk yet.
-func (s *Session) copyTail(sequence uint64) (events []byte, sealed bool) {
+// whereabouts is where a chunk of a live session is.
+type whereabouts int
+
+const (
+	nowhere whereabouts = iota // there is no such chunk yet
+	inFile                     // it was sealed
+	whole                      // in memory, cut
+	growing                    // in memory, open
+)
+
+// copyTail copies the events of a chunk that is in memory.
+func (s *Session) copyTail(sequence uint64) ([]byte, whereabouts) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.open != nil && s.open.sequence == sequence {
+		return s.open.copyEvents(), growing
+	}
 	s.pendingMu.Lock()
 	defer s.pendingMu.Unlock()
-	chunks := s.pending
-	if s.open != nil {
-		chunks = append(chunks[:len(chunks):len(chunks)], s.open)
-	}
-	for _, c := range chunks {
+	for _, c := range s.pending {
 		if c.sequence == sequence {
-			events = make([]byte, 0, c.written)
-			c.payloads(func(p []byte) bool {
-				events = append(events, p...)
-				return true
-			})
-			return events, false
+			return c.copyEvents(), whole
 		}
 	}
-	return nil, sequence < s.chunk
+	if sequence < s.chunk {
+		return nil, inFile
+	}
+	return nil, nowhere
+}
+
+func (c *openChunk) copyEvents() []byte {
+	events := make([]byte, 0, c.written)
+	c.payloads(func(p []byte) bool {
+		events = append(events, p...)
+		return true
+	})
+	return events
 }

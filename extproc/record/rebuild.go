@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
@@ -57,11 +58,11 @@ func (r *Recorder) reindex(ctx context.Context, ids []string) {
 	for _, id := range ids {
 		row, err := projectSession(ctx, rd, id, r.index)
 		if err != nil && ctx.Err() == nil {
-			r.opts.Logger.Error("session is not in the index", "session", id, "error", err)
+			r.opts.Logger.Error("session is not in the index", slog.String("session", id), slog.Any("error", err))
 		}
 		if row != nil {
 			if err := r.index.PutSessions(ctx, []*sessionv1.Session{row}); err != nil {
-				r.opts.Logger.Error("index could not be made again", "error", err)
+				r.opts.Logger.Error("index could not be made again", slog.Any("error", err))
 				return
 			}
 		}
@@ -70,7 +71,7 @@ func (r *Recorder) reindex(ctx context.Context, ids []string) {
 		}
 	}
 	if err := r.project.found(); err != nil {
-		r.opts.Logger.Error("index is made again, but the note of it stays", "error", err)
+		r.opts.Logger.Error("index is made again, but the note of it stays", slog.Any("error", err))
 	}
 }
 

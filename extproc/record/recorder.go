@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -93,7 +94,7 @@ func (r *Recorder) open(ctx context.Context) error {
 	if r.root, err = os.OpenRoot(dir); err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
-	if err := r.root.Chmod(".", 0o700); err != nil { //nolint:gosec // G302: a directory, which needs x
+	if err := r.root.Chmod(".", 0o700); err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
 	if r.dir, err = r.root.Open("."); err != nil {
@@ -236,11 +237,16 @@ func (r *Recorder) sync() {
 }
 
 // fail makes the recorder record nothing any more.
-func (r *Recorder) fail(op string, err error) *Error {
+func (r *Recorder) fail(op string, err error) {
 	if r.failure.CompareAndSwap(nil, &Error{Op: op, Err: err}) {
-		r.opts.Logger.Error("recorder failed, sessions stop", "op", op, "error", err)
+		r.opts.Logger.Error("recorder failed, sessions stop", slog.String("op", op), slog.Any("error", err))
 		r.memory.close()
 	}
+}
+
+// failed is fail, and the failure that counts: the first.
+func (r *Recorder) failed(op string, err error) error {
+	r.fail(op, err)
 	return r.failure.Load()
 }
 

@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -98,7 +99,10 @@ func (r *Recorder) checkBeginning() error {
 
 func (rec *recovery) scan() error {
 	return journal.Scan(rec.r.root,
-		func(_, logSize uint64) error {
+		func(number, logSize uint64) error {
+			if size := rec.r.log.Size(); size < logSize {
+				return &translog.DamagedError{Reason: fmt.Sprintf("it has %d entries, and had %d when segment %d of the journal was begun", size, logSize, number)}
+			}
 			rec.logSize = min(rec.logSize, logSize)
 			return nil
 		},
@@ -109,7 +113,7 @@ func (rec *recovery) scan() error {
 			return rec.events(j)
 		},
 		func(number uint64, err *journal.TornError) {
-			rec.r.opts.Logger.Warn("journal ends early, as after a power cut", "segment", number, "error", err)
+			rec.r.opts.Logger.Warn("journal ends early, as after a power cut", slog.Uint64("segment", number), slog.Any("error", err))
 		})
 }
 
@@ -135,7 +139,7 @@ func (rec *recovery) events(j journal.Record) error {
 	o := rec.orphans[j.Ref]
 	if o == nil {
 		// Only what came before was lost: a segment that could not be read.
-		rec.r.opts.Logger.Error("journal has events of an unknown session", "ref", j.Ref)
+		rec.r.opts.Logger.Error("journal has events of an unknown session", slog.Uint64("ref", j.Ref))
 		return nil
 	}
 	o.last = j.Chunk

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -40,14 +41,14 @@ func (rec *recovery) finish(ctx context.Context) error {
 		o.info.Statements, o.info.Denied, o.info.Held, o.info.Rows, o.info.Bytes = c.Statements, c.Denied, c.Held, c.Rows, c.Bytes
 		rows = append(rows, o.info)
 		if err := rec.r.index.PutStatements(ctx, statements); err != nil {
-			rec.r.opts.Logger.Warn("index could not be written", "error", err)
+			rec.r.opts.Logger.Warn("index could not be written", slog.Any("error", err))
 			if err := rec.r.project.markLost(); err != nil {
 				return err
 			}
 		}
 	}
 	if err := rec.r.index.PutSessions(ctx, rows); err != nil {
-		rec.r.opts.Logger.Warn("index could not be written", "error", err)
+		rec.r.opts.Logger.Warn("index could not be written", slog.Any("error", err))
 		if err := rec.r.project.markLost(); err != nil {
 			return err
 		}
@@ -148,7 +149,7 @@ func (rec *recovery) sealChunk(o *orphan, n uint64, c *lostChunk) error {
 			previous = d[:]
 		case errors.Is(err, fs.ErrNotExist):
 			// The chain is broken, and stays so for everybody to see.
-			rec.r.opts.Logger.Error("a chunk is missing", "session", id, "chunk", n-1)
+			rec.r.opts.Logger.Error("a chunk is missing", slog.String("session", id), slog.Uint64("chunk", n-1))
 		default:
 			return err
 		}

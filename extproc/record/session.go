@@ -104,7 +104,7 @@ func (s *Session) Append(durable bool, events ...*recordv1.Event) error {
 		return err
 	}
 	if err := s.r.journal.Commit(place); err != nil {
-		return s.r.fail("commit", err)
+		return s.r.failed("commit", err)
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (s *Session) append(end bool, now time.Time, events ...*recordv1.Event) (ui
 		b := protowire.AppendVarint(c.buf.b, uint64(s.sizes[i])) //nolint:gosec // G115: a size
 		b, err := (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend(b, e)
 		if err != nil {
-			return 0, s.r.fail("encode", err) // what is half encoded cannot be taken back
+			return 0, s.r.failed("encode", err) // what is half encoded cannot be taken back
 		}
 		c.buf.b = b
 		s.endEvent()
@@ -191,7 +191,7 @@ func (s *Session) flush(end bool) (uint64, error) {
 	}
 	place, err := s.r.journal.Append(s.place, c.buf.b[c.written:], c.sequence, state, &c.hold, end)
 	if err != nil {
-		return 0, s.r.fail("append", err)
+		return 0, s.r.failed("append", err)
 	}
 	c.written = len(c.buf.b)
 	return place, nil

@@ -14,7 +14,7 @@ func (a *audit) leaves() error {
 		changed[n] = true
 	}
 	for index := uint64(0); index*translog.Width < a.checkpoint.Size; index++ {
-		need := int(min(translog.Width, a.checkpoint.Size-index*translog.Width)) //nolint:gosec // G115: at most 256
+		need := int(min(translog.Width, a.checkpoint.Size-index*translog.Width))
 		t := translog.Tile{Entries: true, Index: index}
 		widths, err := translog.Widths(a.root, t)
 		if err != nil {

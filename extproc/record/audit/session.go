@@ -84,7 +84,7 @@ func (a *audit) chunk(r *reading, n uint64) error {
 		return nil
 	}
 	if !known && !a.suspect(r.id, n, file) {
-		a.unlogged = append(a.unlogged, unlogged{r.id, n})
+		a.unlogged = append(a.unlogged, place{r.id, n})
 	}
 	if r.last {
 		a.report.add(Finding{Kind: Added, Session: r.id, Chunk: ptr(n), Message: fmt.Sprintf("Chunk %d stands after the end of session %s.", n, r.id)})

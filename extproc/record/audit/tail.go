@@ -25,12 +25,6 @@ type journaled struct {
 	bytes int
 }
 
-// place is a chunk's.
-type place struct {
-	session string
-	chunk   uint64
-}
-
 // tail judges what no checkpoint covers: it is no damage if the journal, which keeps every chunk until its leaf is in
 // the log, or the log's unsigned end knows it. The journal is read first: what has left it by then is in the log.
 func (a *audit) tail() error {
@@ -86,13 +80,13 @@ func (a *audit) tail() error {
 	return nil
 }
 
-func (a *audit) judgeUnlogged(u unlogged, s *inJournal, unsigned map[place]translog.Leaf) error {
+func (a *audit) judgeUnlogged(u place, s *inJournal, unsigned map[place]translog.Leaf) error {
 	file, err := a.store.Read(u.session, u.chunk)
 	if err != nil {
 		return err
 	}
 	tail := Tail{Session: u.session, Chunk: ptr(u.chunk)}
-	if l, ok := unsigned[place{u.session, u.chunk}]; ok && l.Digest == chunk.Digest(file) {
+	if l, ok := unsigned[u]; ok && l.Digest == chunk.Digest(file) {
 		tail.Message = fmt.Sprintf("Chunk %d of session %s is in the log; no checkpoint that was read covers it.", u.chunk, u.session)
 		a.report.Tail = append(a.report.Tail, tail)
 		return nil

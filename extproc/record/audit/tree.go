@@ -74,7 +74,7 @@ func (a *audit) tree() error {
 		if err := context.Cause(a.ctx); err != nil {
 			return err
 		}
-		need := int(min(translog.Width, a.checkpoint.Size-index*translog.Width)) //nolint:gosec // G115: at most 256
+		need := int(min(translog.Width, a.checkpoint.Size-index*translog.Width))
 		bundle, err := a.bundle(index, need)
 		if err != nil {
 			return err

@@ -60,7 +60,7 @@ type audit struct {
 	sessions   map[string]*session
 	suspects   map[[32]byte]uint64 // leaf hashes whose entry was changed, by which a chunk can still be known
 	used       map[string]usedBy   // approvals
-	unlogged   []unlogged
+	unlogged   []place             // chunks that have a file and no leaf under the checkpoint
 }
 
 // session is what the log says of one, and what was found.
@@ -75,8 +75,8 @@ type leaf struct {
 	known  bool
 }
 
-// unlogged is a chunk that has a file and no leaf under the checkpoint.
-type unlogged struct {
+// place is a chunk's.
+type place struct {
 	session string
 	chunk   uint64
 }

@@ -37,7 +37,7 @@ func (e *Encoder) Encode(h *recordv1.ChunkHeader, pieces iter.Seq[[]byte]) ([]by
 	e.out.Reset()
 	e.zstd.Reset(&e.out)
 	size := proto.Size(h)
-	e.head = protowire.AppendVarint(e.head[:0], uint64(size))
+	e.head = protowire.AppendVarint(e.head[:0], uint64(size)) //nolint:gosec // G115: a size
 	var err error
 	if e.head, err = (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend(e.head, h); err != nil {
 		return nil, fmt.Errorf("chunk: header: %w", err)

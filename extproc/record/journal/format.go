@@ -206,7 +206,10 @@ func (r *Reader) next() (Record, error) {
 			r.buf = grown
 		}
 		r.buf = r.buf[:old+step]
-		if _, err := io.ReadFull(r.r, r.buf[old:]); err != nil {
+		switch _, err := io.ReadFull(r.r, r.buf[old:]); {
+		case errors.Is(err, io.EOF):
+			return torn(io.ErrUnexpectedEOF) // a head without its payload is no clean end
+		case err != nil:
 			return torn(err)
 		}
 	}
