@@ -32,8 +32,8 @@ func (c *serveCommand) Run(ctx context.Context, s streams) error {
 		return &usageError{err}
 	}
 	if os.Getenv("GOGC") == "" {
-		// Statements make small garbage at a high rate while little lives: half as many collections cost a few MB.
-		debug.SetGCPercent(200)
+		// Statements make small garbage at a high rate while little lives: fewer collections cost a few MB.
+		debug.SetGCPercent(150)
 	}
 	logger := slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level}))
 	i := &instance{config: config, logger: logger, metrics: prometheus.NewRegistry(), failed: make(chan error, 8)}

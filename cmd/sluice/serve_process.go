@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"k8s.io/klog/v2"
 
 	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
@@ -34,7 +35,7 @@ import (
 const recordKeys = "record-keys"
 
 // factsCache bounds what is kept of statements that were read, in bytes.
-const factsCache = 64 << 20
+const factsCache = 16 << 20
 
 // processRole is the processor: what Envoy hands bytes over to.
 type processRole struct {
@@ -86,6 +87,7 @@ func startProcess(ctx context.Context, i *instance, sources identity.Sources) (_
 
 func (p *processRole) openRecorder(ctx context.Context, i *instance) (err error) {
 	c := p.config.GetRecorder()
+	klog.SetSlogLogger(i.logger) // the transparency log's library logs there
 	p.recorder, err = record.Open(ctx, record.Options{
 		Dir: c.GetDir(), KeyDir: filepath.Join(i.config.GetStateDir(), recordKeys), Processor: p.config.GetId(), Logger: i.logger,
 		WarnFree: c.GetWarnFreeBytes(), StopFree: c.GetStopFreeBytes(),

@@ -19,8 +19,8 @@ type Recording interface {
 	// Append writes events before what they describe goes on. With durable they survive a loss of power before it
 	// returns. An error is final: nothing may go on.
 	Append(durable bool, events ...*recordv1.Event) error
-	// Data writes bytes that are about to be sent.
-	Data(direction recordv1.Data_Direction, number uint64, parts ...[]byte) error
+	// AppendData writes events and then bytes that are about to be sent, not durable. It costs one write.
+	AppendData(events []*recordv1.Event, direction recordv1.Data_Direction, number uint64, parts ...[]byte) error
 	// End ends it.
 	End(ctx context.Context, reason string) error
 }

@@ -308,7 +308,7 @@ func (s *session) flush(out *engine.Output) error {
 		}
 	}
 	if out.FromAgent.Size > 0 {
-		if err := s.rec.Data(recordv1.Data_FROM_AGENT, s.number, out.FromAgent.Parts...); err != nil {
+		if err := s.rec.AppendData(nil, recordv1.Data_FROM_AGENT, s.number, out.FromAgent.Parts...); err != nil {
 			return noRecord(err)
 		}
 	}
@@ -359,7 +359,8 @@ func (s *session) relay() error {
 // show records what the agent is about to see, then sends it.
 func (s *session) show(out *engine.Output) error {
 	defer out.Reset()
-	var events []*recordv1.Event
+	var few [4]*recordv1.Event
+	events := few[:0]
 	for i := range out.Notes {
 		n := &out.Notes[i]
 		if n.Kind == engine.NoteSettings {
@@ -369,20 +370,15 @@ func (s *session) show(out *engine.Output) error {
 			events = append(events, event)
 		}
 	}
-	if len(events) > 0 {
-		if err := s.rec.Append(false, events...); err != nil {
-			return noRecord(err)
-		}
-	}
-	if out.ToAgent.Size == 0 {
-		return nil
-	}
 	shown := out.ToAgent.Parts
 	if out.Dual {
 		shown = out.ForRecord.Parts
 	}
-	if err := s.rec.Data(recordv1.Data_TO_AGENT, 0, shown...); err != nil {
+	if err := s.rec.AppendData(events, recordv1.Data_TO_AGENT, 0, shown...); err != nil {
 		return noRecord(err)
+	}
+	if out.ToAgent.Size == 0 {
+		return nil
 	}
 	s.server.o.Metrics.toAgent.Add(float64(out.ToAgent.Size))
 	s.writing.Lock()
@@ -395,7 +391,7 @@ func (s *session) show(out *engine.Output) error {
 
 // tell sends a message of Sluice's own to the agent, between the server's.
 func (s *session) tell(message []byte) error {
-	if err := s.rec.Data(recordv1.Data_TO_AGENT, s.number, message); err != nil {
+	if err := s.rec.AppendData(nil, recordv1.Data_TO_AGENT, s.number, message); err != nil {
 		return noRecord(err)
 	}
 	s.writing.Lock()

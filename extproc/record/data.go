@@ -1,6 +1,8 @@
 package record
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
@@ -26,11 +28,16 @@ const (
 // copied once, into the bytes that are written to the journal and sealed; they are the caller's again when it returns.
 // Number is the statement that they belong to.
 func (s *Session) Data(d recordv1.Data_Direction, number uint64, parts ...[]byte) error {
+	return s.AppendData(nil, d, number, parts...)
+}
+
+// AppendData is Append, not durable, of the events and then Data, in one write to the journal.
+func (s *Session) AppendData(events []*recordv1.Event, d recordv1.Data_Direction, number uint64, parts ...[]byte) error {
 	total := 0
 	for _, p := range parts {
 		total += len(p)
 	}
-	if total == 0 {
+	if total == 0 && len(events) == 0 {
 		return nil
 	}
 	s.mu.Lock()
@@ -42,6 +49,18 @@ func (s *Session) Data(d recordv1.Data_Direction, number uint64, parts ...[]byte
 		return err
 	}
 	now := s.r.opts.Now()
+	if err := s.encode(now, events...); err != nil {
+		return err
+	}
+	if err := s.encodeData(now, d, number, total, parts); err != nil {
+		return err
+	}
+	_, err := s.flush(false)
+	return err
+}
+
+// encodeData encodes the bytes into the open chunk.
+func (s *Session) encodeData(now time.Time, d recordv1.Data_Direction, number uint64, total int, parts [][]byte) error {
 	seconds, nanos := uint64(now.Unix()), uint64(now.Nanosecond()) //nolint:gosec // G115: a clock after 1970
 	for total > 0 {
 		n := min(total, maxData)
@@ -53,8 +72,7 @@ func (s *Session) Data(d recordv1.Data_Direction, number uint64, parts ...[]byte
 		s.open.buf.b, parts = b, rest
 		s.endEvent()
 	}
-	_, err := s.flush(false)
-	return err
+	return nil
 }
 
 // appendData appends a size-delimited event with the first n bytes of the parts, and returns what is left of them.

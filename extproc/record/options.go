@@ -37,7 +37,7 @@ type Options struct {
 	WarnFree, StopFree uint64
 	// Index is kept by the caller; nil is SQLite in Dir.
 	Index index.Store
-	// MaxMemory bounds the chunks in memory, in bytes; default 64 MiB. Append waits when they are more.
+	// MaxMemory bounds the chunks in memory, in bytes; default 32 MiB. Append waits when they are more.
 	MaxMemory int64
 	// Sealers is how many workers seal chunks; default: as many as cores, at most 4.
 	Sealers int
@@ -51,7 +51,7 @@ type Options struct {
 const (
 	defaultWarnFree  = 1 << 30
 	defaultStopFree  = 64 << 20
-	defaultMaxMemory = 64 << 20
+	defaultMaxMemory = 32 << 20
 	maxSealers       = 4
 )
 

@@ -121,25 +121,36 @@ func (s *Session) appendIfLive(events []*recordv1.Event) (uint64, error) {
 
 // append encodes events into the open chunk and writes it to the journal. At the end nothing comes after them.
 func (s *Session) append(end bool, now time.Time, events ...*recordv1.Event) (uint64, error) {
+	if err := s.encode(now, events...); err != nil {
+		return 0, err
+	}
+	return s.flush(end)
+}
+
+// encode encodes events into the open chunk.
+func (s *Session) encode(now time.Time, events ...*recordv1.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
 	at := timestamppb.New(now)
 	s.sizes = s.sizes[:0]
 	for i, e := range events {
 		e.Sequence, e.At = s.next+uint64(i), at
 		size := proto.Size(e)
 		if size > chunk.MaxEvent {
-			return 0, &Error{Op: "append", Err: &TooLargeError{Size: size, Max: chunk.MaxEvent}}
+			return &Error{Op: "append", Err: &TooLargeError{Size: size, Max: chunk.MaxEvent}}
 		}
 		s.sizes = append(s.sizes, size)
 	}
 	for i, e := range events {
 		if err := s.beginEvent(s.sizes[i] + protowire.SizeVarint(uint64(s.sizes[i]))); err != nil { //nolint:gosec // G115: a size
-			return 0, err
+			return err
 		}
 		c := s.open
 		b := protowire.AppendVarint(c.buf.b, uint64(s.sizes[i])) //nolint:gosec // G115: a size
 		b, err := (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend(b, e)
 		if err != nil {
-			return 0, s.r.failed("encode", err) // what is half encoded cannot be taken back
+			return s.r.failed("encode", err) // what is half encoded cannot be taken back
 		}
 		c.buf.b = b
 		s.endEvent()
@@ -150,7 +161,7 @@ func (s *Session) append(end bool, now time.Time, events ...*recordv1.Event) (ui
 			c.notable[number] = struct{}{}
 		}
 	}
-	return s.flush(end)
+	return nil
 }
 
 // beginEvent makes room for an event of n bytes in the open record.

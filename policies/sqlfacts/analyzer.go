@@ -1,23 +1,28 @@
 package sqlfacts
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // largeText is from where on texts are read one at a time, in bytes: the tree of 1 MiB takes a few hundred MiB.
 const largeText = 64 << 10
 
-// Analyzer gives facts for texts and remembers them: trees by text, facts by text and catalog version. It is safe for
-// concurrent use by any number of sessions.
+// Analyzer gives facts for texts and remembers them: trees by text, facts by text and catalog version, and by form where
+// texts differ in numbers only. It is safe for concurrent use by any number of sessions.
 type Analyzer struct {
 	scripts *cache[*Script]
 	facts   *cache[*Facts]
+	forms   *cache[*form]
 	large   chan struct{}
 }
 
 // NewAnalyzer returns an Analyzer whose caches hold at most maxBytes together, about; 0 for no caches.
 func NewAnalyzer(maxBytes int) *Analyzer {
 	return &Analyzer{
-		scripts: newCache[*Script](maxBytes / 2),
-		facts:   newCache[*Facts](maxBytes / 2),
+		scripts: newCache[*Script](maxBytes / 3),
+		facts:   newCache[*Facts](maxBytes / 3),
+		forms:   newCache[*form](maxBytes / 3),
 		large:   make(chan struct{}, 1),
 	}
 }
@@ -26,6 +31,10 @@ func NewAnalyzer(maxBytes int) *Analyzer {
 // errors are not remembered. The facts are shared: read only.
 func (a *Analyzer) Facts(sql string, cat Catalog) (*Facts, error) {
 	version := cat.Version()
+	var few [8]Span
+	if key, numbers, ok := formOf(sql, few[:0]); ok {
+		return a.byForm(sql, key, numbers, cat)
+	}
 	if facts, ok := a.facts.get(cacheKey{sql, version}); ok {
 		return facts, nil
 	}
@@ -42,6 +51,24 @@ func (a *Analyzer) Facts(sql string, cat Catalog) (*Facts, error) {
 		return nil, err
 	}
 	a.facts.put(cacheKey{script.text, version}, facts, facts.Size)
+	return facts, nil
+}
+
+// byForm finds the facts of a text by those of one of the same form.
+func (a *Analyzer) byForm(sql, key string, numbers []Span, cat Catalog) (*Facts, error) {
+	at := cacheKey{key, cat.Version()}
+	if f, ok := a.forms.get(at); ok {
+		return f.moved(sql, numbers), nil
+	}
+	script, err := Parse(strings.Clone(sql))
+	if err != nil {
+		return nil, err
+	}
+	facts, err := script.Resolve(cat)
+	if err != nil {
+		return nil, err
+	}
+	a.forms.put(at, &form{facts, slices.Clone(numbers)}, facts.Size)
 	return facts, nil
 }
 

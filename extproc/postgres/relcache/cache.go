@@ -54,8 +54,9 @@ type Cache struct {
 	views   map[string]*withPath
 	checked time.Time
 	used    time.Time
-	// dirty asks for a comparison before the next answer.
-	dirty bool
+	// doubts counts the reasons for a comparison before the next answer; what came before the first settled of them is
+	// in current.
+	doubts, settled uint64
 	// asks counts who asked for a comparison; the last one that ended had begun after the first covered of them asked,
 	// and answers them all.
 	asks, covered uint64
@@ -79,7 +80,7 @@ func (c *Cache) Run(ctx context.Context) {
 		c.mu.Lock()
 		c.closed = true
 		c.mu.Unlock()
-		c.disconnect()
+		c.disconnect(ctx)
 	}()
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
@@ -100,7 +101,7 @@ func (c *Cache) tick(ctx context.Context) {
 	c.mu.Unlock()
 	switch {
 	case idle > idleAfter:
-		c.disconnect()
+		c.disconnect(ctx)
 	case loaded:
 		if err := c.check(ctx); err != nil && ctx.Err() == nil {
 			c.logger.Warn("the database's catalog cannot be read", slog.Any("error", err))
@@ -108,18 +109,18 @@ func (c *Cache) tick(ctx context.Context) {
 	}
 }
 
-func (c *Cache) disconnect() {
+func (c *Cache) disconnect(ctx context.Context) {
 	c.turn <- struct{}{} // whoever has it gives it back within loadTimeout
-	c.drop()
+	c.drop(ctx)
 	<-c.turn
 }
 
-// drop closes the connection; the caller has the turn.
-func (c *Cache) drop() {
+// drop closes the connection, also when ctx has ended; the caller has the turn.
+func (c *Cache) drop(ctx context.Context) {
 	if c.conn == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = c.conn.Close(ctx) // it is thrown away, whatever it says
 	c.conn = nil
@@ -128,7 +129,7 @@ func (c *Cache) drop() {
 // Invalidate makes the next Snapshot compare first: DDL has passed.
 func (c *Cache) Invalidate() {
 	c.mu.Lock()
-	c.dirty = true
+	c.doubts++
 	c.mu.Unlock()
 }
 
@@ -138,7 +139,7 @@ func (c *Cache) Snapshot(ctx context.Context, path []string) (sqlfacts.Catalog, 
 	c.mu.Lock()
 	now := c.now()
 	c.used = now
-	fresh := c.current != nil && !c.dirty && !c.closed && now.Sub(c.checked) < staleAfter
+	fresh := c.current != nil && c.doubts == c.settled && !c.closed && now.Sub(c.checked) < staleAfter
 	if fresh {
 		defer c.mu.Unlock()
 		return c.view(path), nil
@@ -184,8 +185,7 @@ func (c *Cache) check(ctx context.Context) error {
 		defer c.mu.Unlock()
 		return c.answer
 	}
-	began, covers, known, closed := c.now(), c.asks, c.current, c.closed
-	c.dirty = false
+	began, covers, doubts, known, closed := c.now(), c.asks, c.doubts, c.current, c.closed
 	c.mu.Unlock()
 	if closed {
 		return unavailable(errClosed)
@@ -196,10 +196,10 @@ func (c *Cache) check(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		c.dirty = true
+		c.doubts++
 		err = unavailable(err)
 	} else {
-		c.checked = began
+		c.checked, c.settled = began, doubts
 		if next != known {
 			c.current = next
 			clear(c.views)
@@ -232,7 +232,7 @@ func (c *Cache) readOnce(ctx context.Context, known *snapshot) (*snapshot, error
 	if known != nil {
 		var fingerprint string
 		if err := c.conn.QueryRow(ctx, fingerprintSQL()).Scan(&fingerprint); err != nil {
-			c.drop()
+			c.drop(ctx)
 			return nil, err
 		}
 		if fingerprint == known.fingerprint {
@@ -241,7 +241,7 @@ func (c *Cache) readOnce(ctx context.Context, known *snapshot) (*snapshot, error
 	}
 	fingerprint, r, err := load(ctx, c.conn)
 	if err != nil {
-		c.drop()
+		c.drop(ctx)
 		return nil, err
 	}
 	next := build(fingerprint, r)
