@@ -10,6 +10,7 @@ import (
 	envoy_config_cluster_v3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	envoy_config_endpoint_v3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	envoy_extensions_bootstrap_internal_listener_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/bootstrap/internal_listener/v3"
 	envoy_extensions_transport_sockets_tls_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	envoy_extensions_upstreams_http_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	envoy_type_matcher_v3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -44,7 +45,15 @@ func Bootstrap(c Config) (*envoy_config_bootstrap_v3.Bootstrap, error) {
 	if err != nil {
 		return nil, fmt.Errorf("envoy bootstrap: %w", err)
 	}
+	// Processors on another host are reached through an internal listener: xds/resources says why.
+	internal, err := anypb.New(&envoy_extensions_bootstrap_internal_listener_v3.InternalListener{})
+	if err != nil {
+		return nil, fmt.Errorf("envoy bootstrap: %w", err)
+	}
 	b := &envoy_config_bootstrap_v3.Bootstrap{
+		BootstrapExtensions: []*envoy_config_core_v3.TypedExtensionConfig{{
+			Name: "envoy.bootstrap.internal_listener", TypedConfig: internal,
+		}},
 		Node: &envoy_config_core_v3.Node{Id: c.NodeID, Cluster: c.Cluster},
 		DynamicResources: &envoy_config_bootstrap_v3.Bootstrap_DynamicResources{
 			LdsConfig: fromADS(),

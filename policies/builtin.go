@@ -35,7 +35,10 @@ func builtinAllows(command string, p Pair) bool {
 // mustBeNamed reports whether only a rule that names the object without a wildcard can allow the pair: what shows
 // data, secrets or files past any mask, or runs text as SQL.
 func mustBeNamed(p Pair) bool {
-	schema, name, _ := strings.Cut(p.Object, ".")
+	schema, name, found := strings.Cut(p.Object, ".")
+	if !found {
+		name = schema // not known to the catalog
+	}
 	switch p.Effect {
 	case policyv1.Effect_EXECUTE:
 		// A pure function of pg_catalog makes no pair, so what comes here acts or shows.

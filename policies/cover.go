@@ -1,6 +1,10 @@
 package policies
 
-import "strings"
+import (
+	"strings"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+)
 
 // matches counts the pairs of the operation that the rule is about. An operation without pairs counts as one for a
 // rule that selects by command only.
@@ -13,11 +17,17 @@ func (r *rule) matches(op *Operation) int {
 	}
 	n := 0
 	for _, p := range op.Pairs {
-		if r.covers(p) {
+		if r.about(p) {
 			n++
 		}
 	}
 	return n
+}
+
+// about reports whether the pair is a reason for the rule to speak. An allow rule speaks of what it covers; one that
+// denies or asks also of what it may be about.
+func (r *rule) about(p Pair) bool {
+	return r.covers(p) || r.action != actionAllow && r.hasEffect(p) && r.mayName(p)
 }
 
 // command matches the whole tag or its first word.
@@ -33,13 +43,11 @@ func (r *rule) command(tag string) bool {
 	return ok
 }
 
-// covers matches one pair. A deny or approve rule covers whatever it describes; an allow rule covers what must be
-// named only when it names it.
+// covers matches one pair. A deny rule covers whatever it describes; an allow or approve rule covers what must be named
+// only when it names it.
 func (r *rule) covers(p Pair) bool {
-	if len(r.effects) > 0 {
-		if _, ok := r.effects[p.Effect]; !ok {
-			return false
-		}
+	if !r.hasEffect(p) {
+		return false
 	}
 	strict := r.action != actionDeny && mustBeNamed(p)
 	if len(r.relations) == 0 {
@@ -49,6 +57,42 @@ func (r *rule) covers(p Pair) bool {
 		if (!strict || g.literal()) && g.match(p.Object) {
 			return true
 		}
+	}
+	return false
+}
+
+func (r *rule) hasEffect(p Pair) bool {
+	_, ok := r.effects[p.Effect]
+	return ok || len(r.effects) == 0
+}
+
+// unnamed is the object of what is not named one by one, as with CASCADE: it may be any.
+const unnamed = "*"
+
+// mayName reports whether the object may be one that the rule names, by a wildcard or not.
+func (r *rule) mayName(p Pair) bool {
+	if len(r.relations) == 0 {
+		return true
+	}
+	// A name without a schema is of what the catalog does not know yet.
+	open := isOpenEffect(p) && !strings.Contains(p.Object, ".")
+	for _, g := range r.relations {
+		if g.match(p.Object) || open && (p.Object == unnamed || matchSegment(g.segments[len(g.segments)-1], p.Object)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isOpenEffect reports whether the object of a pair is a relation or function that exists, but may be named without
+// its schema, or not at all.
+func isOpenEffect(p Pair) bool {
+	switch p.Effect {
+	case policyv1.Effect_READ, policyv1.Effect_INSERT, policyv1.Effect_UPDATE, policyv1.Effect_DELETE,
+		policyv1.Effect_TRUNCATE, policyv1.Effect_LOCK, policyv1.Effect_EXECUTE:
+		return true
+	case policyv1.Effect_DDL, policyv1.Effect_PRIVILEGE, policyv1.Effect_MAINTENANCE:
+		return p.Object == unnamed // otherwise it is the name of what is made
 	}
 	return false
 }

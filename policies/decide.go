@@ -167,7 +167,7 @@ func note(trace func(RuleTrace), r *rule, matched bool, reason string) {
 func coveredText(r *rule, op *Operation) string {
 	var pairs []Pair
 	for _, p := range op.Pairs {
-		if r.covers(p) {
+		if r.about(p) {
 			pairs = append(pairs, p)
 		}
 	}

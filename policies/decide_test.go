@@ -56,9 +56,9 @@ func mustBundle(t *testing.T, text string) *policyv1.Bundle {
 	return b
 }
 
-func mustCompile(t *testing.T, text string) *Policy {
+func mustCompile(t *testing.T) *Policy {
 	t.Helper()
-	p, err := Compile(mustBundle(t, text))
+	p, err := Compile(mustBundle(t, testBundle))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func op(command string, pairs ...Pair) []Operation {
 }
 
 func TestDecide(t *testing.T) {
-	p := mustCompile(t, testBundle)
+	p := mustCompile(t)
 	read := Pair{policyv1.Effect_READ, "public.orders"}
 	del := Pair{policyv1.Effect_DELETE, "public.orders"}
 	pay := Pair{policyv1.Effect_DELETE, "public.payments"}
@@ -125,7 +125,7 @@ func TestDecide(t *testing.T) {
 }
 
 func TestHoldTellsWhoMustApproveAndUntilWhen(t *testing.T) {
-	p := mustCompile(t, testBundle)
+	p := mustCompile(t)
 	pay := Pair{policyv1.Effect_DELETE, "public.payments"}
 	d := p.Decide(&Request{Principal: member("agents"), Target: "orders", Operations: append(op("DELETE", pay), op("DELETE", pay)...)})
 	want := []Requirement{{"writes", []string{"corp:dba"}, 1}, {"payments", []string{"corp:finance"}, 2}}
@@ -138,7 +138,7 @@ func TestHoldTellsWhoMustApproveAndUntilWhen(t *testing.T) {
 }
 
 func TestConnect(t *testing.T) {
-	p := mustCompile(t, testBundle)
+	p := mustCompile(t)
 	for _, c := range []struct {
 		name, target string
 		who          *identityv1.Principal
@@ -158,7 +158,7 @@ func TestConnect(t *testing.T) {
 }
 
 func TestMasks(t *testing.T) {
-	p := mustCompile(t, testBundle)
+	p := mustCompile(t)
 	agent, dba := p.Masks(member("agents"), "orders"), p.Masks(member("dba"), "orders")
 	for _, c := range []struct {
 		name string
@@ -188,7 +188,7 @@ func TestMasks(t *testing.T) {
 }
 
 func TestMay(t *testing.T) {
-	p := mustCompile(t, testBundle)
+	p := mustCompile(t)
 	if !p.May(member("auditors"), policyv1.Permission_audit_read) {
 		t.Error("auditors may read")
 	}

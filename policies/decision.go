@@ -59,10 +59,14 @@ func (p *Policy) denied(r *rule, op *Operation) Decision {
 
 // uncovered explains a denial because no rule covers some pairs.
 func (p *Policy) uncovered(t *target, req *Request, op *Operation, missing []Pair) Decision {
+	what := pairList(missing)
+	if len(missing) == 0 { // whoever has no allow at all may not even do what has no effect
+		what = op.Command
+	}
 	return Decision{
 		Verdict: Deny, Version: p.Version(),
-		Message: fmt.Sprintf("no rule allows %s", pairList(missing)),
-		Detail:  fmt.Sprintf("%s does: %s. Not covered: %s.", op.Command, pairList(op.Pairs), pairList(missing)),
+		Message: "no rule allows " + what,
+		Detail:  fmt.Sprintf("%s does: %s. Not covered: %s.", op.Command, pairList(op.Pairs), what),
 		Hint:    p.allowedHint(t, req),
 	}
 }

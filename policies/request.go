@@ -1,6 +1,8 @@
 package policies
 
 import (
+	"time"
+
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 )
@@ -24,6 +26,8 @@ type Request struct {
 	Principal  *identityv1.Principal
 	Target     string
 	Operations []Operation
+	// Time is the moment of the request, as request.time of CEL expressions.
+	Time time.Time
 	// Attributes are what CEL expressions in when may read besides the above, by name.
 	Attributes map[string]any
 }

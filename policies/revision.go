@@ -2,6 +2,7 @@ package policies
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -24,8 +25,7 @@ func (p *Policy) Revision(target string, rules []string) ([]byte, error) {
 		if buf, err = (proto.MarshalOptions{Deterministic: true}).Marshal(m); err != nil {
 			return nil, err
 		}
-		size := len(buf)
-		h.Write([]byte{byte(size >> 24), byte(size >> 16), byte(size >> 8), byte(size)})
+		h.Write(binary.AppendUvarint(nil, uint64(len(buf))))
 		h.Write(buf)
 	}
 	return h.Sum(nil), nil

@@ -18,7 +18,7 @@ type condition struct {
 }
 
 // newWhenEnv declares what an expression may read: request.principal (issuer, subject, groups, kind), request.target,
-// request.command, request.effects, request.objects, and request.attributes as the protocol gives them.
+// request.time, request.command, request.effects, request.objects, and request.attributes as the protocol gives them.
 func newWhenEnv() (*cel.Env, error) {
 	return cel.NewEnv(cel.Variable("request", cel.MapType(cel.StringType, cel.DynType)))
 }
@@ -66,6 +66,7 @@ func activation(req *Request, op *Operation) map[string]any {
 			"kind":    p.GetKind().String(),
 		},
 		"target":     req.Target,
+		"time":       req.Time.UTC(),
 		"attributes": req.Attributes,
 		"command":    "",
 		"effects":    []string{},

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"syscall"
 
 	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
 )
@@ -26,7 +27,7 @@ func Listen(ctx context.Context, s *configv1.Socket) (net.Listener, error) {
 		}
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Mtls.GetAddress())
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("peer: %w", err)
 		}
 		return tls.NewListener(l, cfg), nil
 	}
@@ -38,26 +39,47 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 		if info.Mode().Type() != fs.ModeSocket {
 			return nil, fmt.Errorf("peer: %s exists and is no socket", path)
 		}
-		if c, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
-			_ = c.Close()
-			return nil, fmt.Errorf("peer: somebody listens at %s already", path)
-		}
-		if err := os.Remove(path); err != nil {
+		if err := stale(ctx, path); err != nil {
 			return nil, err
 		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("peer: %w", err)
+		}
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		// Linux gives the file the mode of the socket: nobody else can connect before the mode is set below.
+		return errors.Join(c.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), socketMode) }), err)
+	}}
+	l, err := lc.Listen(ctx, "unix", path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("peer: %w", err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := os.Chmod(path, socketMode); err != nil {
 		_ = l.Close()
-		return nil, err
+		return nil, fmt.Errorf("peer: %w", err)
 	}
 	return l, nil
 }
 
-// ServerTLS asks peers for a certificate of the CA.
+// socketMode lets nobody but the owner connect.
+const socketMode = 0o600
+
+// stale reports an error unless nobody listens at a socket any more. Whatever is no plain refusal, such as a full
+// backlog, may be somebody.
+func stale(ctx context.Context, path string) error {
+	c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	switch {
+	case err == nil:
+		_ = c.Close()
+		return fmt.Errorf("peer: somebody listens at %s already", path)
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	return fmt.Errorf("peer: somebody may listen at %s already: %w", path, err)
+}
+
+// ServerTLS asks peers for a certificate of the CA that names a part of Sluice; which part, the caller asks NameOf.
 func ServerTLS(m *configv1.MutualTls) (*tls.Config, error) {
 	cert, pool, err := load(m)
 	if err != nil {
@@ -66,6 +88,13 @@ func ServerTLS(m *configv1.MutualTls) (*tls.Config, error) {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert},
 		ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if len(state.PeerCertificates) == 0 {
+				return ErrName
+			}
+			_, err := NameOf(state.PeerCertificates[0])
+			return err
+		},
 	}, nil
 }
 

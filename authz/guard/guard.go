@@ -55,13 +55,14 @@ func (g *Guard) Identify(ctx context.Context, token string) (*identity.Identity,
 	return g.identities.Verify(ctx, token)
 }
 
-// Connect decides whether a session to a target may be opened. The error is a *Denied.
+// Connect decides whether a session to a target may be opened. The error is a *Denied. A token within the leeway of
+// its exp is proven, but opens no session: nothing could be decided in it.
 func (g *Guard) Connect(who *identity.Identity, target string) (*Admission, error) {
 	p, err := g.policies.Current()
 	if err != nil {
 		return nil, &Denied{Kind: NotReady, Decision: notReady(err), Err: err}
 	}
-	d := p.Decide(&policies.Request{Principal: who.Principal, Target: target})
+	d := p.Decide(&policies.Request{Principal: who.Principal, Target: target, Time: g.now()})
 	if d.Verdict != policies.Allow {
 		kind := Forbidden
 		if p.Target(target) == nil {
@@ -69,9 +70,12 @@ func (g *Guard) Connect(who *identity.Identity, target string) (*Admission, erro
 		}
 		return nil, &Denied{Kind: kind, Decision: d}
 	}
-	return &Admission{
-		Principal: who.Principal, Target: p.Target(target), Ends: who.SessionEnd(g.now()), Version: p.Version(),
-	}, nil
+	now := g.now()
+	a := &Admission{Principal: who.Principal, Target: p.Target(target), Ends: who.SessionEnd(now), Version: p.Version()}
+	if !now.Before(a.Ends) {
+		return nil, ended(a)
+	}
+	return a, nil
 }
 
 // Verdict is a decision with the policy that made it.
@@ -83,7 +87,8 @@ type Verdict struct {
 // Decide decides what a session wants to do, by the policy of this moment. The error is a *Denied: the session has
 // ended, or nothing can be decided.
 func (g *Guard) Decide(a *Admission, operations []policies.Operation, attributes map[string]any) (Verdict, error) {
-	if !g.now().Before(a.Ends) {
+	now := g.now()
+	if !now.Before(a.Ends) {
 		return Verdict{}, ended(a)
 	}
 	p, err := g.policies.Current()
@@ -91,7 +96,7 @@ func (g *Guard) Decide(a *Admission, operations []policies.Operation, attributes
 		return Verdict{}, &Denied{Kind: NotReady, Decision: notReady(err), Err: err}
 	}
 	return Verdict{Policy: p, Decision: p.Decide(&policies.Request{
-		Principal: a.Principal, Target: a.Target.GetName(), Operations: operations, Attributes: attributes,
+		Principal: a.Principal, Target: a.Target.GetName(), Operations: operations, Time: now, Attributes: attributes,
 	})}, nil
 }
 

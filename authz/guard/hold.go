@@ -44,10 +44,19 @@ type Pending struct {
 	bound []byte
 }
 
+// withdrawTimeout bounds how long the store is told that nobody waits any more.
+const withdrawTimeout = 5 * time.Second
+
 // Hold puts an action before people. The error is a *Denied.
 func (g *Guard) Hold(ctx context.Context, asked Asked) (*Pending, error) {
-	if g.desk == nil {
+	switch {
+	case g.desk == nil:
 		return nil, unavailable(errors.New("this process has no approval store"))
+	case asked.Verdict.Verdict != policies.Hold || asked.Verdict.Policy == nil:
+		return nil, unavailable(errors.New("nothing asks for an approval"))
+	}
+	if err := g.Ended(asked.Admission); err != nil {
+		return nil, err
 	}
 	if err := g.durable(ctx); err != nil {
 		return nil, unavailable(err)
@@ -64,10 +73,17 @@ func (g *Guard) Hold(ctx context.Context, asked Asked) (*Pending, error) {
 	if p.bound, err = p.digest(asked.Verdict, asked.Binding); err != nil {
 		return nil, unavailable(err)
 	}
+	until := p.until()
+	if !g.now().Before(until) {
+		return nil, &Denied{Kind: Expired, Decision: policies.Decision{
+			Message: "there is no time left for an approval", Detail: "It would have to be given before " + until.UTC().Format(time.RFC3339) + ".",
+			Hint: "Nothing was run. Run it where it may wait for longer.", Version: asked.Verdict.Version,
+		}}
+	}
 	a := &approvalv1.Approval{
 		Id: id, Requester: asked.Admission.Principal, Target: asked.Admission.Target.GetName(), SessionId: asked.SessionID,
 		Action: asked.Action, Rules: asked.Verdict.Rules, BundleVersion: asked.Verdict.Version,
-		ExpiresAt: timestamppb.New(p.until()), Digest: p.bound,
+		ExpiresAt: timestamppb.New(until), Digest: p.bound,
 		RecordedDigest: approval.RecordedDigest(asked.Action), Warnings: asked.Warnings,
 	}
 	for _, r := range asked.Verdict.Requirements {
@@ -187,8 +203,10 @@ func (p *Pending) stillHolds(operations []policies.Operation, attributes map[str
 	if err != nil {
 		return v, unavailable(err)
 	}
-	sameRules := v.Verdict == policies.Allow || slices.Equal(v.Rules, p.asked.Verdict.Rules)
-	if !sameRules || !bytes.Equal(now, p.bound) {
+	// The names of rules and groups can stay while what they mean changes, as with another list of issuers.
+	sameNeeds := v.Verdict == policies.Allow || slices.Equal(v.Rules, p.asked.Verdict.Rules) &&
+		slices.EqualFunc(v.Requirements, p.asked.Verdict.Requirements, sameRequirement)
+	if !sameNeeds || !bytes.Equal(now, p.bound) {
 		return v, &Denied{Kind: Changed, Decision: policies.Decision{
 			Message: "something that the approval was bound to has changed: run it again", Version: v.Version,
 			Detail: "Approval " + p.hold.ID() + " was given for another policy, role or state of the session.", Hint: "Nothing was run.",
@@ -197,8 +215,15 @@ func (p *Pending) stillHolds(operations []policies.Operation, attributes map[str
 	return v, nil
 }
 
-// Withdraw ends the wait: nothing can be released from then on. It needs no answer from the store to be true here.
+func sameRequirement(a, b policies.Requirement) bool {
+	return a.Rule == b.Rule && a.Count == b.Count && slices.Equal(a.Groups, b.Groups)
+}
+
+// Withdraw ends the wait: nothing can be released from then on. It needs no answer from the store to be true here, and
+// the store is told although ctx has ended.
 func (p *Pending) Withdraw(ctx context.Context, reason string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
+	defer cancel()
 	// The hold is dead in this process whatever the store says; there it ends at its deadline at the latest.
 	_ = p.hold.Withdraw(ctx, reason)
 }

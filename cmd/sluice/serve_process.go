@@ -64,6 +64,7 @@ func startProcess(ctx context.Context, i *instance, sources identity.Sources) (_
 	if err := p.openRecorder(ctx, i); err != nil {
 		return p, err
 	}
+	//nolint:contextcheck // the feed and the desk live until stop, not as long as the start
 	if err := p.openApprovals(i, sources); err != nil {
 		return p, err
 	}

@@ -51,7 +51,7 @@ func fixed(password string) func(context.Context) (string, error) {
 }
 
 const (
-	databasePassword = "the-real-database-password" //nolint:gosec // of the demo
+	databasePassword = "the-real-database-password"
 	direct, relayed  = "direct", "envoy + relay"
 )
 
@@ -189,7 +189,7 @@ func (a arm) command(ctx context.Context, program string, args ...string) (*exec
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // a tool of the clone
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = append(os.Environ(), "PGPASSWORD="+password)
 	return cmd, nil
 }

@@ -95,7 +95,7 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 		sub.verdict = guard.Verdict{Policy: p, Decision: policies.Decision{Verdict: policies.Allow, Version: p.Version()}}
 		return nil, s.ended57P01()
 	}
-	if sub.verdict, err = s.server.o.Guard.Decide(s.admission, sub.operations, s.attributes(sub.facts)); err != nil {
+	if sub.verdict, err = s.server.o.Guard.Decide(s.admission, sub.operations, s.attributes); err != nil {
 		return turnedAwayRefusal(err)
 	}
 	if sub.verdict.Policy != p { // it changed in between
@@ -143,17 +143,10 @@ func turnedAwayRefusal(err error) (*engine.Refusal, error) {
 	return nil, turnedAway(err)
 }
 
-// attributes are what conditions of rules may read besides the operation.
-func (s *session) attributes(facts *sqlfacts.Facts) map[string]any {
-	return map[string]any{
-		"database":   s.admission.Target.GetPostgres().GetDatabase(),
-		"role":       s.up.role,
-		"statements": len(facts.Statements),
-		"time":       s.server.o.Now().UTC(),
-	}
-}
-
 func operationsOf(facts *sqlfacts.Facts) []policies.Operation {
+	if len(facts.Statements) == 1 && len(facts.Statements[0].Also) == 0 {
+		return []policies.Operation{facts.Statements[0].Operation}
+	}
 	out := make([]policies.Operation, 0, len(facts.Statements))
 	for i := range facts.Statements {
 		out = append(out, facts.Statements[i].Operation)
@@ -190,21 +183,21 @@ func reasoned(r *engine.Refusal, facts *sqlfacts.Facts) *engine.Refusal {
 // unsupported refuses what the engine cannot follow yet.
 func unsupported(facts *sqlfacts.Facts) *engine.Refusal {
 	for i := range facts.Statements {
-		st := &facts.Statements[i]
-		r := &engine.Refusal{Code: codeUnsupported, Rule: "unsupported"}
-		switch st.Kind {
+		command := facts.Statements[i].Operation.Command
+		switch facts.Statements[i].Kind {
 		case sqlfacts.Prepare, sqlfacts.Execute:
-			r.Message, r.Hint = st.Operation.Command+" in SQL is not supported by Sluice yet", "Prepare statements by the protocol, as drivers do."
+			return notSupported(command+" in SQL is not supported by Sluice yet", "Prepare statements by the protocol, as drivers do.")
 		case sqlfacts.DeclareCursor, sqlfacts.Fetch:
-			r.Message, r.Hint = st.Operation.Command+" is not supported by Sluice yet", "Run the query itself; results are streamed."
+			return notSupported(command+" is not supported by Sluice yet", "Run the query itself; results are streamed.")
 		case sqlfacts.PrepareTransaction:
-			r.Message = st.Operation.Command + " is not supported by Sluice"
-		default:
-			continue
+			return notSupported(command+" is not supported by Sluice", "Commit on this connection.")
 		}
-		return r
 	}
 	return nil
+}
+
+func notSupported(message, hint string) *engine.Refusal {
+	return &engine.Refusal{Code: codeUnsupported, Message: message, Hint: hint, Rule: "unsupported"}
 }
 
 // altersCatalog reports whether names may mean something else once the statements have run.
@@ -307,7 +300,7 @@ func (s *session) again(q *engine.Question) (*engine.Grant, *engine.Refusal, err
 	if p == g.policy || p.Version() == g.policy.Version() {
 		return nil, nil, nil
 	}
-	v, err := s.server.o.Guard.Decide(s.admission, operationsOf(q.Facts), s.attributes(q.Facts))
+	v, err := s.server.o.Guard.Decide(s.admission, operationsOf(q.Facts), s.attributes)
 	if err != nil {
 		r, err := turnedAwayRefusal(err)
 		return nil, r, err

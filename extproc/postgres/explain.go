@@ -33,8 +33,8 @@ func (s *Server) Explain(ctx context.Context, p *policies.Policy, who *identityv
 		return out, nil
 	}
 	d, traces := p.Explain(&policies.Request{
-		Principal: who, Target: target.GetName(), Operations: operationsOf(facts),
-		Attributes: map[string]any{"database": target.GetPostgres().GetDatabase(), "statements": len(facts.Statements), "time": s.o.Now().UTC()},
+		Principal: who, Target: target.GetName(), Operations: operationsOf(facts), Time: s.o.Now(),
+		Attributes: map[string]any{"database": target.GetPostgres().GetDatabase()},
 	})
 	for _, t := range traces {
 		out.Trace = append(out.Trace, &controlv1.RuleTrace{Rule: t.Rule, Action: t.Action, Matched: t.Matched, Reason: t.Reason})

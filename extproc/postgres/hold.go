@@ -240,7 +240,7 @@ func (s *session) await(ctx context.Context, pending *guard.Pending, in *inbox) 
 		}, "flooded")
 	case readErr != nil:
 		withdraw("the client went away")
-		s.holdEnds(nil, "gone")
+		s.server.o.Metrics.holds.WithLabelValues("gone").Inc()
 		err = readErr
 	case d.err != nil:
 		refusal = s.holdEnds(deniedRefusal(d.err), "refused")
@@ -255,7 +255,7 @@ func (s *session) release(ctx context.Context, sub *subject, pending *guard.Pend
 		pending.Withdraw(context.WithoutCancel(ctx), "the session ended")
 		return nil, nil, err
 	}
-	approved, verdict, err := pending.Release(ctx, sub.operations, s.attributes(sub.facts), binding(sub.q, state))
+	approved, verdict, err := pending.Release(ctx, sub.operations, s.attributes, binding(sub.q, state))
 	if err != nil {
 		var d *guard.Denied
 		if errors.As(err, &d) && d.Kind == guard.SessionEnded {

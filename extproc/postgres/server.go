@@ -185,6 +185,10 @@ func (s *Server) open(ctx context.Context, origin wire.Origin, h *hello, a *guar
 	session := &session{
 		server: s, id: id, agent: h.conn, up: up, admission: a, lease: lease, engine: engine.New(up.TxStatus),
 		cache: s.cache(a.Target, up), cancels: make(chan struct{}, 1), over: make(chan struct{}),
+		attributes: map[string]any{
+			"database": a.Target.GetPostgres().GetDatabase(), "role": up.role, "client_address": origin.Client,
+			"application": h.parameters["application_name"],
+		},
 	}
 	start := &recordv1.SessionStart{
 		Principal: a.Principal, ClientAddress: origin.Client, Target: origin.Target,

@@ -38,6 +38,8 @@ type session struct {
 	rec       Recording
 	engine    *engine.Engine
 	cache     *relcache.Cache
+	// attributes are what conditions of rules may read of the session.
+	attributes map[string]any
 
 	// cancels gets something when the client asks for a cancel while a statement is held.
 	cancels chan struct{}

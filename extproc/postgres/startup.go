@@ -92,7 +92,7 @@ func (s *Server) greet(ctx context.Context, conn *wire.Conn) (*hello, error) {
 			}
 			return h, nil
 		case code>>16 == 3:
-			h.minor = uint16(code & 0xffff) //nolint:gosec // the low half
+			h.minor = uint16(code & 0xffff)
 			return h, h.readParameters(body)
 		default:
 			return nil, fatalf(codeProtocol, "protocol version %d.%d is not supported", code>>16, code&0xffff)

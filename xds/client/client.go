@@ -70,7 +70,8 @@ var nodeID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 type Client struct {
 	options Options
 	state   atomic.Pointer[state]
-	seen    atomic.Pointer[time.Time] // when the peer was last proven to be there
+	live    atomic.Bool               // a stream is accepted: what is read proves that the peer is there
+	seen    atomic.Pointer[time.Time] // when it was last proven
 	save    chan struct{}
 
 	mu      sync.Mutex
@@ -105,7 +106,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		o.Now = time.Now
 	}
 	if o.Jitter == nil {
-		o.Jitter = rand.Float64 //nolint:gosec // it spreads load, it keeps no secret
+		o.Jitter = rand.Float64
 	}
 	c := &Client{options: o, save: make(chan struct{}, 1), changed: make(chan struct{})}
 	c.restore(ctx)
@@ -203,6 +204,7 @@ func (c *Client) cutOff(seen time.Time) state {
 
 // setUp notes that the stream was accepted, or has ended. Only the goroutine of Run changes the state.
 func (c *Client) setUp(up bool) {
+	c.live.Store(up)
 	s := c.state.Load()
 	if s == nil {
 		return

@@ -26,7 +26,8 @@ func dial(ctx context.Context, s *configv1.Socket) (net.Conn, error) {
 	return nil, errors.New("xds client: no control plane is set")
 }
 
-// witness notes when the peer was last heard: its answers to keepalive pings are bytes too.
+// witness notes when the peer of an accepted stream was last heard: its answers to keepalive pings are bytes too. What
+// a peer says that refuses the stream proves nothing.
 type witness struct {
 	net.Conn
 	client *Client
@@ -35,7 +36,7 @@ type witness struct {
 // Read implements net.Conn.
 func (w *witness) Read(b []byte) (int, error) {
 	n, err := w.Conn.Read(b)
-	if n > 0 {
+	if n > 0 && w.client.live.Load() {
 		now := w.client.options.Now()
 		w.client.seen.Store(&now)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -117,9 +118,18 @@ func (c *Client) answer(ctx context.Context, res *envoy_service_discovery_v3.Del
 	if err := c.take(ctx, res); err != nil {
 		c.options.Logger.ErrorContext(ctx, "policy refused, the last good one stays",
 			slog.String("version", res.GetSystemVersionInfo()), slog.Any("error", err))
-		out.ErrorDetail = &rpc_status.Status{Code: int32(codes.InvalidArgument), Message: err.Error()}
+		out.ErrorDetail = &rpc_status.Status{Code: int32(codes.InvalidArgument), Message: clip(err.Error())}
 	}
 	return out
+}
+
+// clip bounds the text of a refusal, in bytes, and says that it did.
+func clip(s string) string {
+	const enough = 4000
+	if len(s) > enough {
+		s = fmt.Sprintf("%s… (%d bytes)", s[:enough], len(s))
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 func (c *Client) take(ctx context.Context, res *envoy_service_discovery_v3.DeltaDiscoveryResponse) error {

@@ -4,6 +4,9 @@
 //	agent ─▶ postgres/<target> ─▶ processor/postgres ─▶ (processor) ─▶ egress/<target>/<i> ─▶ target/<target>/<i>
 //	         listener, PROXY v2    cluster               unix socket    listener                cluster, EDS or DNS
 //
+// Towards processors elsewhere there is one more hop within Envoy, which puts the PROXY header into mutual TLS; the
+// bootstrap must then have the extension envoy.bootstrap.internal_listener.
+//
 // It owns the shape and the names of these resources. A listener depends on the target's place, limits and endpoints
 // only: rules, masks and credentials never change one, since a changed listener ends its connections (DESIGN 3.4). It
 // refuses to know who is connected, versions of other nodes, and what a rule says.

@@ -72,10 +72,8 @@ func egress(target string, i int, path string, withStatistics bool) (*envoy_conf
 	filters = append(filters, tcpProxy(prefix, TargetCluster(target, i)))
 	chains, err := chain(filters...)
 	return &envoy_config_listener_v3.Listener{
-		Name: EgressListener(target, i),
-		Address: &envoy_config_core_v3.Address{Address: &envoy_config_core_v3.Address_Pipe{
-			Pipe: &envoy_config_core_v3.Pipe{Path: path, Mode: egressMode},
-		}},
+		Name:                          EgressListener(target, i),
+		Address:                       pipe(path, egressMode),
 		PerConnectionBufferLimitBytes: bytesLimit(),
 		FilterChains:                  chains,
 	}, err
@@ -85,18 +83,11 @@ func egress(target string, i int, path string, withStatistics bool) (*envoy_conf
 // Envoy.
 func targetCluster(target string, i int, e *policyv1.Endpoint) (*envoy_config_cluster_v3.Cluster, *envoy_config_endpoint_v3.ClusterLoadAssignment) {
 	name := TargetCluster(target, i)
-	c := &envoy_config_cluster_v3.Cluster{
-		Name:                          name,
-		ConnectTimeout:                seconds(connectTimeout),
-		PerConnectionBufferLimitBytes: bytesLimit(),
-		CircuitBreakers:               breakers(),
-		UpstreamConnectionOptions:     &envoy_config_cluster_v3.UpstreamConnectionOptions{TcpKeepalive: keepalive()},
-	}
+	c := upstream(name)
+	c.UpstreamConnectionOptions = &envoy_config_cluster_v3.UpstreamConnectionOptions{TcpKeepalive: keepalive()}
 	assignment := assign(name, socketAddress(e.GetHost(), e.GetPort()))
 	if _, err := netip.ParseAddr(e.GetHost()); err != nil {
-		c.ClusterDiscoveryType = &envoy_config_cluster_v3.Cluster_Type{Type: envoy_config_cluster_v3.Cluster_STRICT_DNS}
-		// The default tries IPv6 alone where a name has both, and a database is often on one only.
-		c.DnsLookupFamily = envoy_config_cluster_v3.Cluster_V4_PREFERRED
+		resolve(c)
 		c.LoadAssignment = assignment
 		return c, nil
 	}

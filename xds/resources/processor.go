@@ -9,50 +9,103 @@ import (
 	envoy_config_cluster_v3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	envoy_config_endpoint_v3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	envoy_config_listener_v3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
 )
 
-// ProcessorCluster is the name of the cluster of processors that speak PostgreSQL.
+// ProcessorCluster is the name of the cluster to which ingress listeners hand over connections.
 const ProcessorCluster = "processor/postgres"
 
-// processorCluster is where connections are handed over, each behind a PROXY v2 header.
-func processorCluster(s *configv1.Socket) (*envoy_config_cluster_v3.Cluster, error) {
-	c := &envoy_config_cluster_v3.Cluster{
-		Name:                          ProcessorCluster,
+// What stands between ProcessorCluster and processors elsewhere. Envoy's PROXY transport socket writes its header in
+// front of the TLS handshake, in the clear, where whoever is on the way could change it. So the header is written into
+// a connection within Envoy, and the listener at its other end puts everything into TLS.
+const (
+	wrapListener = "processor/postgres/wrap"
+	wrapCluster  = "processor/postgres/mtls"
+)
+
+// processor adds where connections are handed over, each behind a PROXY v2 header.
+func (b *builder) processor() error {
+	inner, err := rawBuffer()
+	if err != nil {
+		return err
+	}
+	c := upstream(ProcessorCluster)
+	if c.TransportSocket, err = proxyProtocol(inner); err != nil {
+		return err
+	}
+	m := b.options.Postgres.GetMtls()
+	if m == nil {
+		c.LoadAssignment = assign(ProcessorCluster, pipe(b.options.Postgres.GetUnix(), 0))
+		b.out.Clusters = append(b.out.Clusters, c)
+		return nil
+	}
+	c.LoadAssignment = assign(ProcessorCluster, &envoy_config_core_v3.Address{Address: &envoy_config_core_v3.Address_EnvoyInternalAddress{
+		EnvoyInternalAddress: &envoy_config_core_v3.EnvoyInternalAddress{
+			AddressNameSpecifier: &envoy_config_core_v3.EnvoyInternalAddress_ServerListenerName{ServerListenerName: wrapListener},
+		},
+	}})
+	wrapped, err := wrapped(m)
+	if err != nil {
+		return err
+	}
+	chains, err := chain(tcpProxy("processor_postgres", wrapCluster))
+	if err != nil {
+		return err
+	}
+	b.out.Clusters = append(b.out.Clusters, c, wrapped)
+	b.out.Listeners = append(b.out.Listeners, &envoy_config_listener_v3.Listener{
+		Name: wrapListener,
+		ListenerSpecifier: &envoy_config_listener_v3.Listener_InternalListener{
+			InternalListener: &envoy_config_listener_v3.Listener_InternalListenerConfig{},
+		},
+		PerConnectionBufferLimitBytes: bytesLimit(),
+		FilterChains:                  chains,
+	})
+	return nil
+}
+
+// wrapped is the processors' address with mutual TLS.
+func wrapped(m *configv1.MutualTls) (*envoy_config_cluster_v3.Cluster, error) {
+	host, port, err := hostPort(m.GetAddress())
+	if err != nil {
+		return nil, err
+	}
+	c := upstream(wrapCluster)
+	c.UpstreamConnectionOptions = &envoy_config_cluster_v3.UpstreamConnectionOptions{TcpKeepalive: keepalive()}
+	if _, err := netip.ParseAddr(host); err != nil {
+		resolve(c)
+	}
+	c.LoadAssignment = assign(wrapCluster, socketAddress(host, port))
+	c.TransportSocket, err = mutualTLS(m)
+	return c, err
+}
+
+// upstream is what all clusters have in common: one endpoint that stands in them, and no limits of their own.
+func upstream(name string) *envoy_config_cluster_v3.Cluster {
+	return &envoy_config_cluster_v3.Cluster{
+		Name:                          name,
 		ClusterDiscoveryType:          &envoy_config_cluster_v3.Cluster_Type{Type: envoy_config_cluster_v3.Cluster_STATIC},
 		ConnectTimeout:                seconds(connectTimeout),
 		PerConnectionBufferLimitBytes: bytesLimit(),
 		CircuitBreakers:               breakers(),
 	}
-	var inner *envoy_config_core_v3.TransportSocket
-	var err error
-	if m := s.GetMtls(); m != nil {
-		host, port, err := hostPort(m.GetAddress())
-		if err != nil {
-			return nil, err
-		}
-		if _, err := netip.ParseAddr(host); err != nil {
-			c.ClusterDiscoveryType = &envoy_config_cluster_v3.Cluster_Type{Type: envoy_config_cluster_v3.Cluster_STRICT_DNS}
-			c.DnsLookupFamily = envoy_config_cluster_v3.Cluster_V4_PREFERRED
-		}
-		c.LoadAssignment = assign(c.GetName(), socketAddress(host, port))
-		// Linux has these options for TCP only.
-		c.UpstreamConnectionOptions = &envoy_config_cluster_v3.UpstreamConnectionOptions{TcpKeepalive: keepalive()}
-		if inner, err = mutualTLS(m); err != nil {
-			return nil, err
-		}
-	} else {
-		c.LoadAssignment = assign(c.GetName(), &envoy_config_core_v3.Address{Address: &envoy_config_core_v3.Address_Pipe{
-			Pipe: &envoy_config_core_v3.Pipe{Path: s.GetUnix()},
-		}})
-		if inner, err = rawBuffer(); err != nil {
-			return nil, err
-		}
-	}
-	c.TransportSocket, err = proxyProtocol(inner)
-	return c, err
+}
+
+// resolve has Envoy look up the endpoint's name. The default tries IPv6 alone where a name has both, and a server is
+// often on one only.
+func resolve(c *envoy_config_cluster_v3.Cluster) {
+	c.ClusterDiscoveryType = &envoy_config_cluster_v3.Cluster_Type{Type: envoy_config_cluster_v3.Cluster_STRICT_DNS}
+	c.DnsLookupFamily = envoy_config_cluster_v3.Cluster_V4_PREFERRED
+}
+
+// pipe is a unix socket; the mode matters where Envoy makes it.
+func pipe(path string, mode uint32) *envoy_config_core_v3.Address {
+	return &envoy_config_core_v3.Address{Address: &envoy_config_core_v3.Address_Pipe{
+		Pipe: &envoy_config_core_v3.Pipe{Path: path, Mode: mode},
+	}}
 }
 
 // breakers lift the limits of a cluster: how many connections there may be is the listener's to say.

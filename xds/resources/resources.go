@@ -76,7 +76,7 @@ func Build(b *policyv1.Bundle, n Node, o Options) (*Snapshot, error) {
 	}
 	builder := builder{node: n, options: o, out: &Snapshot{}}
 	if err := builder.processor(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("resources of processors: %w", err)
 	}
 	for i, t := range b.GetTargets() {
 		if err := builder.target(t, fmt.Sprintf("targets[%d]", i)); err != nil {
@@ -119,15 +119,6 @@ type builder struct {
 
 func (b *builder) fault(field, format string, args ...any) {
 	b.faults = append(b.faults, &policies.Fault{Field: field, Message: fmt.Sprintf(format, args...)})
-}
-
-func (b *builder) processor() error {
-	c, err := processorCluster(b.options.Postgres)
-	if err != nil {
-		return fmt.Errorf("cluster %s: %w", ProcessorCluster, err)
-	}
-	b.out.Clusters = append(b.out.Clusters, c)
-	return nil
 }
 
 func (b *builder) target(t *policyv1.Target, field string) error {

@@ -152,6 +152,7 @@ func (l *ledger) acked(k nodeKey, r sent, all bool) {
 	for _, name := range r.names {
 		delete(x.refused, name)
 	}
+	delete(x.refused, "")
 	if len(x.refused) == 0 {
 		x.streak = 0
 	}
@@ -168,6 +169,9 @@ func (l *ledger) nacked(k nodeKey, r sent, detail string) int {
 	x.streak++
 	for _, name := range r.names {
 		x.refused[name] = !names(detail, name)
+	}
+	if len(r.names) == 0 {
+		x.refused[""] = false // an empty response was refused: no resource is in doubt
 	}
 	return x.streak
 }

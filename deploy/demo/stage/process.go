@@ -21,12 +21,12 @@ type process struct {
 
 // start runs a command with its output in a file. It dies with this process.
 func start(name, logFile string, env []string, path string, args ...string) (*process, error) {
-	out, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // the stage's own directory
+	out, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = out.Close() }() // the command has its own copy
-	cmd := exec.Command(path, args...) //nolint:gosec,noctx // its life is the stage's: stop ends it, not a context
+	cmd := exec.Command(path, args...) //nolint:noctx // its life is the stage's: stop ends it, not a context
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
@@ -72,7 +72,7 @@ func (p *process) wait(ctx context.Context, what string, ok func(context.Context
 // tail is the end of a log file.
 func tail(path string) string {
 	const most = 4096
-	text, err := os.ReadFile(path) //nolint:gosec // the stage's own directory
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return ""
 	}

@@ -268,7 +268,7 @@ func (s *Stage) PsqlCommand(ctx context.Context, as string, args ...string) (*ex
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, psql, append(args, s.PG)...) //nolint:gosec // a tool of the clone
+	cmd := exec.CommandContext(ctx, psql, append(args, s.PG)...)
 	cmd.Env = append(os.Environ(), "PGPASSWORD="+token)
 	return cmd, nil
 }
@@ -288,7 +288,7 @@ func (s *Stage) Command(ctx context.Context, as string, args ...string) (*exec.C
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, s.Binary, args...) //nolint:gosec // the command under test
+	cmd := exec.CommandContext(ctx, s.Binary, args...)
 	cmd.Env = append(os.Environ(), "SLUICE_API="+s.API, "SLUICE_TOKEN="+token)
 	return cmd, nil
 }
@@ -307,8 +307,13 @@ func (s *Stage) Sluice(ctx context.Context, as string, args ...string) (string, 
 func (s *Stage) writeEnv() error {
 	var b strings.Builder
 	for _, kv := range [][2]string{
-		{"SLUICE_PG", s.PG}, {"SLUICE_PG_DIRECT", s.Direct}, {"SLUICE_API", s.API}, {"SLUICE_IDP", s.IDP},
-		{"SLUICE_ENVOY_ADMIN", s.EnvoyAdmin}, {"SLUICE_POLICY_DIR", s.PolicyDir}, {"SLUICE_RECORDINGS", s.Recordings},
+		{"SLUICE_PG", s.PG},
+		{"SLUICE_PG_DIRECT", s.Direct},
+		{"SLUICE_API", s.API},
+		{"SLUICE_IDP", s.IDP},
+		{"SLUICE_ENVOY_ADMIN", s.EnvoyAdmin},
+		{"SLUICE_POLICY_DIR", s.PolicyDir},
+		{"SLUICE_RECORDINGS", s.Recordings},
 	} {
 		fmt.Fprintf(&b, "%s=\"%s\"\n", kv[0], strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(kv[1]))
 	}

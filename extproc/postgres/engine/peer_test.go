@@ -154,6 +154,7 @@ func errorsIn(b []byte) (out []string) {
 // Messages of the agent.
 
 func query(sql string) []byte { return appendQuery(nil, sql) }
+
 func parse(name, sql string) []byte {
 	return appendParse(nil, name, sql)
 }

@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -11,8 +12,9 @@ import (
 )
 
 const (
-	// tableRows is how many rows are lined up together.
-	tableRows = 200
+	// tableRows and tableBytes are how many rows, and how much text, are lined up together.
+	tableRows  = 200
+	tableBytes = 1 << 20
 	// maxMessage bounds a recorded message that is shown, in bytes; a longer one is left out, and said to be.
 	maxMessage = 1 << 20
 )
@@ -24,6 +26,7 @@ type screen struct {
 	skip    int
 	columns []column
 	rows    [][]string
+	size    int // of rows, in bytes
 	// running are the statements that were forwarded and have not answered yet, oldest first.
 	running []running
 }
@@ -123,6 +126,9 @@ func (s *screen) message(kind byte, body []byte) {
 		s.flush()
 		s.report(body)
 		s.ends(true)
+	case 'A':
+		s.flush()
+		s.notification(body)
 	}
 }
 
@@ -133,14 +139,14 @@ func (s *screen) describe(body []byte) {
 	}
 	rest := body[2:]
 	for range binary.BigEndian.Uint16(body) {
-		name, after, ok := strings.Cut(string(rest), "\x00")
+		name, after, ok := bytes.Cut(rest, []byte{0})
 		if !ok || len(after) < 18 {
 			return
 		}
 		s.columns = append(s.columns, column{
-			name: line(name), typ: binary.BigEndian.Uint32([]byte(after[6:10])), binary: after[17] == 1,
+			name: line(string(name)), typ: binary.BigEndian.Uint32(after[6:]), binary: after[17] == 1,
 		})
-		rest = []byte(after[18:])
+		rest = after[18:]
 	}
 }
 
@@ -150,7 +156,7 @@ func (s *screen) row(body []byte) {
 	}
 	count := int(binary.BigEndian.Uint16(body))
 	rest := body[2:]
-	row := make([]string, 0, count)
+	var row []string // a count that is not true makes nothing
 	for i := range count {
 		if len(rest) < 4 {
 			return
@@ -170,10 +176,11 @@ func (s *screen) row(body []byte) {
 		}
 		c.binary = s.binary(i)
 		row = append(row, c.show(rest[:n]))
+		s.size += len(row[i])
 		rest = rest[n:]
 	}
 	s.rows = append(s.rows, row)
-	if len(s.rows) >= tableRows {
+	if len(s.rows) >= tableRows || s.size >= tableBytes {
 		s.flush()
 	}
 }
@@ -221,7 +228,7 @@ func (s *screen) flush() {
 	for _, r := range s.rows {
 		s.line(r, widths)
 	}
-	s.rows = s.rows[:0]
+	s.rows, s.size = s.rows[:0], 0
 }
 
 func (s *screen) line(cells []string, widths []int) {
@@ -238,15 +245,25 @@ func (s *screen) line(cells []string, widths []int) {
 	s.printf("  %s\n", b.String())
 }
 
+// notification is a NotificationResponse: a process, a channel, a payload.
+func (s *screen) notification(body []byte) {
+	if len(body) < 4 {
+		return
+	}
+	channel, rest, _ := bytes.Cut(body[4:], []byte{0})
+	payload, _, _ := bytes.Cut(rest, []byte{0})
+	s.printf("  NOTIFY %s: %s\n", line(string(channel)), line(string(payload)))
+}
+
 func (s *screen) report(body []byte) {
 	fields := map[byte]string{}
 	for len(body) > 0 && body[0] != 0 {
-		value, rest, ok := strings.Cut(string(body[1:]), "\x00")
+		value, rest, ok := bytes.Cut(body[1:], []byte{0})
 		if !ok {
 			break
 		}
-		fields[body[0]] = value
-		body = []byte(rest)
+		fields[body[0]] = string(value)
+		body = rest
 	}
 	s.printf("  %s %s: %s\n", line(fields['S']), line(fields['C']), line(fields['M']))
 	if fields['D'] != "" {

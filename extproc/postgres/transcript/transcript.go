@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -40,20 +41,23 @@ func (w *Writer) printf(format string, args ...any) { w.screen.printf(format, ar
 // Event writes one event.
 func (w *Writer) Event(e *recordv1.Event) error {
 	at := e.GetAt().AsTime().UTC().Format("15:04:05.000")
+	if e.GetData().GetDirection() != recordv1.Data_TO_AGENT {
+		w.screen.flush() // rows that came before stand before
+	}
 	switch k := e.GetKind().(type) {
 	case *recordv1.Event_SessionStart:
 		s := k.SessionStart
 		p := s.GetPrincipal()
 		w.printf("%s session of %s:%s (%s) from %s\n", e.GetAt().AsTime().UTC().Format(time.RFC3339), line(p.GetIssuer()), line(p.GetSubject()),
 			strings.ToLower(p.GetKind().String()), line(s.GetClientAddress()))
-		w.printf("  target %s, database %s as %s, policy %.12s\n", line(s.GetTarget()), line(s.GetDatabase()), line(s.GetRole()), s.GetBundleVersion())
+		w.printf("  target %s, database %s as %s, policy %s\n", line(s.GetTarget()), line(s.GetDatabase()), line(s.GetRole()), version(s.GetBundleVersion()))
 	case *recordv1.Event_Statement:
 		w.statement(at, k.Statement)
 	case *recordv1.Event_Decision:
 		w.decision(at, k.Decision)
 	case *recordv1.Event_HoldStart:
 		a := k.HoldStart.GetApproval()
-		w.printf("%s   held: approval %s, until %s\n", at, a.GetId(), a.GetExpiresAt().AsTime().UTC().Format(time.RFC3339))
+		w.printf("%s   held: approval %s, until %s\n", at, line(a.GetId()), a.GetExpiresAt().AsTime().UTC().Format(time.RFC3339))
 	case *recordv1.Event_HoldEnd:
 		w.holdEnd(at, k.HoldEnd.GetApproval())
 	case *recordv1.Event_Execution:
@@ -68,8 +72,9 @@ func (w *Writer) Event(e *recordv1.Event) error {
 	case *recordv1.Event_Outcome:
 		w.outcome(at, k.Outcome)
 	case *recordv1.Event_SessionEnd:
-		w.screen.flush()
 		w.printf("%s session ended: %s\n", at, line(k.SessionEnd.GetReason()))
+	default:
+		w.printf("%s   (an event that this version does not know)\n", at)
 	}
 	return w.err
 }
@@ -84,24 +89,27 @@ func (w *Writer) forwarded(number uint64) {
 	delete(w.asked, number)
 	answers := 1
 	if st.GetProtocol() == recordv1.Statement_SIMPLE {
-		answers = len(st.GetCommands())
+		answers = max(1, len(st.GetCommands())) // an empty string is answered too
 	}
 	for range answers {
 		w.screen.running = append(w.screen.running, running{number, st.GetResultFormats()})
 	}
 }
 
+// version is the beginning of a bundle's version, which tells it from others.
+func version(v string) string { return line(fmt.Sprintf("%.12s", v)) }
+
 func approvalText(id string) string {
 	if id == "" {
 		return ""
 	}
-	return ", by approval " + id
+	return ", by approval " + line(id)
 }
 
 func (w *Writer) statement(at string, s *recordv1.Statement) {
 	w.asked[s.GetNumber()] = s
-	w.screen.flush()
-	w.printf("%s #%d %s\n", at, s.GetNumber(), strings.ReplaceAll(Escape(s.GetText()), "\n", "\n    "))
+	// Deeper than anything else stands, so that no line of a statement passes for one of ours.
+	w.printf("%s #%d %s\n", at, s.GetNumber(), strings.ReplaceAll(Escape(s.GetText()), "\n", "\n        "))
 	for i, p := range s.GetParameters() {
 		value := line(p.GetValue())
 		if p.GetIsNull() {
@@ -119,9 +127,9 @@ func (w *Writer) decision(at string, d *recordv1.Decision) {
 	if len(d.GetRules()) > 0 {
 		w.printf(" by %s", line(strings.Join(d.GetRules(), ", ")))
 	}
-	w.printf(" (policy %.12s)", d.GetBundleVersion())
+	w.printf(" (policy %s)", version(d.GetBundleVersion()))
 	if d.GetCode() != "" {
-		w.printf(": %s %s", d.GetCode(), line(d.GetMessage()))
+		w.printf(": %s %s", line(d.GetCode()), line(d.GetMessage()))
 	}
 	w.printf("\n")
 }
