@@ -779,13 +779,9 @@ type Api struct {
 	// host:port.
 	Listen string `protobuf:"bytes,1,opt,name=listen,proto3" json:"listen,omitempty"`
 	// Absent: plaintext, allowed on a loopback address only.
-	Tls *ServerTls `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
-	// The public URL, as shown in notices. Default: built from listen.
-	PublicUrl string `protobuf:"bytes,3,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`
-	// "issuer:subject" of who may push policy even without a bundle.
-	BootstrapAdmins []string `protobuf:"bytes,4,rep,name=bootstrap_admins,json=bootstrapAdmins,proto3" json:"bootstrap_admins,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	Tls           *ServerTls `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Api) Reset() {
@@ -828,20 +824,6 @@ func (x *Api) GetListen() string {
 func (x *Api) GetTls() *ServerTls {
 	if x != nil {
 		return x.Tls
-	}
-	return nil
-}
-
-func (x *Api) GetPublicUrl() string {
-	if x != nil {
-		return x.PublicUrl
-	}
-	return ""
-}
-
-func (x *Api) GetBootstrapAdmins() []string {
-	if x != nil {
-		return x.BootstrapAdmins
 	}
 	return nil
 }
@@ -910,13 +892,10 @@ const file_sluice_config_v1_config_proto_rawDesc = "" +
 	"\x06tls_ca\x18\x06 \x01(\tR\x05tlsCa\x12\x1f\n" +
 	"\vaccept_loss\x18\a \x01(\bR\n" +
 	"acceptLossB\x10\n" +
-	"\aaddress\x12\x05\xbaH\x02\b\x01\"\xa0\x01\n" +
+	"\aaddress\x12\x05\xbaH\x02\b\x01\"V\n" +
 	"\x03Api\x12 \n" +
 	"\x06listen\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x80\x02\x01R\x06listen\x12-\n" +
-	"\x03tls\x18\x02 \x01(\v2\x1b.sluice.config.v1.ServerTlsR\x03tls\x12\x1d\n" +
-	"\n" +
-	"public_url\x18\x03 \x01(\tR\tpublicUrl\x12)\n" +
-	"\x10bootstrap_admins\x18\x04 \x03(\tR\x0fbootstrapAdminsB\xc5\x01\n" +
+	"\x03tls\x18\x02 \x01(\v2\x1b.sluice.config.v1.ServerTlsR\x03tlsB\xc5\x01\n" +
 	"\x14com.sluice.config.v1B\vConfigProtoP\x01Z>github.com/sluicegate/sluice/api/gen/sluice/config/v1;configv1\xa2\x02\x03SCX\xaa\x02\x10Sluice.Config.V1\xca\x02\x10Sluice\\Config\\V1\xe2\x02\x1cSluice\\Config\\V1\\GPBMetadata\xea\x02\x12Sluice::Config::V1b\x06proto3"
 
 var (
