@@ -437,3 +437,40 @@ func TestOnlyEnvoyMayHandOverConnections(t *testing.T) {
 		t.Errorf("a connection without a header was answered: %d bytes, %v", n, err)
 	}
 }
+
+// A report of the change (ParameterStatus) comes too late: what was sent behind it has been read in the old way.
+func TestSettingsThatDecideWhereAStringEndsCannotChange(t *testing.T) {
+	s := sharedStage(t)
+	c := connectWith(t, s, "agent", func(cfg *pgx.ConnConfig) { cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+	for _, sql := range []string{
+		"set standard_conforming_strings = off",
+		"set local standard_conforming_strings to 'off'",
+		"set client_encoding to 'SJIS'",
+		"set names 'LATIN1'",
+		"select set_config('standard_conforming_strings', 'off', false)",
+		"select set_config('client_encoding', 'SJIS', false)",
+		"select 1; set standard_conforming_strings = off; select 2",
+	} {
+		_, err := c.Exec(t.Context(), sql)
+		wantCode(t, err, "0A000", "cannot be changed")
+	}
+	for _, sql := range []string{
+		"set standard_conforming_strings = on", "SET client_encoding TO 'UTF8'", "set client_encoding = utf8", "reset client_encoding",
+	} {
+		if _, err := c.Exec(t.Context(), sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for _, options := range []string{"-c standard_conforming_strings=off", "-c client_encoding=sjis", "-c search_path=pg_temp"} {
+		cfg, err := pgx.ParseConfig(s.PG)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.Password, err = s.Token(t.Context(), "agent"); err != nil {
+			t.Fatal(err)
+		}
+		cfg.RuntimeParams["options"] = options
+		_, err = pgx.ConnectConfig(t.Context(), cfg)
+		wantCode(t, err, "0A000")
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
@@ -192,8 +194,33 @@ func unsupported(facts *sqlfacts.Facts) *engine.Refusal {
 		case sqlfacts.PrepareTransaction:
 			return notSupported(command+" is not supported by Sluice", "Commit on this connection.")
 		}
+		if name := changesReading(&facts.Statements[i]); name != "" {
+			return notSupported(name+" cannot be changed: Sluice reads statements as UTF8 with standard_conforming_strings on",
+				"Leave it as it is; setting it to what it is already is allowed.")
+		}
 	}
 	return nil
+}
+
+// readingSettings decide where a string ends. If they changed, the server would read what follows in another way than
+// Sluice has: a report of the change (ParameterStatus) comes too late for what was sent behind it.
+var readingSettings = map[string]*regexp.Regexp{
+	"standard_conforming_strings": regexp.MustCompile(`(?i)^\s*set\s+(session\s+|local\s+)?standard_conforming_strings\s*(=|\bto\b)\s*'?on'?\s*;?\s*$`),
+	"client_encoding":             regexp.MustCompile(`(?i)^\s*set\s+(session\s+|local\s+)?client_encoding\s*(=|\bto\b)\s*'?(utf-?8|unicode)'?\s*;?\s*$`),
+}
+
+// changesReading names the setting that a statement may change, whichever way: SET, SET NAMES, set_config.
+func changesReading(st *sqlfacts.Statement) string {
+	for _, p := range st.Operation.Pairs {
+		if p.Effect != policyv1.Effect_SESSION || st.Operation.Command == "RESET" {
+			continue // RESET goes back to what the session began with
+		}
+		name := strings.ToLower(p.Object)
+		if same, ok := readingSettings[name]; ok && !same.MatchString(st.Text) {
+			return name
+		}
+	}
+	return ""
 }
 
 func notSupported(message, hint string) *engine.Refusal {

@@ -48,7 +48,13 @@ func (s *Server) decideSettings(settings map[string]string, a *guard.Admission) 
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		if strings.EqualFold(name, "search_path") {
+		switch strings.ToLower(name) {
+		case "standard_conforming_strings", "client_encoding":
+			if v := strings.ToLower(settings[name]); v != "on" && !isUTF8(v) {
+				return fatalf(codeUnsupported, "the startup parameter %q cannot be %q", name, settings[name]).
+					hint("Sluice reads statements as UTF8 with standard_conforming_strings on.")
+			}
+		case "search_path":
 			return fatalf(codeUnsupported, "search_path cannot be changed in a session yet").hint("Name schemas in your statements.")
 		}
 		op := policies.Operation{Command: "SET", Pairs: []policies.Pair{{Effect: policyv1.Effect_SESSION, Object: strings.ToLower(name)}}}

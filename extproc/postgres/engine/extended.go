@@ -23,17 +23,17 @@ func (e *Engine) parse(msg, body []byte, out *Output, s *Step) error {
 		return nil
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.full(s) {
+	stalled := e.full(s)
+	tooMany := e.shared.statements.settled >= maxPrepared || e.shared.preparedBytes > maxPreparedBytes
+	e.mu.Unlock()
+	switch {
+	case stalled:
 		return nil
-	}
-	if e.shared.statements.settled >= maxPrepared || e.shared.preparedBytes > maxPreparedBytes {
-		e.mu.Unlock()
+	case tooMany:
 		e.refuse('P', &Refusal{
 			Code: "54000", Message: "too many prepared statements in this session",
 			Detail: "Sluice keeps at most 10000, and 64 MiB of text.", Hint: "Close or DEALLOCATE some.", Rule: "size",
 		}, out)
-		e.mu.Lock()
 		s.Consumed += len(msg)
 		return nil
 	}

@@ -273,7 +273,9 @@ func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
 		e.after(run, tag)
 	}
 	run.statement++
-	run.agent.copy, run.record.copy = nil, nil
+	for _, m := range []*masks{&run.agent, &run.record} {
+		m.copy, m.plan, m.planned = nil, nil, false
+	}
 }
 
 // ready ends a batch or a query.
