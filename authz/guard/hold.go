@@ -82,12 +82,15 @@ func (g *Guard) Hold(ctx context.Context, asked Asked) (*Pending, error) {
 	}
 	a := &approvalv1.Approval{
 		Id: id, Requester: asked.Admission.Principal, Target: asked.Admission.Target.GetName(), SessionId: asked.SessionID,
-		Action: asked.Action, Rules: asked.Verdict.Rules, BundleVersion: asked.Verdict.Version,
+		Action: asked.Action, BundleVersion: asked.Verdict.Version,
 		ExpiresAt: timestamppb.New(until), Digest: p.bound,
 		RecordedDigest: approval.RecordedDigest(asked.Action), Warnings: asked.Warnings,
 	}
 	for _, r := range asked.Verdict.Requirements {
 		a.Requirements = append(a.Requirements, &approvalv1.Requirement{Groups: r.Groups, Count: r.Count})
+		if !slices.Contains(a.Rules, r.Rule) {
+			a.Rules = append(a.Rules, r.Rule)
+		}
 	}
 	if p.hold, err = g.desk.Hold(ctx, a); err != nil {
 		return nil, unavailable(err)
