@@ -58,11 +58,7 @@ func mustBundle(t *testing.T, text string) *policyv1.Bundle {
 
 func mustCompile(t *testing.T) *Policy {
 	t.Helper()
-	p, err := Compile(mustBundle(t, testBundle))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return compileText(t, testBundle)
 }
 
 func member(groups ...string) *identityv1.Principal {

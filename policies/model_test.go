@@ -245,10 +245,11 @@ func TestAnotherAllowRuleNeverTakesAndAnotherDenyNeverGives(t *testing.T) {
 
 func TestRequirementsOfAllRulesAddUpOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		rules, ops := anyRules(t), anyOperations(t)
-		d := decideModel(compiledModel(t, rules), ops)
+		rules := slices.DeleteFunc(anyRules(t), func(r *policyv1.Rule) bool { return r.GetDeny() != nil })
+		rules = append(rules, &policyv1.Rule{Name: "all", On: &policyv1.On{Targets: []string{"orders"}}, Action: &policyv1.Rule_Allow{Allow: &policyv1.Allow{}}})
+		d := decideModel(compiledModel(t, rules), anyOperations(t))
 		if d.Verdict != Hold {
-			t.Skip()
+			return // nothing to ask for
 		}
 		seen, least := map[string]bool{}, time.Duration(0)
 		for _, r := range d.Requirements {

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
-	"google.golang.org/protobuf/proto"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
@@ -37,16 +34,15 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	caches   map[string]*relcache.Cache
+	catalogs *catalogs
 	draining bool
-	// version numbers the snapshots of all catalogs.
-	version atomic.Uint64
 }
 
 // NewServer makes a server. Close ends it.
 func NewServer(o Options) *Server {
-	s := &Server{o: o, keys: newKeys(), sessions: map[string]*session{}, caches: map[string]*relcache.Cache{}}
+	s := &Server{o: o, keys: newKeys(), sessions: map[string]*session{}}
 	s.life, s.end = context.WithCancel(context.Background())
+	s.catalogs = &catalogs{life: s.life, work: &s.work, now: o.Now, logger: o.Logger, entries: map[string]*catalogEntry{}}
 	return s
 }
 
@@ -184,12 +180,13 @@ func (s *Server) open(ctx context.Context, origin wire.Origin, h *hello, a *guar
 	}
 	session := &session{
 		server: s, id: id, agent: h.conn, up: up, admission: a, lease: lease, engine: engine.New(up.TxStatus),
-		cache: s.cache(a.Target, up), cancels: make(chan struct{}, 1), over: make(chan struct{}),
+		cancels: make(chan struct{}, 1), over: make(chan struct{}),
 		attributes: map[string]any{
 			"database": a.Target.GetPostgres().GetDatabase(), "role": up.role, "client_address": origin.Client,
 			"application": h.parameters["application_name"],
 		},
 	}
+	session.cache, session.leaveCache = s.catalog(a.Target, up)
 	start := &recordv1.SessionStart{
 		Principal: a.Principal, ClientAddress: origin.Client, Target: origin.Target,
 		Database: a.Target.GetPostgres().GetDatabase(), Role: up.role, Application: h.parameters["application_name"],
@@ -236,37 +233,20 @@ func applicationName(a *guard.Admission, id string) string {
 	return "sluice/" + string(subject[:min(room, len(subject))]) + "/" + id
 }
 
-// cache is the catalog of a target's endpoint as the connection's role sees it.
-func (s *Server) cache(t *policyv1.Target, up *upstream) *relcache.Cache {
-	spec, err := (proto.MarshalOptions{Deterministic: true}).Marshal(t)
-	if err != nil {
-		spec = []byte(t.GetName())
-	}
-	key := string(spec) + "\x00" + strconv.Itoa(up.route.endpoint) + "\x00" + up.role
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.caches[key]
-	if c == nil {
-		route, target := up.route, t
-		c = relcache.New(func(ctx context.Context) (*pgx.Conn, error) {
-			lease, err := s.o.Credentials.Lease(ctx, target)
-			if err != nil {
-				return nil, err
-			}
-			cfg, err := route.config(lease, map[string]string{"application_name": "sluice/catalog"})
-			if err != nil {
-				return nil, err
-			}
-			return pgx.ConnectConfig(ctx, cfg)
-		}, func() uint64 { return s.version.Add(1) }, s.o.Now, s.o.Logger)
-		s.caches[key] = c
-		s.work.Add(1)
-		go func() {
-			defer s.work.Done()
-			c.Run(s.life)
-		}()
-	}
-	return c
+// catalog is the cache for a connection's endpoint and role, and what gives it back.
+func (s *Server) catalog(t *policyv1.Target, up *upstream) (*relcache.Cache, func()) {
+	route := up.route
+	return s.catalogs.use(t, up, func(ctx context.Context) (*pgx.Conn, error) {
+		lease, err := s.o.Credentials.Lease(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		cfg, err := route.config(lease, map[string]string{"application_name": "sluice/catalog"})
+		if err != nil {
+			return nil, err
+		}
+		return pgx.ConnectConfig(ctx, cfg)
+	})
 }
 
 // Catalog is the catalog of a target, for explanations.
@@ -280,7 +260,8 @@ func (s *Server) Catalog(ctx context.Context, t *policyv1.Target) (sqlfacts.Cata
 		return nil, err
 	}
 	path := up.path
-	cache := s.cache(t, up)
+	cache, done := s.catalog(t, up)
+	defer done()
 	_ = up.Conn.Close() // only its path was wanted
 	return cache.Snapshot(ctx, path)
 }

@@ -38,6 +38,8 @@ type session struct {
 	rec       Recording
 	engine    *engine.Engine
 	cache     *relcache.Cache
+	// leaveCache gives the cache back.
+	leaveCache func()
 	// attributes are what conditions of rules may read of the session.
 	attributes map[string]any
 
@@ -171,6 +173,7 @@ func (s *session) close(ctx context.Context, reason string) {
 	defer cancel()
 	s.server.keys.revoke(s.pid)
 	s.server.unregister(s)
+	s.leaveCache()
 	_ = s.up.Conn.Close()
 	if err := s.lease.Release(ctx); err != nil {
 		s.server.o.Logger.Warn("a lease could not be released", slog.String("session", s.id), slog.Any("error", err))

@@ -68,6 +68,7 @@ func (p *CopyPlan) rewrite(dst, piece []byte) ([]byte, error) {
 		p.held = append(p.held, piece...)
 		data = p.held
 	}
+	offered := len(data)
 	for len(data) > 0 {
 		n, err := p.next(data)
 		if err != nil {
@@ -85,6 +86,7 @@ func (p *CopyPlan) rewrite(dst, piece []byte) ([]byte, error) {
 	switch {
 	case len(data) > maxCopyRow:
 		return dst, ErrMalformed
+	case len(data) == len(p.held) && len(data) == offered: // all of it is held already
 	case len(data) == 0 && cap(p.held) > keptBuffer:
 		p.held = nil
 	default:

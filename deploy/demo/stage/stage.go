@@ -26,7 +26,7 @@ type Options struct {
 	Via string
 	// Plaintext leaves TLS out on both sides, for measuring.
 	Plaintext bool
-	// Binary is the sluice command. Default: bin/sluice of the clone.
+	// Binary is the sluice command. Default: $SLUICE_BINARY, such as one with the race detector, or bin/sluice of the clone.
 	Binary string
 	// Settings of the target PostgreSQL.
 	Settings map[string]string
@@ -64,6 +64,9 @@ func Start(ctx context.Context, o Options) (_ *Stage, err error) {
 	s := &Stage{Dir: o.Dir, Binary: o.Binary}
 	if s.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return nil, err
+	}
+	if s.Binary == "" {
+		s.Binary = os.Getenv("SLUICE_BINARY")
 	}
 	if s.Binary == "" {
 		root, err := stack.Root()

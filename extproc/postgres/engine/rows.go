@@ -110,7 +110,7 @@ func (e *Engine) copyBegins(kind byte, msg []byte, out *Output) error {
 	}
 	if kind == 'G' {
 		e.readsCopy(a.kind)
-	} else if err := a.run.copyOut(); err != nil {
+	} else if err := a.run.copyOut(msg[headerSize:]); err != nil {
 		return err
 	}
 	out.toAgent(msg)
@@ -130,8 +130,13 @@ func (e *Engine) readsCopy(asked awaitKind) {
 	s.copyIn = !ended
 }
 
-// copyOut plans what is hidden of the data of the next COPY … TO STDOUT of a run.
-func (r *Run) copyOut() error {
+// copyOut plans what is hidden of the data of the next COPY … TO STDOUT of a run. The server says how many columns
+// come: a catalog that is not of the same mind does not know which of them to hide.
+func (r *Run) copyOut(body []byte) error {
+	if len(body) < 3 {
+		return violation("server", "malformed CopyOutResponse")
+	}
+	count := int(binary.BigEndian.Uint16(body[1:]))
 	seen := 0
 	for i := range r.Facts.Statements {
 		if r.Facts.Statements[i].Kind != sqlfacts.CopyOut {
@@ -142,9 +147,13 @@ func (r *Run) copyOut() error {
 			spec := r.Facts.Statements[i].Copy
 			for _, m := range []*masks{&r.agent, &r.record} {
 				m.copy = nil
-				if m.view != nil {
-					m.copy = m.view.Copy(spec)
+				if m.view == nil || m.view.Empty() {
+					continue
 				}
+				if spec != nil && spec.Relation != nil && count != len(spec.Columns) {
+					return violation("server", "COPY of %d columns where the catalog has %d", count, len(spec.Columns))
+				}
+				m.copy = m.view.Copy(spec)
 			}
 			return nil
 		}

@@ -254,9 +254,12 @@ func (c *Cache) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := conn.Exec(ctx, "SET search_path = ''"); err != nil {
-		_ = conn.Close(ctx) // it is of no use
-		return err
+	// PostgreSQL locks what it deparses: somebody's ALTER TABLE in an open transaction is not waited for without end.
+	for _, sql := range []string{"SET search_path = ''", "SET lock_timeout = '2s'"} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			_ = conn.Close(ctx) // it is of no use
+			return err
+		}
 	}
 	c.conn = conn
 	return nil
