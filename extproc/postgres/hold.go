@@ -36,12 +36,13 @@ func (s *session) hold(ctx context.Context, sub *subject, in *inbox, out *engine
 	if r := s.holdable(state); r != nil {
 		return "", s.holdEnds(r, "refused"), nil
 	}
+	// Nothing runs on the server any more: from here on a cancel means the hold.
+	s.setHolding(true)
+	defer s.setHolding(false)
 	pending, err := s.server.o.Guard.Hold(ctx, s.asked(sub, state))
 	if err != nil {
 		return "", s.holdEnds(deniedRefusal(err), "unavailable"), nil
 	}
-	s.setHolding(true)
-	defer s.setHolding(false)
 	s.server.o.Metrics.holding.Inc()
 	defer s.server.o.Metrics.holding.Dec()
 	if err := s.announce(sub, pending); err != nil {

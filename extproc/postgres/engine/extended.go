@@ -200,7 +200,7 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 	switch q.Stage {
 	case AtQuery:
 		run := e.begin(newRun(*g))
-		e.push(awaiting{kind: awaitQuery, run: run}, out)
+		e.push(awaiting{kind: awaitQuery, run: run, impure: !run.pure()}, out)
 		e.started(run, out)
 		e.client.batch++
 		e.client.inBatch = false
@@ -208,12 +208,15 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		return consumed
 	case AtParse:
 		e.shared.statements.propose(e.client.key, e.client.batch, &prepared{text: q.Text, facts: g.Facts, types: e.client.types})
-		e.push(awaiting{kind: awaitParse, key: e.client.key}, out)
+		// Constants are turned into values here already, which can run the checks of domains.
+		run := e.begin(newRun(*g))
+		e.push(awaiting{kind: awaitParse, key: e.client.key, impure: !run.pure()}, out)
 		out.ToServer.pass(msg)
 	case AtBind:
 		e.answerBind(e.begin(newRun(*g)), msg, out)
 	case AtExecute:
-		e.push(awaiting{kind: awaitExecute, run: q.Run}, out)
+		e.push(awaiting{kind: awaitExecute, run: q.Run, impure: !q.Run.pure()}, out)
+		e.runs(q.Run)
 		e.started(q.Run, out)
 		out.ToServer.pass(msg)
 	}
@@ -225,7 +228,7 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 // that executes again does not ask.
 func (e *Engine) answerBind(run *Run, msg []byte, out *Output) {
 	e.shared.portals.propose(e.client.key, e.client.batch, run)
-	e.push(awaiting{kind: awaitBind, key: e.client.key, run: run}, out)
+	e.push(awaiting{kind: awaitBind, key: e.client.key, run: run, impure: !run.pure()}, out)
 	out.ToServer.pass(msg)
 	if run.needsDescription() {
 		e.push(awaiting{kind: awaitPortal, own: true, run: run}, out)
@@ -238,7 +241,19 @@ func (e *Engine) answerBind(run *Run, msg []byte, out *Output) {
 func (e *Engine) begin(run *Run) *Run {
 	e.shared.agent, e.shared.record = run.Agent, run.Record
 	e.shared.dual = e.shared.dual || run.Agent != run.Record
+	e.runs(run)
 	return run
+}
+
+// runs notes that something of a run is about to run at the server: planning and Bind can call functions too. One
+// outside the pure list can report values in errors, and can close a portal and open a cursor of its name: so no other
+// portal is known from then on.
+func (e *Engine) runs(run *Run) {
+	if run.pure() {
+		return
+	}
+	e.shared.impure = true
+	e.shared.portals.forgetBut(run)
 }
 
 // started notes the first execution of a run: fetching on from a portal is the same use.
@@ -247,8 +262,5 @@ func (e *Engine) started(run *Run, out *Output) {
 		return
 	}
 	run.started = true
-	if !run.pure() {
-		e.shared.impure = true
-	}
 	out.Notes = append(out.Notes, Note{Kind: NoteExecute, Run: run})
 }

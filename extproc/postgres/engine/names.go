@@ -83,6 +83,21 @@ func (n *names[T]) drop(key string) {
 	}
 }
 
+// forgetBut makes every name unknown that does not mean keep, as if it had been closed.
+func (n *names[T]) forgetBut(keep *T) {
+	for key, e := range n.known {
+		if e.value != keep {
+			n.set(e, nil)
+		}
+		for i := range e.pending {
+			if e.pending[i].value != keep {
+				e.pending[i].value = nil
+			}
+		}
+		n.forget(key, e)
+	}
+}
+
 // dropAll forgets all settled meanings.
 func (n *names[T]) dropAll() {
 	if n.settled == 0 {

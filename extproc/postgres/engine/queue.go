@@ -12,6 +12,8 @@ type awaiting struct {
 	// refusal replaces the server's error.
 	refusal *Refusal
 	probe   *probe
+	// impure: it may run a function outside the pure list.
+	impure bool
 }
 
 type awaitKind uint8
@@ -60,6 +62,16 @@ func (q *queue) front() *awaiting {
 		return nil
 	}
 	return q.at(0)
+}
+
+// impure reports whether any of them may run a function outside the pure list.
+func (q *queue) impure() bool {
+	for i := range q.len {
+		if q.at(i).impure {
+			return true
+		}
+	}
+	return false
 }
 
 func (q *queue) pop() awaiting {

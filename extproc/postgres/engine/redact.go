@@ -45,14 +45,19 @@ func passes(code string, pure bool) bool {
 }
 
 // redacted writes the message without what could carry a value: MESSAGE, DETAIL, HINT, WHERE and the internal query.
-// Names of objects, the position and the SQLSTATE stay.
-func (f errorFields) redacted(dst []byte, kind byte) []byte {
+// The position and the SQLSTATE stay, and so do names of objects, unless a function outside the pure list could have
+// chosen them (PL/pgSQL, "RAISE … USING").
+func (f errorFields) redacted(dst []byte, kind byte, pure bool) []byte {
 	code := f.get('C')
 	return appendMessage(dst, kind, func(b []byte) []byte {
 		for i, k := range f.kinds {
 			switch k {
 			case 'D', 'H', 'W', 'q', 'p':
 				continue
+			case 's', 't', 'c', 'd', 'n':
+				if !pure {
+					continue
+				}
 			case 'M':
 				b = append(append(b, 'M'), withheld(code)...)
 				b = append(b, 0)
@@ -79,14 +84,15 @@ func (e *Engine) relay(kind byte, msg, body []byte, run *Run, out *Output) (code
 	if run != nil {
 		agent, record = run.Agent, run.Record
 	}
-	clean := passes(code, run.pure() && !e.shared.impure)
+	pure := run.pure() && !e.shared.impure
+	clean := passes(code, pure)
 	hides := func(v *masking.View) bool { return v != nil && !v.Empty() && !clean }
 	write := func(to *Stream, hide bool) {
 		if !hide {
 			to.pass(msg)
 			return
 		}
-		to.make(func(b []byte) []byte { return fields.redacted(b, kind) })
+		to.make(func(b []byte) []byte { return fields.redacted(b, kind, pure) })
 	}
 	write(&out.ToAgent, hides(agent))
 	if out.Dual {

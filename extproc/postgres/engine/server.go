@@ -288,7 +288,7 @@ func (e *Engine) ready(msg, body []byte, out *Output) error {
 	e.shared.status = body[0]
 	e.shared.copyIn = false
 	if body[0] == 'I' {
-		e.shared.impure = false
+		e.shared.impure = e.shared.queue.impure() // what was sent on in the meantime belongs to later transactions
 		e.shared.portals.dropAll() // portals end with their transaction
 	}
 	e.wake()
