@@ -190,7 +190,7 @@ func approve(t *testing.T, s *stage.Stage, id string) {
 }
 
 // wantCode checks an error's SQLSTATE and words.
-func wantCode(t *testing.T, err error, code string, words ...string) *pgconn.PgError {
+func wantCode(t *testing.T, err error, code string, words ...string) {
 	t.Helper()
 	var e *pgconn.PgError
 	if !asPgError(err, &e) || e.Code != code {
@@ -202,7 +202,6 @@ func wantCode(t *testing.T, err error, code string, words ...string) *pgconn.PgE
 			t.Errorf("%q is missing in: %s", w, text)
 		}
 	}
-	return e
 }
 
 // policyFile writes a file of the policy and waits until the processor has taken it.

@@ -48,7 +48,7 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 	}
 	g := &granted{policy: sub.verdict.Policy, began: began}
 	if q.Stage == engine.AtParse {
-		return &engine.Grant{Facts: sub.facts, Context: g}, nil, nil
+		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g}, nil, nil
 	}
 	s.note(sub, recordv1.Decision_ALLOW, nil)
 	if sub.verdict.Verdict == policies.Hold {
@@ -90,6 +90,9 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 		return unreadable(err), nil
 	}
 	if r := unsupported(sub.facts); r != nil {
+		return r, nil
+	}
+	if r := foreignParameter(q, sub.views.agent); r != nil {
 		return r, nil
 	}
 	sub.operations = operationsOf(sub.facts)
@@ -289,6 +292,9 @@ const settleTimeout = 30 * time.Second
 func (s *session) settled(ctx context.Context, out *engine.Output) (bool, error) {
 	if !s.altered {
 		return true, nil
+	}
+	if !s.engine.Answered() {
+		s.engine.Flush(out) // a server keeps its answers for itself up to Sync
 	}
 	if err := s.flush(out); err != nil { // what was let through must run first
 		return false, err

@@ -186,7 +186,7 @@ func (s *Server) open(ctx context.Context, origin wire.Origin, h *hello, a *guar
 			"application": h.parameters["application_name"],
 		},
 	}
-	session.cache, session.leaveCache = s.catalog(a.Target, up)
+	session.cache, session.leaveCache = s.catalog(a.Target, up) //nolint:contextcheck // a catalog outlives the session that asks for it first
 	start := &recordv1.SessionStart{
 		Principal: a.Principal, ClientAddress: origin.Client, Target: origin.Target,
 		Database: a.Target.GetPostgres().GetDatabase(), Role: up.role, Application: h.parameters["application_name"],
@@ -260,7 +260,7 @@ func (s *Server) Catalog(ctx context.Context, t *policyv1.Target) (sqlfacts.Cata
 		return nil, err
 	}
 	path := up.path
-	cache, done := s.catalog(t, up)
+	cache, done := s.catalog(t, up) //nolint:contextcheck // the same
 	defer done()
 	_ = up.Conn.Close() // only its path was wanted
 	return cache.Snapshot(ctx, path)

@@ -208,13 +208,18 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		return consumed
 	case AtParse:
 		e.shared.statements.propose(e.client.key, e.client.batch, &prepared{text: q.Text, facts: g.Facts, types: e.client.types})
-		// Constants are turned into values here already, which can run the checks of domains.
-		run := e.begin(newRun(*g))
-		e.push(awaiting{kind: awaitParse, key: e.client.key, impure: !run.pure()}, out)
+		impure := !pure(g.Facts)
+		if impure { // constants are turned into values here already, which can run the checks of domains
+			e.begin(newRun(*g))
+		}
+		e.push(awaiting{kind: awaitParse, key: e.client.key, impure: impure}, out)
 		out.ToServer.pass(msg)
 	case AtBind:
 		e.answerBind(e.begin(newRun(*g)), msg, out)
 	case AtExecute:
+		if q.Run.doubtful {
+			e.describePortal(q.Run, msg, out)
+		}
 		e.push(awaiting{kind: awaitExecute, run: q.Run, impure: !q.Run.pure()}, out)
 		e.runs(q.Run)
 		e.started(q.Run, out)
@@ -231,10 +236,20 @@ func (e *Engine) answerBind(run *Run, msg []byte, out *Output) {
 	e.push(awaiting{kind: awaitBind, key: e.client.key, run: run, impure: !run.pure()}, out)
 	out.ToServer.pass(msg)
 	if run.needsDescription() {
-		e.push(awaiting{kind: awaitPortal, own: true, run: run}, out)
-		portal := e.client.bind.Portal
-		out.ToServer.make(func(b []byte) []byte { return appendDescribePortal(b, portal) })
+		e.askDescription(run, e.client.bind.Portal, out)
 	}
+}
+
+// describePortal asks what the portal of an Execute gives, before it is sent on.
+func (e *Engine) describePortal(run *Run, msg []byte, out *Output) {
+	if portal, _, ok := cstring(msg[headerSize:]); ok {
+		e.askDescription(run, portal, out)
+	}
+}
+
+func (e *Engine) askDescription(run *Run, portal []byte, out *Output) {
+	e.push(awaiting{kind: awaitPortal, own: true, run: run}, out)
+	out.ToServer.make(func(b []byte) []byte { return appendDescribePortal(b, portal) })
 }
 
 // begin notes what a run means for messages that belong to none.
@@ -246,14 +261,19 @@ func (e *Engine) begin(run *Run) *Run {
 }
 
 // runs notes that something of a run is about to run at the server: planning and Bind can call functions too. One
-// outside the pure list can report values in errors, and can close a portal and open a cursor of its name: so no other
-// portal is known from then on.
+// outside the pure list can report values in errors, and can open a cursor of a name that a portal had: from then on
+// the other portals may be something else.
 func (e *Engine) runs(run *Run) {
 	if run.pure() {
 		return
 	}
 	e.shared.impure = true
-	e.shared.portals.forgetBut(run)
+	e.shared.portals.replace(func(other *Run) *Run {
+		if other == run {
+			return other
+		}
+		return other.doubted()
+	})
 }
 
 // started notes the first execution of a run: fetching on from a portal is the same use.

@@ -83,18 +83,17 @@ func (n *names[T]) drop(key string) {
 	}
 }
 
-// forgetBut makes every name unknown that does not mean keep, as if it had been closed.
-func (n *names[T]) forgetBut(keep *T) {
-	for key, e := range n.known {
-		if e.value != keep {
-			n.set(e, nil)
+// replace changes what every name means, or will mean.
+func (n *names[T]) replace(by func(*T) *T) {
+	for _, e := range n.known {
+		if e.value != nil {
+			e.value = by(e.value)
 		}
 		for i := range e.pending {
-			if e.pending[i].value != keep {
-				e.pending[i].value = nil
+			if v := e.pending[i].value; v != nil {
+				e.pending[i].value = by(v)
 			}
 		}
-		n.forget(key, e)
 	}
 }
 

@@ -45,6 +45,9 @@ func (p *probe) complete() {
 	p.finish(s)
 }
 
+// Flush asks the server to send what it has answered.
+func (e *Engine) Flush(out *Output) { out.ToServer.make(appendFlush) }
+
 // Probe asks the server for its state, after everything that was forwarded. It belongs to the agent's side, between
 // a Question and its Answer. The channel is closed after one State. Within a batch it asks by Flush, so that no
 // transaction ends; else by Sync, so that none is left open while a statement is held.

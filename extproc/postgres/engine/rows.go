@@ -233,11 +233,22 @@ func (e *Engine) after(run *Run, tag string) {
 	}
 }
 
-// setting watches for what Sluice's reading of statements depends on (DESIGN section 5).
+// setting watches for what Sluice's reading of statements depends on (DESIGN section 5). A setting that takes any text
+// is not reported where masks apply and a function outside the pure list could have set it.
 func (e *Engine) setting(msg, body []byte, out *Output) {
 	name, rest, ok := cstring(body)
 	value, _, ok2 := cstring(rest)
-	out.toAgent(msg)
+	free := !ok || bytes.EqualFold(name, []byte("application_name")) || bytes.EqualFold(name, []byte("timezone")) ||
+		bytes.EqualFold(name, []byte("search_path"))
+	write := func(to *Stream, v *masking.View) {
+		if !free || !e.shared.impure || v == nil || v.Empty() {
+			to.pass(msg)
+		}
+	}
+	write(&out.ToAgent, e.shared.agent)
+	if out.Dual {
+		write(&out.ForRecord, e.shared.record)
+	}
 	if !ok || !ok2 {
 		return
 	}

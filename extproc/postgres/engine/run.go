@@ -88,6 +88,8 @@ type Run struct {
 	copies int
 	// statement counts those of the run that ended.
 	statement int
+	// doubtful: the portal may not be what was granted any more, so that only its description counts.
+	doubtful bool
 }
 
 // masks are what is hidden in a run's results at the moment.
@@ -120,13 +122,39 @@ func newMasks(v *masking.View, f *sqlfacts.Facts) masks {
 // needsDescription reports whether rows cannot be sent before their description is known.
 func (r *Run) needsDescription() bool { return r.agent.touches || r.record.touches }
 
+// doubted is the run of a portal that may be something else by now: it is described anew before each execution, and
+// nothing is taken as proven. What was sent on before keeps the old run.
+func (r *Run) doubted() *Run {
+	d := *r
+	d.doubtful = true
+	for _, m := range []*masks{&d.agent, &d.record} {
+		if m.view != nil && !m.view.Empty() {
+			m.touches, m.planned, m.plan = true, false, nil
+		}
+	}
+	return &d
+}
+
+// cursor stands for a query that nobody has seen.
+var cursor = []sqlfacts.Statement{{Calls: []sqlfacts.Call{{Function: "cursor", Output: true}}}}
+
+// statements are those that a description is read with.
+func (r *Run) statements() []sqlfacts.Statement {
+	if r.doubtful {
+		return cursor
+	}
+	return r.Facts.Statements
+}
+
 // pure reports whether nothing outside the list of pure functions runs in it.
-func (r *Run) pure() bool {
-	if r == nil || r.Facts == nil {
+func (r *Run) pure() bool { return r == nil || pure(r.Facts) }
+
+func pure(f *sqlfacts.Facts) bool {
+	if f == nil {
 		return true
 	}
-	for i := range r.Facts.Statements {
-		if len(r.Facts.Statements[i].Calls) > 0 {
+	for i := range f.Statements {
+		if len(f.Statements[i].Calls) > 0 {
 			return false
 		}
 	}

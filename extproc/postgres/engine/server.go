@@ -231,7 +231,7 @@ func (r *Run) describe(kind byte, body []byte) error {
 	for _, m := range []*masks{&r.agent, &r.record} {
 		m.planned = true
 		if m.view != nil {
-			m.plan = m.view.Plan(r.Facts.Statements, fields)
+			m.plan = m.view.Plan(r.statements(), fields)
 		}
 	}
 	return nil
@@ -289,7 +289,7 @@ func (e *Engine) ready(msg, body []byte, out *Output) error {
 	e.shared.copyIn = false
 	if body[0] == 'I' {
 		e.shared.impure = e.shared.queue.impure() // what was sent on in the meantime belongs to later transactions
-		e.shared.portals.dropAll() // portals end with their transaction
+		e.shared.portals.dropAll()                // portals end with their transaction
 	}
 	e.wake()
 	if done.kind == awaitSync && done.own {
