@@ -90,7 +90,7 @@ func (o *office) vote(t testing.TB, h *approval.Hold, who *identityv1.Principal,
 
 func wait(t testing.TB, h *approval.Hold) *approvalv1.Approval {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
 	a, err := h.Wait(ctx)
 	if err != nil {
@@ -285,7 +285,7 @@ func TestAThousandHoldsShareOneSubscription(t *testing.T) {
 	const n = 1000
 	holds := make([]*approval.Hold, n)
 	for i := range holds {
-		holds[i] = o.hold(t, time.Minute, need(1, "corp:dba"))
+		holds[i] = o.hold(t, 5*time.Minute, need(1, "corp:dba"))
 	}
 	var wg sync.WaitGroup
 	for _, h := range holds {
