@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/sluicegate/sluice/deploy/demo/stage"
 	"github.com/sluicegate/sluice/e2e/stack"
@@ -87,6 +89,9 @@ CREATE VIEW staff_view AS SELECT * FROM staff;
 CREATE FUNCTION raises(text) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE secret text; BEGIN SELECT password INTO secret FROM public.customers WHERE id = 1;
 RAISE EXCEPTION 'the password is %', secret USING ERRCODE = $1; END $$;
+CREATE TABLE guarded (id int);
+CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER guard BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION guard();
 GRANT ALL ON ALL TABLES IN SCHEMA public TO orders_app;
 `
 
@@ -189,8 +194,8 @@ func approve(t *testing.T, s *stage.Stage, id string) {
 	}
 }
 
-// wantCode checks an error's SQLSTATE and words.
-func wantCode(t *testing.T, err error, code string, words ...string) {
+// wantCode checks an error's SQLSTATE and words, and returns it.
+func wantCode(t *testing.T, err error, code string, words ...string) pgconn.PgError {
 	t.Helper()
 	var e *pgconn.PgError
 	if !asPgError(err, &e) || e.Code != code {
@@ -202,6 +207,7 @@ func wantCode(t *testing.T, err error, code string, words ...string) {
 			t.Errorf("%q is missing in: %s", w, text)
 		}
 	}
+	return *e
 }
 
 // policyFile writes a file of the policy and waits until the processor has taken it.
@@ -275,5 +281,30 @@ func replayOf(t *testing.T, s *stage.Stage, principal string) string {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatalf("no session of %s has ended", principal)
+	return ""
+}
+
+// runTool runs a client program of PostgreSQL's as somebody.
+func runTool(t *testing.T, s *stage.Stage, program, as string, args ...string) (string, error) {
+	t.Helper()
+	path, err := stack.PostgresTool(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := s.Token(t.Context(), as)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, append(args, s.PG)...)
+	cmd.Env = append(os.Environ(), "PGPASSWORD="+token)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// codeOf is the SQLSTATE of an error message; "" for another message.
+func codeOf(m pgproto3.BackendMessage) string {
+	if e, ok := m.(*pgproto3.ErrorResponse); ok {
+		return e.Code
+	}
 	return ""
 }
