@@ -30,7 +30,7 @@ var limitCases = map[string][]struct{ sql, want string }{
 	"masked-computed":    {{"select customer_password(1)", "masked"}},
 	"impure-place":       {{"select id from orders where customer_password(1) = 'x'", "42501"}},
 	"trigger-writes":     {{"insert into guarded values (1)", "42501"}},
-	"ddl-in-transaction": {{"create table ddl_t (i int); select id from customers", "0A000"}},
+	"ddl-in-transaction": {{"create table ddl_t (i int); select id from customers", "0A000"}, {"select customer_password(1); select id from customers", "0A000"}},
 	"errors-withheld":    {{"select name::int from customers", "22P02"}},
 }
 
@@ -72,6 +72,8 @@ var elsewhere = map[string]string{
 	"statement-size": "TestSizesAreBounded",
 	"bind-size":      "TestSizesAreBounded",
 	"hold-input":     "TestTooMuchInputWhileHeldWithdraws",
+	"parameter-type": "TestAParameterOfAUsersTypeIsRefusedWhereMasksApply",
+	"constraints":    "TestAConstraintAnswersGuessesOfAMaskedColumn",
 }
 
 func TestEveryLimitIsPinned(t *testing.T) {
@@ -84,7 +86,7 @@ func TestEveryLimitIsPinned(t *testing.T) {
 		t.Fatal(err)
 	}
 	listed := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^\| ([a-z0-9-]+) \| (?:over-denial|missing|window|bound) \|`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\| ([a-z0-9-]+) \| (?:over-denial|missing|window|bound|inference) \|`).FindAllStringSubmatch(string(text), -1) {
 		listed[m[1]] = true
 		if limitCases[m[1]] == nil && elsewhere[m[1]] == "" {
 			t.Errorf("no test pins %q", m[1])
@@ -99,6 +101,43 @@ func TestEveryLimitIsPinned(t *testing.T) {
 		if !listed[id] {
 			t.Errorf("%q is tested, but not in LIMITS.md", id)
 		}
+	}
+}
+
+func TestAParameterOfAUsersTypeIsRefusedWhereMasksApply(t *testing.T) {
+	s := sharedStage(t)
+	c := connect(t, s, "agent").PgConn()
+	oid := oidOf(t.Context(), c, "public.staff")
+	if oid < 16384 {
+		t.Fatalf("the type has OID %d", oid)
+	}
+	value := [][]byte{[]byte("(1,a,b)")}
+	wantCode(t, c.ExecParams(t.Context(), "select $1", value, []uint32{oid}, nil, nil).Read().Err, "0A000", "a type that is not one of PostgreSQL's own")
+	if err := c.ExecParams(t.Context(), "select $1", value, []uint32{25}, nil, nil).Read().Err; err != nil {
+		t.Error(err)
+	}
+	if err := connect(t, s, "alice").PgConn().ExecParams(t.Context(), "select $1", value, []uint32{oid}, nil, nil).Read().Err; err != nil {
+		t.Errorf("where no mask applies: %v", err)
+	}
+}
+
+func TestAConstraintAnswersGuessesOfAMaskedColumn(t *testing.T) {
+	s := sharedStage(t)
+	if _, err := superuser(t, s).Exec(t.Context(), `create table vault (id int primary key, api_key text unique);
+		insert into vault values (1, 'sk-live-key-vault'); grant all on vault to orders_app`); err != nil {
+		t.Fatal(err)
+	}
+	policyFile(t, s, "90-vault.yaml", "rules: [{name: vault, who: {subjects: [mallory]}, on: {targets: [orders], sql: {relations: [public.vault]}}, allow: {}}]\n")
+	defer policyFile(t, s, "90-vault.yaml", "")
+	c := connect(t, s, "mallory")
+	waitUntil(t, "a wrong guess is refused", func() bool { // the table is new to the catalog
+		_, err := c.Exec(t.Context(), "insert into vault values (2, 'sk-live-key-wrong')")
+		return err == nil
+	})
+	_, err := c.Exec(t.Context(), "insert into vault values (3, 'sk-live-key-vault')")
+	wantCode(t, err, "23505", "withheld")
+	if strings.Contains(err.Error(), "sk-live") {
+		t.Errorf("the value is in %v", err)
 	}
 }
 

@@ -194,8 +194,8 @@ func approve(t *testing.T, s *stage.Stage, id string) {
 	}
 }
 
-// wantCode checks an error's SQLSTATE and words, and returns it.
-func wantCode(t *testing.T, err error, code string, words ...string) pgconn.PgError {
+// wantCode checks an error's SQLSTATE and words.
+func wantCode(t *testing.T, err error, code string, words ...string) {
 	t.Helper()
 	var e *pgconn.PgError
 	if !asPgError(err, &e) || e.Code != code {
@@ -207,7 +207,6 @@ func wantCode(t *testing.T, err error, code string, words ...string) pgconn.PgEr
 			t.Errorf("%q is missing in: %s", w, text)
 		}
 	}
-	return *e
 }
 
 // policyFile writes a file of the policy and waits until the processor has taken it.

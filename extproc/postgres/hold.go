@@ -245,6 +245,9 @@ func (s *session) await(ctx context.Context, pending *guard.Pending, in *inbox) 
 		err = readErr
 	case d.err != nil:
 		refusal = s.holdEnds(deniedRefusal(d.err), "refused")
+	case d.approval == nil: // the session's end stopped the watch
+		withdraw("the session ended")
+		err = errSessionOver
 	}
 	return d.approval, refusal, err
 }

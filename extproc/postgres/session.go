@@ -144,12 +144,12 @@ func (s *session) goodbye() {
 	s.ended = "the client closed the connection"
 	var f *fatal
 	switch {
-	case s.why == nil || errors.Is(s.why, io.EOF) || errors.Is(s.why, net.ErrClosed):
-	case errors.As(s.why, &f):
+	case errors.As(s.why, &f): // first: its cause may be an end of file too, the database's
 		s.ended = f.refusal.Message
 		if f.err != nil {
 			s.server.o.Logger.Warn("a session ends", slog.String("session", s.id), slog.Any("error", f))
 		}
+	case s.why == nil || errors.Is(s.why, io.EOF) || errors.Is(s.why, net.ErrClosed):
 	default:
 		s.ended = "the connection was lost"
 		s.server.o.Logger.Info("a session ends", slog.String("session", s.id), slog.Any("error", s.why))

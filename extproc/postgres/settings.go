@@ -23,7 +23,8 @@ func (s *Server) settings(h *hello, a *guard.Admission) (map[string]string, erro
 			}
 		case "replication":
 			if off := strings.ToLower(value); off != "false" && off != "off" && off != "no" && off != "0" {
-				return nil, fatalf(codeUnsupported, "replication connections are not supported by Sluice")
+				return nil, fatalf(codeUnsupported, "replication connections are not supported by Sluice").
+					hint("Connect without replication, or to the database itself if you may.")
 			}
 		case "options":
 			if err := parseOptions(value, out); err != nil {
@@ -88,7 +89,7 @@ func parseOptions(options string, out map[string]string) error {
 		}
 		name, value, ok := strings.Cut(w, "=")
 		if !ok || name == "" {
-			return fatalf("22023", "the startup option %q is not of the form name=value", w)
+			return fatalf("22023", "the startup option %q is not of the form name=value", w).hint("Use -c name=value.")
 		}
 		out[strings.ReplaceAll(name, "-", "_")] = value
 	}
