@@ -62,7 +62,7 @@ func evasions() []evasion {
 	var all []evasion
 	for _, list := range [][]evasion{
 		plainWays(), expressionWays(), rowWays(), predicateWays(), flowWays(), copyWays(), writeWays(), viewWays(),
-		functionWays(), errorWays(), catalogWays(), sessionWays(), textWays(), ddlWays(), protocolWays(),
+		functionWays(), nestedWays(), errorWays(), catalogWays(), sessionWays(), textWays(), ddlWays(), protocolWays(),
 	} {
 		all = append(all, list...)
 	}

@@ -41,7 +41,7 @@ func (v *Violation) Hint() string {
 	case v.Unknown:
 		return "Check the name. If the relation is new, try again in a moment."
 	case v.Call:
-		return "A function that is not known to be harmless may stand only in the output columns of the outermost SELECT, where its result is masked."
+		return "A function that is not known to be harmless may stand only as a whole output column of the outermost SELECT, where its result is masked."
 	}
 	return "A masked column may stand only as a plain output column of the outermost SELECT or RETURNING, where its value is masked. Name the columns that you need instead of *."
 }

@@ -88,10 +88,26 @@ func (v *View) relation(rel *sqlfacts.Relation) *relationRules {
 		}
 	}
 	rules.whole = v.reads(rel)
+	if showsStatistics(rel) {
+		rules.whole = &unproven
+	}
 	v.mu.Lock()
 	v.rules[rel.OID] = rules
 	v.mu.Unlock()
 	return rules
+}
+
+// showsStatistics reports whether a relation shows values of any column, as the planner's statistics do (PostgreSQL,
+// pg_statistic). A rule may name it; where anything is masked, it is masked in whole.
+func showsStatistics(rel *sqlfacts.Relation) bool {
+	if rel.Schema != "pg_catalog" {
+		return false
+	}
+	switch rel.Name {
+	case "pg_statistic", "pg_statistic_ext_data", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs":
+		return true
+	}
+	return false
 }
 
 // named finds the mask of a column by its name in the relation, its parents and its children: a row of a child shows

@@ -55,6 +55,7 @@ func (w *walker) funcCall(f *pg.FuncCall, c ctx) {
 		// What a function unknown does with a constant is not known.
 		c.group = w.newGroup(c.group, true)
 	}
+	c.output = false
 	if strings.Contains(fn, "json") {
 		w.json = true
 	}
@@ -103,8 +104,18 @@ func (w *walker) callee(schema, fn string, f *pg.FuncCall, c ctx) bool {
 }
 
 func (w *walker) execute(function string, c ctx) {
-	w.call(function, "", c.output)
+	w.call(function, "", c.output && !runsText(function))
 	w.pair(policyv1.Effect_EXECUTE, function)
+}
+
+// runsText names functions of PostgreSQL's own that run a text as SQL: what it says decides whether they fail.
+func runsText(function string) bool {
+	switch function {
+	case "pg_catalog.query_to_xml", "pg_catalog.query_to_xmlschema", "pg_catalog.query_to_xml_and_xmlschema",
+		"pg_catalog.cursor_to_xml", "pg_catalog.cursor_to_xmlschema", "pg_catalog.ts_stat", "pg_catalog.ts_rewrite":
+		return true
+	}
+	return false
 }
 
 // notation finds functions that alias.name or (row).name would call, and reports whether there is any function of

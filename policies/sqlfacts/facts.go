@@ -84,8 +84,8 @@ type ColumnUse struct {
 type Call struct {
 	// Function is "schema.name", or the name as written if nothing of that name exists; for an operator "operator +".
 	Function string
-	// Output: it stands in an output expression of the top level and nowhere else, so that only values of computed
-	// output columns can come from it.
+	// Output: it is the whole of an output column of the top level and stands nowhere else, so that only that column's
+	// value can come from it.
 	Output bool
 	// Via says who runs it if the statement does not name it: "trigger on public.orders".
 	Via string

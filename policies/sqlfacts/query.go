@@ -141,7 +141,9 @@ func (w *walker) outputList(list []*pg.Node, c ctx, out outputs, used usedOutput
 			if isUsed {
 				e.where = used.where
 			}
-			e.output = !isUsed
+			// Only a call that is the whole column: what stands around one could tell of its result by an error, by
+			// NULL, by the number of rows, or by what it changes.
+			e.output = !isUsed && rt.GetVal().GetFuncCall() != nil
 			if cr != nil {
 				w.columnRef(cr, e, !isUsed)
 				continue

@@ -148,10 +148,17 @@ func TestCodeThatNoNameSays(t *testing.T) {
 	}
 }
 
-func TestACallIsAnOutputOnlyIfItStandsNowhereElse(t *testing.T) {
+func TestACallIsAnOutputOnlyIfItIsAWholeColumnAndStandsNowhereElse(t *testing.T) {
 	for sql, want := range map[string]bool{
 		"select customer_password(1)":                                                 true,
-		"select lower(customer_password(1)) from customers":                           true,
+		"select lower(customer_password(1)) from customers":                           false,
+		"select nullif(customer_password(1), 'x')":                                    false,
+		"select 1 / case when customer_password(1) like 'a%' then 0 else 1 end":       false,
+		"select generate_series(1, length(customer_password(1)))":                     false,
+		"select id, rank() over (order by customer_password(id)) from orders":         false,
+		"select set_config('a.b', customer_password(1), true)":                        false,
+		"select customer_password(1)::int":                                            false,
+		"select query_to_xml('select 1', true, true, '')":                             false,
 		"update orders set id = 1 returning customer_password(id)":                    true,
 		"select customer_password(1) where customer_password(1) = 'x'":                false,
 		"select (select customer_password(1))":                                        false,
