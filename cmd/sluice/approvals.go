@@ -34,22 +34,21 @@ func (c *approvalsList) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	req := &approvalv1.ListRequest{PageSize: min(c.Limit, 1000)}
+	req := &approvalv1.ListRequest{PageSize: min(c.Limit, cli.MaxPage)}
 	if c.State != "all" {
 		req.States = []approvalv1.State{approvalv1.State(approvalv1.State_value[strings.ToUpper(c.State)])}
 	}
-	var all []*approvalv1.Approval
-	for len(all) < int(c.Limit) {
+	all, err := cli.Pages(c.Limit, func(token string) ([]*approvalv1.Approval, string, error) {
+		req.PageToken = token
 		res, err := client.Approvals.List(ctx, connect.NewRequest(req))
 		if err != nil {
-			return err
+			return nil, "", err
 		}
-		all = append(all, res.Msg.GetApprovals()...)
-		if req.PageToken = res.Msg.GetNextPageToken(); req.PageToken == "" {
-			break
-		}
+		return res.Msg.GetApprovals(), res.Msg.GetNextPageToken(), nil
+	})
+	if err != nil {
+		return err
 	}
-	all = all[:min(len(all), int(c.Limit))]
 	out := c.to(s.out)
 	if out.JSON {
 		return cli.List(out, all)

@@ -35,22 +35,21 @@ func (c *sessionsList) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	req := &sessionv1.ListRequest{Target: c.Target, Principal: c.Principal, PageSize: min(c.Limit, 1000)}
+	req := &sessionv1.ListRequest{Target: c.Target, Principal: c.Principal, PageSize: min(c.Limit, cli.MaxPage)}
 	if c.State != "all" {
 		req.States = []sessionv1.State{sessionv1.State(sessionv1.State_value[strings.ToUpper(c.State)])}
 	}
-	var all []*sessionv1.Session
-	for len(all) < int(c.Limit) {
+	all, err := cli.Pages(c.Limit, func(token string) ([]*sessionv1.Session, string, error) {
+		req.PageToken = token
 		res, err := client.Sessions.List(ctx, connect.NewRequest(req))
 		if err != nil {
-			return err
+			return nil, "", err
 		}
-		all = append(all, res.Msg.GetSessions()...)
-		if req.PageToken = res.Msg.GetNextPageToken(); req.PageToken == "" {
-			break
-		}
+		return res.Msg.GetSessions(), res.Msg.GetNextPageToken(), nil
+	})
+	if err != nil {
+		return err
 	}
-	all = all[:min(len(all), int(c.Limit))]
 	out := c.to(s.out)
 	if out.JSON {
 		return cli.List(out, all)

@@ -161,8 +161,8 @@ func pure(f *sqlfacts.Facts) bool {
 	return true
 }
 
-// readOnly reports whether every statement is proven to read only.
-func (r *Run) readOnly() bool {
+// ReadOnly reports whether every statement of the run is proven to read only.
+func (r *Run) ReadOnly() bool {
 	for i := range r.Facts.Statements {
 		if !r.Facts.Statements[i].ReadOnly {
 			return false
@@ -170,9 +170,6 @@ func (r *Run) readOnly() bool {
 	}
 	return true
 }
-
-// ReadOnly reports whether every statement of the run is proven to read only.
-func (r *Run) ReadOnly() bool { return r.readOnly() }
 
 // current is the statement of the run that the server is at.
 func (r *Run) current() *sqlfacts.Statement {
