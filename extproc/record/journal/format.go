@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -171,7 +172,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 // LogSize is the size of the log when the segment was begun.
 func (r *Reader) LogSize() uint64 { return r.logSize }
 
-// Next is the next record: io.EOF at a clean end, *TornError where nothing more can be read.
+// Next is the next record: io.EOF at a clean end, which may be zeros, *TornError where nothing more can be read.
 func (r *Reader) Next() (Record, error) {
 	rec, err := r.next()
 	if err == nil && rec.Kind != KindSession && rec.Kind != KindEvents {
@@ -182,11 +183,16 @@ func (r *Reader) Next() (Record, error) {
 
 func (r *Reader) next() (Record, error) {
 	torn := func(err error) (Record, error) { return Record{}, &TornError{Offset: r.offset, Err: err} }
-	switch _, err := io.ReadFull(r.r, r.head[:]); {
+	switch have, err := io.ReadFull(r.r, r.head[:]); {
 	case errors.Is(err, io.EOF):
 		return Record{}, io.EOF
+	case err != nil && bytes.Count(r.head[:have], []byte{0}) == have:
+		return Record{}, io.EOF // the last of what was allocated
 	case err != nil:
 		return torn(err)
+	}
+	if r.head == [HeadSize]byte{} {
+		return Record{}, r.unwritten()
 	}
 	n := binary.LittleEndian.Uint32(r.head[:])
 	if n > MaxPayload {
@@ -219,6 +225,22 @@ func (r *Reader) next() (Record, error) {
 	}
 	r.offset += HeadSize + int64(n)
 	return parseHead(r.head[:], r.buf), nil
+}
+
+// unwritten reads the space that is allocated and not written: zeros up to the file's end are a clean end.
+func (r *Reader) unwritten() error {
+	var b [4096]byte
+	for {
+		n, err := r.r.Read(b[:])
+		switch {
+		case bytes.Count(b[:n], []byte{0}) != n:
+			return &TornError{Offset: r.offset, Err: errors.New("zeros before other bytes")}
+		case err != nil && !errors.Is(err, io.EOF):
+			return &TornError{Offset: r.offset, Err: err}
+		case err != nil:
+			return io.EOF
+		}
+	}
 }
 
 func segmentName(n uint64) string { return fmt.Sprintf("%08d", n) + suffix }

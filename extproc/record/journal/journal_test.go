@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -203,6 +205,82 @@ func TestATornEndHidesNothingBeforeIt(t *testing.T) {
 	}
 }
 
+func TestWhatIsAllocatedAndNotWrittenIsNoRecord(t *testing.T) {
+	dir := t.TempDir()
+	w, root := open(t, dir, 0)
+	defer root.Close()
+	s := journal.NewSession(1, []byte("session 1"))
+	var h journal.Hold
+	b := append(journal.AppendSession(nil, 1, 0, journal.State{}, []byte("session 1")), events(1, 0, "first")...)
+	_, err := w.Append(s, b, 0, journal.State{NextEvent: 1}, &h, false)
+	must(t, err)
+	file := filepath.Join(dir, "journal", "00000001.journal")
+	live, err := os.ReadFile(file)
+	must(t, err)
+	if f := scan(t, root); f.torn != 0 || f.events[1] != "first" {
+		t.Fatalf("while it is written: %+v", f)
+	}
+	must(t, w.Close())
+	closed, err := os.ReadFile(file)
+	must(t, err)
+	if !bytes.Equal(closed, bytes.TrimRight(live, "\x00")) {
+		t.Fatalf("closed it has %d bytes, %d were written", len(closed), len(bytes.TrimRight(live, "\x00")))
+	}
+	for _, zeros := range []int{1, journal.HeadSize - 1, journal.HeadSize, journal.HeadSize + 1, 10_000} {
+		padded := append(bytes.Clone(closed), make([]byte, zeros)...)
+		must(t, os.WriteFile(file, padded, 0o600))
+		if f := scan(t, root); f.torn != 0 || f.events[1] != "first" {
+			t.Errorf("%d zeros: %+v", zeros, f)
+		}
+		// A page that a power cut lost, and one behind it that it did not.
+		must(t, os.WriteFile(file, append(padded, events(1, 0, "second")...), 0o600))
+		if f := scan(t, root); f.torn != 1 || f.events[1] != "first" {
+			t.Errorf("%d zeros and a record: %+v", zeros, f)
+		}
+	}
+}
+
+// Records of all lengths, past the first window and past what is copied.
+func TestShortAndLongRecordsKeepTheirOrder(t *testing.T) {
+	w, root := open(t, t.TempDir(), 4<<20)
+	defer root.Close()
+	s := journal.NewSession(1, []byte("session 1"))
+	b := journal.AppendSession(nil, 1, 0, journal.State{}, []byte("session 1"))
+	var h journal.Hold
+	var want strings.Builder
+	for n := 1; want.Len() < 9<<20; n++ {
+		text := strings.Repeat(string(rune('a'+n%26)), n*n*37%90_000)
+		want.WriteString(text)
+		_, err := w.Append(s, append(b, events(1, 0, text)...), 0, journal.State{}, &h, false)
+		must(t, err)
+		b = nil
+	}
+	if f := scan(t, root); f.torn != 0 || f.events[1] != want.String() {
+		t.Fatalf("torn %d, %d bytes, want %d", f.torn, len(f.events[1]), want.Len())
+	}
+	must(t, w.Close())
+	if f := scan(t, root); f.torn != 0 || f.events[1] != want.String() {
+		t.Fatalf("closed: torn %d, %d bytes, want %d", f.torn, len(f.events[1]), want.Len())
+	}
+}
+
+func TestAFileThatIsCutUnderTheWriterFailsIt(t *testing.T) {
+	dir := t.TempDir()
+	w, root := open(t, dir, 0)
+	defer root.Close()
+	s := journal.NewSession(1, []byte("session 1"))
+	var h journal.Hold
+	_, err := w.Append(s, journal.AppendSession(nil, 1, 0, journal.State{}, []byte("session 1")), 0, journal.State{}, &h, false)
+	must(t, err)
+	must(t, os.Truncate(filepath.Join(dir, "journal", "00000001.journal"), 0))
+	if _, err := w.Append(s, events(1, 0, "x"), 0, journal.State{}, &h, false); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("append: %v", err)
+	}
+	if err := w.Sync(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("sync: %v", err)
+	}
+}
+
 func TestCommitCoversAllWhoWait(t *testing.T) {
 	w, root := open(t, t.TempDir(), 4<<10)
 	defer root.Close()
@@ -241,6 +319,7 @@ func FuzzReader(f *testing.F) {
 	must(f, err)
 	f.Add(seed)
 	f.Add(seed[:len(seed)-1])
+	f.Add(append(bytes.Clone(seed), make([]byte, 100)...))
 	f.Add([]byte{})
 	f.Add(bytes.Repeat([]byte{0xff}, 64))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -245,7 +245,7 @@ func (w *Writer) rotate() error {
 func (w *Writer) begin(number uint64) (*segment, error) {
 	f, err := w.opts.Create(w.opts.Root, path.Join(Dir, segmentName(number)))
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, fmt.Errorf("journal: begin segment: %w", err)
 	}
 	b := appendSegment(nil, w.opts.LogSize())
 	sessions := make([]*Session, 0, len(w.live))
@@ -280,27 +280,45 @@ func syncDir(root *os.Root) error {
 // osFile is a File of the operating system.
 type osFile struct{ *os.File }
 
+// createFile makes a mapped segment, where the file system can.
 func createFile(root *os.Root, name string) (File, error) {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	m, err := newMapped(f)
+	switch {
+	case err == nil:
+		return m, nil
+	case errors.Is(err, errors.ErrUnsupported) || errors.Is(err, unix.ENODEV):
+		return osFile{f}, nil // nothing was written yet: it appends from the beginning
+	}
+	return nil, errors.Join(err, f.Close(), root.Remove(name))
 }
 
 // Datasync is fdatasync(2): unlike Sync it does not write the file's times.
 func (f osFile) Datasync() error {
+	return f.control(func(fd int) error {
+		return again(func() error { return unix.Fdatasync(fd) })
+	})
+}
+
+// again repeats a system call that a signal interrupts.
+func again(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// control calls use with the descriptor, which stays open meanwhile.
+func (f osFile) control(use func(fd int) error) error {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return err
 	}
-	var serr error
-	err = conn.Control(func(fd uintptr) {
-		for {
-			if serr = unix.Fdatasync(int(fd)); !errors.Is(serr, unix.EINTR) {
-				return
-			}
-		}
-	})
-	return errors.Join(err, serr)
+	var uerr error
+	err = conn.Control(func(fd uintptr) { uerr = use(int(fd)) })
+	return errors.Join(err, uerr)
 }
