@@ -36,6 +36,9 @@ func (p *Policy) decide(req *Request, trace func(RuleTrace)) Decision {
 	if len(req.Operations) == 0 {
 		return p.connect(t, req, trace)
 	}
+	if len(req.Operations) == 1 {
+		return p.operation(t, req, &req.Operations[0], trace)
+	}
 	out := Decision{Verdict: Allow, Version: p.Version()}
 	for i := range req.Operations {
 		one := p.operation(t, req, &req.Operations[i], trace)

@@ -29,24 +29,25 @@ type subject struct {
 
 // answer decides a question of the engine's. An error ends the session.
 func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
-	began := s.server.o.Now()
-	defer func() { s.server.o.Metrics.decide.Observe(s.server.o.Now().Sub(began).Seconds()) }()
 	if q.Stage == engine.AtExecute {
 		return s.again(q)
 	}
+	began := s.server.o.Now()
 	sub := &subject{q: q}
 	if q.Stage != engine.AtParse {
 		s.number++
 		sub.number = s.number
 	}
 	refusal, err := s.weigh(ctx, sub, out)
+	decided := s.server.o.Now()
+	s.server.o.Metrics.decide.Observe(decided.Sub(began).Seconds())
 	if err != nil {
 		return nil, nil, err
 	}
 	if refusal != nil {
 		return nil, s.refused(sub, refusal), nil
 	}
-	g := &granted{policy: sub.verdict.Policy, began: began}
+	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided}
 	if q.Stage == engine.AtParse {
 		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g}, nil, nil
 	}
@@ -340,6 +341,7 @@ func (s *session) again(q *engine.Question) (*engine.Grant, *engine.Refusal, err
 	}
 	switch v.Verdict {
 	case policies.Allow:
+		g.policy = v.Policy
 		return nil, nil, nil
 	case policies.Hold:
 		return nil, &engine.Refusal{
@@ -371,6 +373,9 @@ func (s *session) note(sub *subject, verdict recordv1.Decision_Verdict, r *engin
 	if verdict == recordv1.Decision_ALLOW && d.Verdict == policies.Hold {
 		verdict = recordv1.Decision_HOLD
 	}
-	s.server.o.Metrics.statements.WithLabelValues(verdict.String()).Inc()
-	s.pending = append(s.pending, sub.described.event(sub.q, sub.number), decisionEvent(sub.number, verdict, d, r))
+	s.server.o.Metrics.decided(verdict)
+	h := &head{}
+	h.fill(sub.q, sub.number, &sub.described)
+	fillDecision(&h.decision, sub.number, verdict, d, r)
+	s.pending = append(s.pending, &h.events[0], &h.events[1])
 }

@@ -19,27 +19,63 @@ import (
 
 // granted is what the session keeps of a statement that was let through: it comes back with the engine's notes.
 type granted struct {
+	// decided is the policy that decided, policy the one that let it through in the end.
+	decided    *policies.Policy
 	policy     *policies.Policy
 	approvalID string
 	began      time.Time
 }
+
+// The events of a statement are made with one allocation each: they are most of what a session allocates.
+type (
+	// head is a statement and what was decided.
+	head struct {
+		statement recordv1.Statement
+		decision  recordv1.Decision
+		kinds     struct {
+			statement recordv1.Event_Statement
+			decision  recordv1.Event_Decision
+		}
+		events [2]recordv1.Event
+	}
+	executed struct {
+		execution recordv1.Execution
+		kind      recordv1.Event_Execution
+		event     recordv1.Event
+	}
+	ended struct {
+		outcome recordv1.Outcome
+		took    durationpb.Duration
+		kind    recordv1.Event_Outcome
+		event   recordv1.Event
+	}
+)
 
 // event is what the record says of a note, and whether that must survive a loss of power before it goes on.
 func (s *session) event(n *engine.Note) (e *recordv1.Event, durable bool) {
 	g, _ := n.Run.Context.(*granted)
 	switch n.Kind {
 	case engine.NoteExecute:
-		return &recordv1.Event{Kind: &recordv1.Event_Execution{Execution: &recordv1.Execution{
-			Number: n.Run.Number, ApprovalId: g.approvalID, BundleVersion: g.policy.Version(),
-		}}}, g.approvalID != "" || !n.Run.ReadOnly()
+		x := &executed{}
+		x.execution.Number, x.execution.ApprovalId = n.Run.Number, g.approvalID
+		if v := g.policy.Version(); v != g.decided.Version() {
+			x.execution.BundleVersion = v
+		}
+		x.kind.Execution = &x.execution
+		x.event.Kind = &x.kind
+		return &x.event, g.approvalID != "" || !n.Run.ReadOnly()
 	case engine.NoteOutcome:
-		o := &recordv1.Outcome{
-			Number: n.Run.Number, CommandTag: n.Tag, Code: n.Code, Message: n.Message, Rows: n.Rows, Bytes: n.Bytes,
-		}
+		x := &ended{}
+		o := &x.outcome
+		o.Number, o.CommandTag, o.Code, o.Message, o.Rows, o.Bytes = n.Run.Number, n.Tag, n.Code, n.Message, n.Rows, n.Bytes
 		if !g.began.IsZero() {
-			o.Took = durationpb.New(s.server.o.Now().Sub(g.began))
+			took := s.server.o.Now().Sub(g.began)
+			x.took.Seconds, x.took.Nanos = int64(took/time.Second), int32(took%time.Second)
+			o.Took = &x.took
 		}
-		return &recordv1.Event{Kind: &recordv1.Event_Outcome{Outcome: o}}, false
+		x.kind.Outcome = o
+		x.event.Kind = &x.kind
+		return &x.event, false
 	}
 	return nil, false
 }
@@ -48,9 +84,31 @@ func (s *session) event(n *engine.Note) (e *recordv1.Event, durable bool) {
 type described struct {
 	text       string
 	parameters []*approvalv1.Parameter
-	commands   []string
-	pairs      []*recordv1.Pair
-	formats    []uint32
+	doings
+	formats []uint32
+}
+
+// doings are what statements do, in the words of the record.
+type doings struct {
+	commands []string
+	pairs    []*recordv1.Pair
+}
+
+// doingsOf keeps those of the last facts: a prepared statement is often the one before.
+func (s *session) doingsOf(facts *sqlfacts.Facts) doings {
+	if s.last.facts == facts {
+		return s.last.doings
+	}
+	var d doings
+	for i := range facts.Statements {
+		op := &facts.Statements[i].Operation
+		d.commands = append(d.commands, op.Command)
+		for _, p := range op.Pairs {
+			d.pairs = append(d.pairs, &recordv1.Pair{Effect: p.Effect, Object: p.Object})
+		}
+	}
+	s.last.facts, s.last.doings = facts, d
+	return d
 }
 
 // longestParameter is how much of a parameter a record shows; a longer one stands as its length and digest.
@@ -62,14 +120,10 @@ func (s *session) describe(q *engine.Question, facts *sqlfacts.Facts, view *mask
 		// It could not be read, so nothing tells which of its constants is a secret.
 		return described{text: sqlfacts.HideQuoted(q.Text)}
 	}
-	d := described{text: q.Text}
+	d := described{text: q.Text, doings: s.doingsOf(facts)}
 	var spans []sqlfacts.Span
 	for i := range facts.Statements {
 		st := &facts.Statements[i]
-		d.commands = append(d.commands, st.Operation.Command)
-		for _, p := range st.Operation.Pairs {
-			d.pairs = append(d.pairs, &recordv1.Pair{Effect: p.Effect, Object: p.Object})
-		}
 		for _, l := range st.Literals {
 			if view.Hides(l.Meets) {
 				spans = append(spans, sqlfacts.Span{Start: st.Offset + l.Start, End: st.Offset + l.End})
@@ -141,23 +195,32 @@ func hidesParameter(facts *sqlfacts.Facts, view *masking.View, i int) bool {
 	return !view.Empty()
 }
 
-func (d described) event(q *engine.Question, number uint64) *recordv1.Event {
-	protocol := recordv1.Statement_EXTENDED
+// events are the statement's and the decision's.
+func (h *head) fill(q *engine.Question, number uint64, d *described) {
+	st := &h.statement
+	st.Number, st.Text, st.Parameters, st.PreparedName = number, d.text, d.parameters, q.Name
+	st.Commands, st.Pairs, st.ResultFormats = d.commands, d.pairs, d.formats
+	st.Protocol = recordv1.Statement_EXTENDED
 	if q.Stage == engine.AtQuery {
-		protocol = recordv1.Statement_SIMPLE
+		st.Protocol = recordv1.Statement_SIMPLE
 	}
-	return &recordv1.Event{Kind: &recordv1.Event_Statement{Statement: &recordv1.Statement{
-		Number: number, Text: d.text, Parameters: d.parameters, PreparedName: q.Name,
-		Protocol: protocol, Commands: d.commands, Pairs: d.pairs, ResultFormats: d.formats,
-	}}}
+	h.kinds.statement.Statement = st
+	h.events[0].Kind = &h.kinds.statement
+	h.kinds.decision.Decision = &h.decision
+	h.events[1].Kind = &h.kinds.decision
 }
 
-func decisionEvent(number uint64, verdict recordv1.Decision_Verdict, d policies.Decision, r *engine.Refusal) *recordv1.Event {
-	out := &recordv1.Decision{Number: number, Verdict: verdict, Rules: d.Rules, BundleVersion: d.Version}
+func fillDecision(out *recordv1.Decision, number uint64, verdict recordv1.Decision_Verdict, d policies.Decision, r *engine.Refusal) {
+	out.Number, out.Verdict, out.Rules, out.BundleVersion = number, verdict, d.Rules, d.Version
 	if r != nil {
 		out.Code, out.Message, out.Detail, out.Hint = r.Code, r.Message, r.Detail, r.Hint
 	}
-	return &recordv1.Event{Kind: &recordv1.Event_Decision{Decision: out}}
+}
+
+func decisionOf(number uint64, verdict recordv1.Decision_Verdict, d policies.Decision, r *engine.Refusal) *recordv1.Decision {
+	out := &recordv1.Decision{}
+	fillDecision(out, number, verdict, d, r)
+	return out
 }
 
 // summary names what is to be done, for people.

@@ -29,7 +29,7 @@ func (s *Server) Explain(ctx context.Context, p *policies.Policy, who *identityv
 		}
 	}
 	if r := unsupported(facts); r != nil {
-		out.Decision = decisionEvent(0, recordv1.Decision_DENY, policies.Decision{Version: p.Version()}, r).GetDecision()
+		out.Decision = decisionOf(0, recordv1.Decision_DENY, policies.Decision{Version: p.Version()}, r)
 		return out, nil
 	}
 	d, traces := p.Explain(&policies.Request{
@@ -51,7 +51,7 @@ func (s *Server) Explain(ctx context.Context, p *policies.Policy, who *identityv
 			verdict, refusal = recordv1.Decision_DENY, refusalOf(codeForbidden, policies.Decision{Message: v.Error(), Hint: v.Hint()})
 		}
 	}
-	out.Decision = decisionEvent(0, verdict, d, refusal).GetDecision()
+	out.Decision = decisionOf(0, verdict, d, refusal)
 	return out, nil
 }
 

@@ -287,7 +287,8 @@ func (s *session) recordHoldEnd(sub *subject, pending *guard.Pending, approved *
 	}
 	events := []*recordv1.Event{{Kind: &recordv1.Event_HoldEnd{HoldEnd: &recordv1.HoldEnd{Number: sub.number, Approval: a}}}}
 	if refusal != nil {
-		events = append(events, decisionEvent(sub.number, recordv1.Decision_DENY, policies.Decision{Rules: a.GetRules(), Version: a.GetBundleVersion()}, refusal))
+		denial := decisionOf(sub.number, recordv1.Decision_DENY, policies.Decision{Rules: a.GetRules(), Version: a.GetBundleVersion()}, refusal)
+		events = append(events, &recordv1.Event{Kind: &recordv1.Event_Decision{Decision: denial}})
 	}
 	if err := s.rec.Append(true, events...); err != nil {
 		return noRecord(err)

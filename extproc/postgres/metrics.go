@@ -1,16 +1,20 @@
 package postgres
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+)
 
 // Metrics count what sessions do.
 type Metrics struct {
-	sessions   prometheus.Gauge
-	refused    *prometheus.CounterVec
-	statements *prometheus.CounterVec
-	holding    prometheus.Gauge
-	holds      *prometheus.CounterVec
-	decide     prometheus.Histogram
-	// toServer and toAgent are found once: they count with every message.
+	sessions prometheus.Gauge
+	refused  *prometheus.CounterVec
+	// statements are found once, like the next two: they count with every statement or message.
+	statements        map[recordv1.Decision_Verdict]prometheus.Counter
+	holding           prometheus.Gauge
+	holds             *prometheus.CounterVec
+	decide            prometheus.Histogram
 	toServer, toAgent prometheus.Counter
 }
 
@@ -23,9 +27,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_postgres_connections_refused_total", Help: "Connections that got no session, by SQLSTATE.",
 		}, []string{"code"}),
-		statements: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_postgres_statements_total", Help: "Statements decided, by verdict.",
-		}, []string{"verdict"}),
+		statements: map[recordv1.Decision_Verdict]prometheus.Counter{},
 		holding: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sluice_postgres_holding", Help: "Statements that wait for people.",
 		}),
@@ -40,7 +42,21 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	bytes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_postgres_bytes_total", Help: "Bytes forwarded, by direction.",
 	}, []string{"to"})
+	statements := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_postgres_statements_total", Help: "Statements decided, by verdict.",
+	}, []string{"verdict"})
+	for number, name := range recordv1.Decision_Verdict_name {
+		if verdict := recordv1.Decision_Verdict(number); verdict != recordv1.Decision_VERDICT_UNSPECIFIED {
+			m.statements[verdict] = statements.WithLabelValues(name)
+		}
+	}
 	m.toServer, m.toAgent = bytes.WithLabelValues("server"), bytes.WithLabelValues("agent")
-	r.MustRegister(m.sessions, m.refused, m.statements, m.holding, m.holds, bytes, m.decide)
+	r.MustRegister(m.sessions, m.refused, statements, m.holding, m.holds, bytes, m.decide)
 	return m
+}
+
+func (m *Metrics) decided(v recordv1.Decision_Verdict) {
+	if c := m.statements[v]; c != nil {
+		c.Inc()
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/extproc/postgres/relcache"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
 const (
@@ -61,6 +62,10 @@ type session struct {
 	number  uint64
 	views   viewCache
 	pending []*recordv1.Event
+	last    struct {
+		facts  *sqlfacts.Facts
+		doings doings
+	}
 	// altered: something was let through that may change the catalog, and it has not been looked at again.
 	altered bool
 

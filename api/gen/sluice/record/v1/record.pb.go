@@ -1001,7 +1001,8 @@ type Execution struct {
 	Number uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	// The approval that it consumed, if it was held.
 	ApprovalId string `protobuf:"bytes,2,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
-	// The bundle of this moment.
+	// The bundle that let it through, if it is another than the decision's: it changed during a hold, or between Bind
+	// and Execute.
 	BundleVersion string `protobuf:"bytes,3,opt,name=bundle_version,json=bundleVersion,proto3" json:"bundle_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
