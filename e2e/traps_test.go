@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -11,8 +12,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/sluicegate/sluice/deploy/demo/stage"
+	"github.com/sluicegate/sluice/extproc/record"
 )
 
 func asPgError(err error, to **pgconn.PgError) bool { return errors.As(err, to) }
@@ -473,4 +476,91 @@ func TestSettingsThatDecideWhereAStringEndsCannotChange(t *testing.T) {
 		_, err = pgx.ConnectConfig(t.Context(), cfg)
 		wantCode(t, err, "0A000")
 	}
+}
+
+// A portal that was bound under one policy is decided again by the one of the moment when it is executed.
+func TestAPolicyChangeBetweenBindAndExecuteCounts(t *testing.T) {
+	s := ownStage(t, stage.Options{SQL: extraSQL})
+	for name, c := range map[string]struct{ rule, code, words string }{
+		"it still allows": {rule: "- {name: more, who: {groups: [agents]}, on: {targets: [orders], sql: {effects: [READ]}}, allow: {}}"},
+		"it denies":       {"- {name: frozen, who: {groups: [agents]}, on: {targets: [orders], sql: {effects: [READ]}}, deny: {message: Frozen.}}", "42501", "Frozen."},
+		"it holds": {
+			"- {name: asks, who: {groups: [agents]}, on: {targets: [orders], sql: {effects: [READ]}}, approve: {by: [{groups: [dba], count: 1}], within: 60s}}",
+			"42501", "run it again",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			agent := connect(t, s, "agent").PgConn()
+			before := bundleVersion(t, s)
+			if _, err := agent.Exec(t.Context(), "begin").ReadAll(); err != nil {
+				t.Fatal(err)
+			}
+			f := agent.Frontend()
+			f.SendParse(&pgproto3.Parse{Query: "select id from work limit 1"})
+			f.SendBind(&pgproto3.Bind{})
+			f.Send(&pgproto3.Flush{})
+			if err := f.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // ParseComplete, BindComplete
+				if m, err := f.Receive(); err != nil || codeOf(m) != "" {
+					t.Fatalf("%v %v", m, err)
+				}
+			}
+			policyFile(t, s, "90-change.yaml", "rules:\n"+c.rule+"\n")
+			after := bundleVersion(t, s)
+			f.SendExecute(&pgproto3.Execute{})
+			f.SendSync(&pgproto3.Sync{})
+			if err := f.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			m, err := f.Receive()
+			if err != nil || codeOf(m) != c.code {
+				t.Fatalf("got %v %v, want %q", m, err, c.code)
+			}
+			if e, ok := m.(*pgproto3.ErrorResponse); ok && !strings.Contains(e.Message, c.words) {
+				t.Errorf("%q is missing in %q", c.words, e.Message)
+			}
+			_ = agent.Conn().Close()
+			decided, executed := versionsOf(t, s, "select id from work limit 1")
+			if want := map[bool]string{true: after}[c.code == ""]; decided != before || executed != want {
+				t.Errorf("decided by %.8s, executed by %.8s; want %.8s and %.8s", decided, executed, before, want)
+			}
+			policyFile(t, s, "90-change.yaml", "")
+		})
+	}
+}
+
+// versionsOf are the bundles that decided and let through a statement of the agent's newest session.
+func versionsOf(t *testing.T, s *stage.Stage, sql string) (decided, executed string) {
+	t.Helper()
+	replayOf(t, s, "demo:agent") // it has ended
+	out, err := s.Sluice(t.Context(), "carol", "sessions", "list", "--principal", "demo:agent", "--limit", "1", "-o", "json")
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var all []struct{ ID string }
+	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	r, err := record.OpenDir(s.Recordings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	number := uint64(0)
+	for e, err := range r.Events(t.Context(), all[0].ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case e.GetStatement().GetText() == sql:
+			number = e.GetStatement().GetNumber()
+		case number != 0 && e.GetDecision().GetNumber() == number && decided == "":
+			decided = e.GetDecision().GetBundleVersion()
+		case number != 0 && e.GetExecution().GetNumber() == number:
+			executed = e.GetExecution().GetBundleVersion()
+		}
+	}
+	return decided, executed
 }
