@@ -3,7 +3,6 @@ package policies
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"time"
 
@@ -36,6 +35,7 @@ type rule struct {
 	who       who
 	when      condition
 	hasSQL    bool
+	calls     *calls
 	effects   map[policyv1.Effect]struct{}
 	relations []glob
 	commands  map[string]struct{}
@@ -106,45 +106,6 @@ func (c *compiler) unique(seen map[string]string, name, field string) {
 	seen[name] = field
 }
 
-func (c *compiler) targets(p *Policy) {
-	issuers, names, listeners := map[string]string{}, map[string]string{}, map[string]string{}
-	for i, s := range p.bundle.GetIssuers() {
-		c.unique(issuers, s.GetName(), fmt.Sprintf("issuers[%d]", i))
-		for j := range i {
-			if p.bundle.GetIssuers()[j].GetUrl() == s.GetUrl() {
-				c.faults.add("", &Fault{Field: fmt.Sprintf("issuers[%d].url", i), Message: fmt.Sprintf("%q is the url of issuers[%d] already", s.GetUrl(), j)})
-			}
-		}
-	}
-	for i, t := range p.bundle.GetTargets() {
-		field := fmt.Sprintf("targets[%d]", i)
-		c.unique(names, t.GetName(), field)
-		address := net.JoinHostPort(t.GetListener().GetAddress(), fmt.Sprint(t.GetListener().GetPort()))
-		if first, ok := listeners[address]; ok {
-			c.faults.add("", &Fault{Field: field + ".listener", Message: fmt.Sprintf("%s is the listener of %s already", address, first)})
-		}
-		listeners[address] = field
-		c.upstream(t, field)
-		p.targets[t.GetName()] = &target{spec: t}
-	}
-}
-
-// upstream keeps a password from going over a network in the clear.
-func (c *compiler) upstream(t *policyv1.Target, field string) {
-	pg := t.GetPostgres()
-	if pg.GetTls().GetMode() != policyv1.UpstreamTls_DISABLE {
-		return
-	}
-	for i, e := range pg.GetEndpoints() {
-		if ip := net.ParseIP(e.GetHost()); e.GetHost() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			c.faults.add("", &Fault{
-				Field:   fmt.Sprintf("%s.postgres.endpoints[%d].host", field, i),
-				Message: "tls.mode DISABLE needs a loopback endpoint",
-			})
-		}
-	}
-}
-
 func (c *compiler) rules(p *Policy) {
 	seen := map[string]string{}
 	for i, r := range p.bundle.GetRules() {
@@ -155,8 +116,16 @@ func (c *compiler) rules(p *Policy) {
 			c.faults.add(field, err)
 			continue
 		}
-		for _, t := range c.selected(p, r.GetOn().GetTargets(), field+".on.targets") {
-			t.rules = append(t.rules, compiled)
+		spoken := 0
+		targets := c.selected(p, r.GetOn().GetTargets(), field+".on.targets")
+		for _, t := range targets {
+			if compiled.speaks(t.spec) {
+				spoken++
+				t.rules = append(t.rules, compiled)
+			}
+		}
+		if len(targets) > 0 && spoken == 0 {
+			c.faults.add("", &Fault{Field: field + ".on", Message: fmt.Sprintf("target %q speaks another protocol", targets[0].spec.GetName())})
 		}
 	}
 }
@@ -164,6 +133,9 @@ func (c *compiler) rules(p *Policy) {
 func (c *compiler) rule(r *policyv1.Rule, field string) (*rule, error) {
 	out := &rule{name: r.GetName(), hasSQL: r.GetOn().GetSql() != nil}
 	var err error
+	if out.calls, err = compileCalls(r.GetOn().GetHttp(), field+".on.http"); err != nil {
+		return nil, err
+	}
 	if out.who, err = compileWho(r.GetWho(), c.names, field+".who"); err != nil {
 		return nil, err
 	}
@@ -188,6 +160,17 @@ func (c *compiler) rule(r *policyv1.Rule, field string) (*rule, error) {
 	}
 	return out, c.action(r, out, field)
 }
+
+// speaks reports whether the rule is about what a target does: a pattern over targets may name some of another kind.
+func (r *rule) speaks(t *policyv1.Target) bool {
+	if t.GetHttp() != nil {
+		return !r.hasSQL
+	}
+	return r.calls == nil
+}
+
+// all reports whether the rule is about everything on its targets.
+func (r *rule) all() bool { return !r.hasSQL && r.calls == nil }
 
 func (c *compiler) action(r *policyv1.Rule, out *rule, field string) error {
 	switch a := r.GetAction().(type) {
@@ -221,8 +204,16 @@ func (c *compiler) masks(p *Policy) {
 			c.faults.add(field, err)
 			continue
 		}
-		for _, t := range c.selected(p, m.GetOn().GetTargets(), field+".on.targets") {
-			t.masks = append(t.masks, compiled)
+		used := 0
+		targets := c.selected(p, m.GetOn().GetTargets(), field+".on.targets")
+		for _, t := range targets {
+			if compiled.hides(t.spec) {
+				used++
+				t.masks = append(t.masks, compiled)
+			}
+		}
+		if len(targets) > 0 && used == 0 {
+			c.faults.add("", &Fault{Field: field, Message: fmt.Sprintf("it hides nothing of target %q: columns are PostgreSQL's, paths and headers HTTP's", targets[0].spec.GetName())})
 		}
 	}
 }

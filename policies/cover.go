@@ -9,6 +9,12 @@ import (
 // matches counts the pairs of the operation that the rule is about. An operation without pairs counts as one for a
 // rule that selects by command only.
 func (r *rule) matches(op *Operation) int {
+	if op.Call != nil {
+		if r.calls.match(op, r.action != actionAllow) {
+			return 1
+		}
+		return 0
+	}
 	if !r.command(op.Command) {
 		return 0
 	}
@@ -111,7 +117,7 @@ func (c *coverage) init(op *Operation) {
 
 func (c *coverage) add(r *rule, op *Operation) {
 	for i, p := range op.Pairs {
-		if !r.covers(p) {
+		if op.Call != nil && !r.calls.match(op, false) || op.Call == nil && !r.covers(p) {
 			continue
 		}
 		if c.large != nil {

@@ -80,7 +80,7 @@ func (p *Policy) connect(t *target, req *Request, trace func(RuleTrace)) Decisio
 		case r.action != actionDeny:
 			out.Verdict = Allow
 			out.Rules = append(out.Rules, r.name)
-		case !r.hasSQL && r.when.holds(values, true):
+		case r.all() && r.when.holds(values, true):
 			return p.denied(r, nil)
 		}
 		note(trace, r, matched, "whether a session may be opened")
@@ -119,7 +119,7 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 		case hit == 0:
 			note(trace, r, false, "it covers no effect of this statement")
 			continue
-		case !r.when.holds(values, r.action != actionAllow):
+		case !r.when.holds(r.calls.withParams(values, op), r.action != actionAllow):
 			note(trace, r, false, "its condition does not hold")
 			continue
 		}
@@ -170,7 +170,7 @@ func note(trace func(RuleTrace), r *rule, matched bool, reason string) {
 func coveredText(r *rule, op *Operation) string {
 	var pairs []Pair
 	for _, p := range op.Pairs {
-		if r.about(p) {
+		if op.Call != nil || r.about(p) {
 			pairs = append(pairs, p)
 		}
 	}

@@ -59,6 +59,12 @@ func (p *Policy) denied(r *rule, op *Operation) Decision {
 
 // uncovered explains a denial because no rule covers some pairs.
 func (p *Policy) uncovered(t *target, req *Request, op *Operation, missing []Pair) Decision {
+	if op.Call != nil {
+		return Decision{
+			Verdict: Deny, Version: p.Version(), Message: "no rule allows " + describe(op),
+			Detail: "It is denied because no rule covers it.", Hint: p.allowedHint(t, req),
+		}
+	}
 	what := pairList(missing)
 	if len(missing) == 0 { // whoever has no allow at all may not even do what has no effect
 		what = op.Command
@@ -94,8 +100,11 @@ func (p *Policy) allowedHint(t *target, req *Request) string {
 }
 
 func (r *rule) scope() string {
-	if !r.hasSQL {
+	if r.all() {
 		return "everything"
+	}
+	if r.calls != nil {
+		return r.calls.String()
 	}
 	var parts []string
 	if len(r.commands) > 0 {
@@ -126,8 +135,11 @@ func describe(op *Operation) string {
 	if op == nil {
 		return "opening a session"
 	}
-	if len(op.Pairs) == 0 {
+	switch {
+	case len(op.Pairs) == 0:
 		return op.Command
+	case op.Call != nil:
+		return op.Command + " " + op.Call.Path.Raw
 	}
 	return op.Command + " (" + pairList(op.Pairs) + ")"
 }

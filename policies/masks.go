@@ -7,6 +7,8 @@ import (
 
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/policies/detect"
+	"github.com/sluicegate/sluice/policies/jsonpath"
 )
 
 // DefaultMaskText is what a redacted text becomes.
@@ -16,7 +18,18 @@ const DefaultMaskText = "[masked]"
 type mask struct {
 	rule    MaskRule
 	columns []glob
+	paths   []jsonpath.Path
+	headers []string
+	detect  []string
 	except  who
+}
+
+// hides reports whether the mask is about what a target gives: a pattern over targets may name some of another kind.
+func (m *mask) hides(t *policyv1.Target) bool {
+	if t.GetHttp() != nil {
+		return len(m.paths)+len(m.headers)+len(m.detect) > 0
+	}
+	return len(m.columns) > 0
 }
 
 // MaskRule is how a column is hidden.
@@ -49,6 +62,17 @@ func (c *compiler) mask(m *policyv1.Mask, field string) (*mask, error) {
 				Message: fmt.Sprintf("%q has %d parts, schema.table.column is needed", g.source, strings.Count(g.source, ".")+1),
 			}
 		}
+	}
+	for i, source := range m.GetPaths() {
+		path, err := jsonpath.Compile(source)
+		if err != nil {
+			return nil, &Fault{Field: fmt.Sprintf("%s.paths[%d]", field, i), Message: err.Error()}
+		}
+		out.paths = append(out.paths, path)
+	}
+	out.headers, out.detect = m.GetHeaders(), m.GetDetect()
+	if _, err := detect.New(out.detect); err != nil {
+		return nil, &Fault{Field: field + ".detect", Message: err.Error()}
 	}
 	if m.GetExcept() != nil {
 		out.except, err = compileWho(m.GetExcept(), c.names, field+".except")
@@ -94,4 +118,49 @@ func (s MaskSet) Column(schema, table, column string) *MaskRule {
 		}
 	}
 	return nil
+}
+
+// MaskedPath is a path of JSON documents with its mask.
+type MaskedPath struct {
+	Path jsonpath.Path
+	Rule *MaskRule
+}
+
+// Paths are those of all masks, in the bundle's order.
+func (s MaskSet) Paths() []MaskedPath {
+	var out []MaskedPath
+	for _, m := range s.masks {
+		for _, p := range m.paths {
+			out = append(out, MaskedPath{p, &m.rule})
+		}
+	}
+	return out
+}
+
+// Header finds the mask of a header by its name in lower case: the first in the bundle's order. nil means in clear.
+func (s MaskSet) Header(name string) *MaskRule {
+	for _, m := range s.masks {
+		if slices.Contains(m.headers, name) {
+			return &m.rule
+		}
+	}
+	return nil
+}
+
+// Detectors are the names of all that look for secrets, and the mask of the first of them; nil if there are none.
+func (s MaskSet) Detectors() (names []string, rule *MaskRule) {
+	for _, m := range s.masks {
+		if len(m.detect) == 0 {
+			continue
+		}
+		if rule == nil {
+			rule = &m.rule
+		}
+		for _, name := range m.detect {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, rule
 }

@@ -8,17 +8,20 @@ import (
 )
 
 // Pair is an effect on an object: what a statement does, to what. The object is a relation ("schema.name"), or for
-// EXECUTE the function, SESSION the setting, NOTIFY the channel, IO the file or program; empty where the effect has
+// EXECUTE the function, SESSION the setting, NOTIFY the channel, IO the file or program, CALL the path; empty where the effect has
 // none (TRANSACTION).
 type Pair struct {
 	Effect policyv1.Effect
 	Object string
 }
 
-// Operation is one command with all that it does. Command is PostgreSQL's command tag, such as "DROP TABLE".
+// Operation is one command with all that it does. Command is PostgreSQL's command tag, such as "DROP TABLE", or the
+// method of an HTTP request.
 type Operation struct {
 	Command string
 	Pairs   []Pair
+	// Call is set for an HTTP request.
+	Call *Call
 }
 
 // Request is what somebody wants to do. Without operations it is the opening of a session.

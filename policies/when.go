@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"maps"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -18,7 +19,8 @@ type condition struct {
 }
 
 // newWhenEnv declares what an expression may read: request.principal (issuer, subject, groups, kind), request.target,
-// request.time, request.command, request.effects, request.objects, and request.attributes as the protocol gives them.
+// request.time, request.command, request.effects, request.objects, request.attributes as the protocol gives them, and
+// for HTTP request.http: params of the rule's template, and what Call.Values gives.
 func newWhenEnv() (*cel.Env, error) {
 	return cel.NewEnv(cel.Variable("request", cel.MapType(cel.StringType, cel.DynType)))
 }
@@ -75,6 +77,13 @@ func activation(req *Request, op *Operation) map[string]any {
 	if op != nil {
 		effects, objects := pairNames(op.Pairs)
 		request["command"], request["effects"], request["objects"] = op.Command, effects, objects
+		if c := op.Call; c != nil {
+			http := map[string]any{"params": map[string]string{}}
+			if c.Values != nil {
+				maps.Copy(http, c.Values())
+			}
+			request["http"] = http
+		}
 	}
 	return map[string]any{"request": request}
 }

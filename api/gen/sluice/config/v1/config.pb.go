@@ -330,7 +330,10 @@ type Control struct {
 	// Where Envoy finds the processors: what its clusters point to. Default: process.postgres of this process.
 	Postgres *Socket `protobuf:"bytes,3,opt,name=postgres,proto3" json:"postgres,omitempty"`
 	// The directory of Envoy's egress sockets, mode 0700. Needed by targets with via: ENVOY.
-	EgressDir     string `protobuf:"bytes,4,opt,name=egress_dir,json=egressDir,proto3" json:"egress_dir,omitempty"`
+	EgressDir string `protobuf:"bytes,4,opt,name=egress_dir,json=egressDir,proto3" json:"egress_dir,omitempty"`
+	// Where Envoy asks about HTTP requests (ext_authz and ext_proc). Needed by HTTP targets. Default: process.http of
+	// this process.
+	Http          *Socket `protobuf:"bytes,5,opt,name=http,proto3" json:"http,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -393,6 +396,13 @@ func (x *Control) GetEgressDir() string {
 	return ""
 }
 
+func (x *Control) GetHttp() *Socket {
+	if x != nil {
+		return x.Http
+	}
+	return nil
+}
+
 // Process is the processor.
 type Process struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -416,7 +426,9 @@ type Process struct {
 	// Files with the public keys of the APIs whose signed votes count (vote.key.pub). Default: the API of this process.
 	VoteKeys []string `protobuf:"bytes,10,rep,name=vote_keys,json=voteKeys,proto3" json:"vote_keys,omitempty"`
 	// Where relative paths of secrets and certificates in the policy start. Default: control.policy_dir of this process.
-	SecretsDir    string `protobuf:"bytes,11,opt,name=secrets_dir,json=secretsDir,proto3" json:"secrets_dir,omitempty"`
+	SecretsDir string `protobuf:"bytes,11,opt,name=secrets_dir,json=secretsDir,proto3" json:"secrets_dir,omitempty"`
+	// Where Envoy asks about HTTP requests (ext_authz and ext_proc). Absent: this processor serves no HTTP targets.
+	Http          *Socket `protobuf:"bytes,12,opt,name=http,proto3" json:"http,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -526,6 +538,13 @@ func (x *Process) GetSecretsDir() string {
 		return x.SecretsDir
 	}
 	return ""
+}
+
+func (x *Process) GetHttp() *Socket {
+	if x != nil {
+		return x.Http
+	}
+	return nil
 }
 
 // ServerTls is the certificate that agents see.
@@ -852,14 +871,15 @@ const file_sluice_config_v1_config_proto_rawDesc = "" +
 	"\aaddress\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x80\x02\x01R\aaddress\x12\x1b\n" +
 	"\x04cert\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04cert\x12\x19\n" +
 	"\x03key\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\x12\x17\n" +
-	"\x02ca\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02ca\"\xba\x01\n" +
+	"\x02ca\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02ca\"\xe8\x01\n" +
 	"\aControl\x122\n" +
 	"\x03xds\x18\x01 \x01(\v2\x18.sluice.config.v1.SocketB\x06\xbaH\x03\xc8\x01\x01R\x03xds\x12&\n" +
 	"\n" +
 	"policy_dir\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tpolicyDir\x124\n" +
 	"\bpostgres\x18\x03 \x01(\v2\x18.sluice.config.v1.SocketR\bpostgres\x12\x1d\n" +
 	"\n" +
-	"egress_dir\x18\x04 \x01(\tR\tegressDir\"\xe3\x04\n" +
+	"egress_dir\x18\x04 \x01(\tR\tegressDir\x12,\n" +
+	"\x04http\x18\x05 \x01(\v2\x18.sluice.config.v1.SocketR\x04http\"\x91\x05\n" +
 	"\aProcess\x12;\n" +
 	"\x02id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$R\x02id\x12*\n" +
 	"\x03xds\x18\x02 \x01(\v2\x18.sluice.config.v1.SocketR\x03xds\x12<\n" +
@@ -875,7 +895,8 @@ const file_sluice_config_v1_config_proto_rawDesc = "" +
 	"\tvote_keys\x18\n" +
 	" \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\bvoteKeys\x12\x1f\n" +
 	"\vsecrets_dir\x18\v \x01(\tR\n" +
-	"secretsDir\"C\n" +
+	"secretsDir\x12,\n" +
+	"\x04http\x18\f \x01(\v2\x18.sluice.config.v1.SocketR\x04http\"C\n" +
 	"\tServerTls\x12\x1b\n" +
 	"\x04cert\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04cert\x12\x19\n" +
 	"\x03key\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\"l\n" +
@@ -935,20 +956,22 @@ var file_sluice_config_v1_config_proto_depIdxs = []int32{
 	3,  // 5: sluice.config.v1.Socket.mtls:type_name -> sluice.config.v1.MutualTls
 	2,  // 6: sluice.config.v1.Control.xds:type_name -> sluice.config.v1.Socket
 	2,  // 7: sluice.config.v1.Control.postgres:type_name -> sluice.config.v1.Socket
-	2,  // 8: sluice.config.v1.Process.xds:type_name -> sluice.config.v1.Socket
-	2,  // 9: sluice.config.v1.Process.postgres:type_name -> sluice.config.v1.Socket
-	6,  // 10: sluice.config.v1.Process.tls:type_name -> sluice.config.v1.ServerTls
-	10, // 11: sluice.config.v1.Process.policy_max_age:type_name -> google.protobuf.Duration
-	10, // 12: sluice.config.v1.Process.startup_timeout:type_name -> google.protobuf.Duration
-	7,  // 13: sluice.config.v1.Process.recorder:type_name -> sluice.config.v1.Recorder
-	10, // 14: sluice.config.v1.Process.drain_timeout:type_name -> google.protobuf.Duration
-	11, // 15: sluice.config.v1.Redis.password:type_name -> sluice.policy.v1.DataSource
-	6,  // 16: sluice.config.v1.Api.tls:type_name -> sluice.config.v1.ServerTls
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	2,  // 8: sluice.config.v1.Control.http:type_name -> sluice.config.v1.Socket
+	2,  // 9: sluice.config.v1.Process.xds:type_name -> sluice.config.v1.Socket
+	2,  // 10: sluice.config.v1.Process.postgres:type_name -> sluice.config.v1.Socket
+	6,  // 11: sluice.config.v1.Process.tls:type_name -> sluice.config.v1.ServerTls
+	10, // 12: sluice.config.v1.Process.policy_max_age:type_name -> google.protobuf.Duration
+	10, // 13: sluice.config.v1.Process.startup_timeout:type_name -> google.protobuf.Duration
+	7,  // 14: sluice.config.v1.Process.recorder:type_name -> sluice.config.v1.Recorder
+	10, // 15: sluice.config.v1.Process.drain_timeout:type_name -> google.protobuf.Duration
+	2,  // 16: sluice.config.v1.Process.http:type_name -> sluice.config.v1.Socket
+	11, // 17: sluice.config.v1.Redis.password:type_name -> sluice.policy.v1.DataSource
+	6,  // 18: sluice.config.v1.Api.tls:type_name -> sluice.config.v1.ServerTls
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_sluice_config_v1_config_proto_init() }

@@ -59,6 +59,8 @@ const (
 	Effect_MAINTENANCE Effect = 14
 	// Not understood: denied whatever the rules.
 	Effect_UNKNOWN Effect = 15
+	// Calls an HTTP service: the effect of every request, the path is its object. Not for rules about SQL.
+	Effect_CALL Effect = 16
 )
 
 // Enum value maps for Effect.
@@ -80,6 +82,7 @@ var (
 		13: "TRANSACTION",
 		14: "MAINTENANCE",
 		15: "UNKNOWN",
+		16: "CALL",
 	}
 	Effect_value = map[string]int32{
 		"EFFECT_UNSPECIFIED": 0,
@@ -98,6 +101,7 @@ var (
 		"TRANSACTION":        13,
 		"MAINTENANCE":        14,
 		"UNKNOWN":            15,
+		"CALL":               16,
 	}
 )
 
@@ -299,6 +303,59 @@ func (Postgres_HoldInTransaction) EnumDescriptor() ([]byte, []int) {
 	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{9, 1}
 }
 
+// Undecodable is what becomes of what cannot be read.
+type Http_Undecodable int32
+
+const (
+	// The same as REFUSE.
+	Http_UNDECODABLE_UNSPECIFIED Http_Undecodable = 0
+	// Answered 502.
+	Http_REFUSE Http_Undecodable = 1
+	// Let through as it is.
+	Http_PASS Http_Undecodable = 2
+)
+
+// Enum value maps for Http_Undecodable.
+var (
+	Http_Undecodable_name = map[int32]string{
+		0: "UNDECODABLE_UNSPECIFIED",
+		1: "REFUSE",
+		2: "PASS",
+	}
+	Http_Undecodable_value = map[string]int32{
+		"UNDECODABLE_UNSPECIFIED": 0,
+		"REFUSE":                  1,
+		"PASS":                    2,
+	}
+)
+
+func (x Http_Undecodable) Enum() *Http_Undecodable {
+	p := new(Http_Undecodable)
+	*p = x
+	return p
+}
+
+func (x Http_Undecodable) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Http_Undecodable) Descriptor() protoreflect.EnumDescriptor {
+	return file_sluice_policy_v1_policy_proto_enumTypes[4].Descriptor()
+}
+
+func (Http_Undecodable) Type() protoreflect.EnumType {
+	return &file_sluice_policy_v1_policy_proto_enumTypes[4]
+}
+
+func (x Http_Undecodable) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Http_Undecodable.Descriptor instead.
+func (Http_Undecodable) EnumDescriptor() ([]byte, []int) {
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{10, 0}
+}
+
 // Mode is how much of the certificate is checked.
 type UpstreamTls_Mode int32
 
@@ -340,11 +397,11 @@ func (x UpstreamTls_Mode) String() string {
 }
 
 func (UpstreamTls_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_sluice_policy_v1_policy_proto_enumTypes[4].Descriptor()
+	return file_sluice_policy_v1_policy_proto_enumTypes[5].Descriptor()
 }
 
 func (UpstreamTls_Mode) Type() protoreflect.EnumType {
-	return &file_sluice_policy_v1_policy_proto_enumTypes[4]
+	return &file_sluice_policy_v1_policy_proto_enumTypes[5]
 }
 
 func (x UpstreamTls_Mode) Number() protoreflect.EnumNumber {
@@ -353,7 +410,7 @@ func (x UpstreamTls_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UpstreamTls_Mode.Descriptor instead.
 func (UpstreamTls_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{10, 0}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // Bundle is the whole policy: what the control plane serves to processors as one xDS resource.
@@ -822,6 +879,7 @@ type Target struct {
 	// Types that are valid to be assigned to Protocol:
 	//
 	//	*Target_Postgres
+	//	*Target_Http
 	Protocol      isTarget_Protocol `protobuf_oneof:"protocol"`
 	Credential    *Credential       `protobuf:"bytes,4,opt,name=credential,proto3" json:"credential,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -888,6 +946,15 @@ func (x *Target) GetPostgres() *Postgres {
 	return nil
 }
 
+func (x *Target) GetHttp() *Http {
+	if x != nil {
+		if x, ok := x.Protocol.(*Target_Http); ok {
+			return x.Http
+		}
+	}
+	return nil
+}
+
 func (x *Target) GetCredential() *Credential {
 	if x != nil {
 		return x.Credential
@@ -903,9 +970,15 @@ type Target_Postgres struct {
 	Postgres *Postgres `protobuf:"bytes,3,opt,name=postgres,proto3,oneof"`
 }
 
+type Target_Http struct {
+	Http *Http `protobuf:"bytes,5,opt,name=http,proto3,oneof"`
+}
+
 func (*Target_Postgres) isTarget_Protocol() {}
 
-// Listener is where agents connect: an Envoy listener.
+func (*Target_Http) isTarget_Protocol() {}
+
+// Listener is where agents connect: an Envoy listener. HTTP targets may share one if their certificates are the same.
 type Listener struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Address string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
@@ -1108,6 +1181,190 @@ func (x *Postgres) GetHoldInTransaction() Postgres_HoldInTransaction {
 	return Postgres_HOLD_IN_TRANSACTION_UNSPECIFIED
 }
 
+// Http is an HTTP service.
+type Http struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All of one kind: any of them answers the same.
+	Endpoints []*Endpoint `protobuf:"bytes,1,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
+	// Names that agents use for it, exact or "*.example.com". Absent: any name. Targets that share a listener are told
+	// apart by hosts, then by the longest path_prefix.
+	Hosts []string `protobuf:"bytes,2,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// The part of the service that agents may reach at all. Absent: "/".
+	PathPrefix string `protobuf:"bytes,3,opt,name=path_prefix,json=pathPrefix,proto3" json:"path_prefix,omitempty"`
+	// What the service sees as its host. Absent: what the agent sent.
+	HostRewrite string `protobuf:"bytes,4,opt,name=host_rewrite,json=hostRewrite,proto3" json:"host_rewrite,omitempty"`
+	// TLS from Envoy to the service. Absent: VERIFY_FULL with the system's roots.
+	Tls *UpstreamTls `protobuf:"bytes,5,opt,name=tls,proto3" json:"tls,omitempty"`
+	// The certificate that agents see. Needed unless the listener allows plaintext.
+	Certificate *Certificate `protobuf:"bytes,6,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// HTTP/2 to the service. Absent: HTTP/1.1.
+	Http2 bool `protobuf:"varint,7,opt,name=http2,proto3" json:"http2,omitempty"`
+	// Let WebSockets through: their frames are neither masked nor recorded. Refused to whom a mask applies, unless
+	// undecodable is PASS.
+	Websocket bool `protobuf:"varint,8,opt,name=websocket,proto3" json:"websocket,omitempty"`
+	// What becomes of a response that masks apply to and that cannot be read: compressed, or of another type.
+	Undecodable Http_Undecodable `protobuf:"varint,9,opt,name=undecodable,proto3,enum=sluice.policy.v1.Http_Undecodable" json:"undecodable,omitempty"`
+	// The longest request body, in bytes. Default 1 MiB. A longer one is answered 413.
+	MaxRequestBytes uint32 `protobuf:"varint,10,opt,name=max_request_bytes,json=maxRequestBytes,proto3" json:"max_request_bytes,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Http) Reset() {
+	*x = Http{}
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Http) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Http) ProtoMessage() {}
+
+func (x *Http) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Http.ProtoReflect.Descriptor instead.
+func (*Http) Descriptor() ([]byte, []int) {
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Http) GetEndpoints() []*Endpoint {
+	if x != nil {
+		return x.Endpoints
+	}
+	return nil
+}
+
+func (x *Http) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *Http) GetPathPrefix() string {
+	if x != nil {
+		return x.PathPrefix
+	}
+	return ""
+}
+
+func (x *Http) GetHostRewrite() string {
+	if x != nil {
+		return x.HostRewrite
+	}
+	return ""
+}
+
+func (x *Http) GetTls() *UpstreamTls {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+func (x *Http) GetCertificate() *Certificate {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *Http) GetHttp2() bool {
+	if x != nil {
+		return x.Http2
+	}
+	return false
+}
+
+func (x *Http) GetWebsocket() bool {
+	if x != nil {
+		return x.Websocket
+	}
+	return false
+}
+
+func (x *Http) GetUndecodable() Http_Undecodable {
+	if x != nil {
+		return x.Undecodable
+	}
+	return Http_UNDECODABLE_UNSPECIFIED
+}
+
+func (x *Http) GetMaxRequestBytes() uint32 {
+	if x != nil {
+		return x.MaxRequestBytes
+	}
+	return 0
+}
+
+// Certificate is a server's certificate with its key. The control plane reads the files and sends them to Envoy.
+type Certificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PEM, the leaf first.
+	Chain *DataSource `protobuf:"bytes,1,opt,name=chain,proto3" json:"chain,omitempty"`
+	// PEM.
+	Key           *DataSource `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Certificate) Reset() {
+	*x = Certificate{}
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Certificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Certificate) ProtoMessage() {}
+
+func (x *Certificate) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
+func (*Certificate) Descriptor() ([]byte, []int) {
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Certificate) GetChain() *DataSource {
+	if x != nil {
+		return x.Chain
+	}
+	return nil
+}
+
+func (x *Certificate) GetKey() *DataSource {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
 // UpstreamTls is TLS towards a target.
 type UpstreamTls struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1122,7 +1379,7 @@ type UpstreamTls struct {
 
 func (x *UpstreamTls) Reset() {
 	*x = UpstreamTls{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[10]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1391,7 @@ func (x *UpstreamTls) String() string {
 func (*UpstreamTls) ProtoMessage() {}
 
 func (x *UpstreamTls) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[10]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,7 +1404,7 @@ func (x *UpstreamTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamTls.ProtoReflect.Descriptor instead.
 func (*UpstreamTls) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{10}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpstreamTls) GetMode() UpstreamTls_Mode {
@@ -1177,6 +1434,8 @@ type Credential struct {
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Credential_Static
+	//	*Credential_Bearer
+	//	*Credential_Header
 	Kind          isCredential_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1184,7 +1443,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1196,7 +1455,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1209,7 +1468,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{11}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Credential) GetKind() isCredential_Kind {
@@ -1228,16 +1487,146 @@ func (x *Credential) GetStatic() *StaticCredential {
 	return nil
 }
 
+func (x *Credential) GetBearer() *BearerCredential {
+	if x != nil {
+		if x, ok := x.Kind.(*Credential_Bearer); ok {
+			return x.Bearer
+		}
+	}
+	return nil
+}
+
+func (x *Credential) GetHeader() *HeaderCredential {
+	if x != nil {
+		if x, ok := x.Kind.(*Credential_Header); ok {
+			return x.Header
+		}
+	}
+	return nil
+}
+
 type isCredential_Kind interface {
 	isCredential_Kind()
 }
 
 type Credential_Static struct {
-	// A stored user name and password.
+	// A stored user name and password. For HTTP: the Basic scheme (RFC 7617).
 	Static *StaticCredential `protobuf:"bytes,1,opt,name=static,proto3,oneof"`
 }
 
+type Credential_Bearer struct {
+	// A stored bearer token (RFC 6750). HTTP only.
+	Bearer *BearerCredential `protobuf:"bytes,2,opt,name=bearer,proto3,oneof"`
+}
+
+type Credential_Header struct {
+	// A stored value of a header, such as an API key. HTTP only.
+	Header *HeaderCredential `protobuf:"bytes,3,opt,name=header,proto3,oneof"`
+}
+
 func (*Credential_Static) isCredential_Kind() {}
+
+func (*Credential_Bearer) isCredential_Kind() {}
+
+func (*Credential_Header) isCredential_Kind() {}
+
+// BearerCredential is a stored bearer token.
+type BearerCredential struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         *DataSource            `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BearerCredential) Reset() {
+	*x = BearerCredential{}
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BearerCredential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BearerCredential) ProtoMessage() {}
+
+func (x *BearerCredential) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BearerCredential.ProtoReflect.Descriptor instead.
+func (*BearerCredential) Descriptor() ([]byte, []int) {
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BearerCredential) GetToken() *DataSource {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+// HeaderCredential is a stored value of a header.
+type HeaderCredential struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         *DataSource            `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeaderCredential) Reset() {
+	*x = HeaderCredential{}
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeaderCredential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeaderCredential) ProtoMessage() {}
+
+func (x *HeaderCredential) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeaderCredential.ProtoReflect.Descriptor instead.
+func (*HeaderCredential) Descriptor() ([]byte, []int) {
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *HeaderCredential) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *HeaderCredential) GetValue() *DataSource {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
 
 // StaticCredential is a stored user name and password.
 type StaticCredential struct {
@@ -1250,7 +1639,7 @@ type StaticCredential struct {
 
 func (x *StaticCredential) Reset() {
 	*x = StaticCredential{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1651,7 @@ func (x *StaticCredential) String() string {
 func (*StaticCredential) ProtoMessage() {}
 
 func (x *StaticCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1664,7 @@ func (x *StaticCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StaticCredential.ProtoReflect.Descriptor instead.
 func (*StaticCredential) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{12}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StaticCredential) GetUsername() string {
@@ -1305,7 +1694,7 @@ type Who struct {
 
 func (x *Who) Reset() {
 	*x = Who{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1317,7 +1706,7 @@ func (x *Who) String() string {
 func (*Who) ProtoMessage() {}
 
 func (x *Who) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1330,7 +1719,7 @@ func (x *Who) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Who.ProtoReflect.Descriptor instead.
 func (*Who) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{13}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Who) GetGroups() []string {
@@ -1368,7 +1757,7 @@ type Rule struct {
 
 func (x *Rule) Reset() {
 	*x = Rule{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1380,7 +1769,7 @@ func (x *Rule) String() string {
 func (*Rule) ProtoMessage() {}
 
 func (x *Rule) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1393,7 +1782,7 @@ func (x *Rule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rule.ProtoReflect.Descriptor instead.
 func (*Rule) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{14}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Rule) GetName() string {
@@ -1485,15 +1874,17 @@ type On struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Globs over target names.
 	Targets []string `protobuf:"bytes,1,rep,name=targets,proto3" json:"targets,omitempty"`
-	// Absent: everything on these targets, opening a session included.
-	Sql           *Sql `protobuf:"bytes,2,opt,name=sql,proto3" json:"sql,omitempty"`
+	// What statements do. Without sql and http: everything on these targets, opening a session included.
+	Sql *Sql `protobuf:"bytes,2,opt,name=sql,proto3" json:"sql,omitempty"`
+	// HTTP requests.
+	Http          *HttpOn `protobuf:"bytes,3,opt,name=http,proto3" json:"http,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *On) Reset() {
 	*x = On{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1896,7 @@ func (x *On) String() string {
 func (*On) ProtoMessage() {}
 
 func (x *On) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1909,7 @@ func (x *On) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use On.ProtoReflect.Descriptor instead.
 func (*On) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{15}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *On) GetTargets() []string {
@@ -1531,6 +1922,78 @@ func (x *On) GetTargets() []string {
 func (x *On) GetSql() *Sql {
 	if x != nil {
 		return x.Sql
+	}
+	return nil
+}
+
+func (x *On) GetHttp() *HttpOn {
+	if x != nil {
+		return x.Http
+	}
+	return nil
+}
+
+// HttpOn selects HTTP requests. All fields that are set must match.
+type HttpOn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent: every method. GET does not stand for HEAD.
+	Methods []string `protobuf:"bytes,1,rep,name=methods,proto3" json:"methods,omitempty"`
+	// As in a target. Absent: every host.
+	Hosts []string `protobuf:"bytes,2,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// Templates over the path, by segment: "/v1/users/{id}" has one segment in place of {id}, which when may read as
+	// request.http.params.id; a last segment "**" stands for any number of segments, none included. Absent: every path.
+	Paths         []string `protobuf:"bytes,3,rep,name=paths,proto3" json:"paths,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HttpOn) Reset() {
+	*x = HttpOn{}
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HttpOn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HttpOn) ProtoMessage() {}
+
+func (x *HttpOn) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HttpOn.ProtoReflect.Descriptor instead.
+func (*HttpOn) Descriptor() ([]byte, []int) {
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *HttpOn) GetMethods() []string {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
+func (x *HttpOn) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *HttpOn) GetPaths() []string {
+	if x != nil {
+		return x.Paths
 	}
 	return nil
 }
@@ -1550,7 +2013,7 @@ type Sql struct {
 
 func (x *Sql) Reset() {
 	*x = Sql{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1562,7 +2025,7 @@ func (x *Sql) String() string {
 func (*Sql) ProtoMessage() {}
 
 func (x *Sql) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1575,7 +2038,7 @@ func (x *Sql) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sql.ProtoReflect.Descriptor instead.
 func (*Sql) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{16}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Sql) GetEffects() []Effect {
@@ -1608,7 +2071,7 @@ type Allow struct {
 
 func (x *Allow) Reset() {
 	*x = Allow{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +2083,7 @@ func (x *Allow) String() string {
 func (*Allow) ProtoMessage() {}
 
 func (x *Allow) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +2096,7 @@ func (x *Allow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allow.ProtoReflect.Descriptor instead.
 func (*Allow) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{17}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{22}
 }
 
 // Deny refuses the whole statement.
@@ -1647,7 +2110,7 @@ type Deny struct {
 
 func (x *Deny) Reset() {
 	*x = Deny{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +2122,7 @@ func (x *Deny) String() string {
 func (*Deny) ProtoMessage() {}
 
 func (x *Deny) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +2135,7 @@ func (x *Deny) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deny.ProtoReflect.Descriptor instead.
 func (*Deny) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{18}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Deny) GetMessage() string {
@@ -1695,7 +2158,7 @@ type Approve struct {
 
 func (x *Approve) Reset() {
 	*x = Approve{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[19]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1707,7 +2170,7 @@ func (x *Approve) String() string {
 func (*Approve) ProtoMessage() {}
 
 func (x *Approve) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[19]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1720,7 +2183,7 @@ func (x *Approve) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approve.ProtoReflect.Descriptor instead.
 func (*Approve) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{19}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Approve) GetBy() []*Approvers {
@@ -1749,7 +2212,7 @@ type Approvers struct {
 
 func (x *Approvers) Reset() {
 	*x = Approvers{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[20]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +2224,7 @@ func (x *Approvers) String() string {
 func (*Approvers) ProtoMessage() {}
 
 func (x *Approvers) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[20]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +2237,7 @@ func (x *Approvers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approvers.ProtoReflect.Descriptor instead.
 func (*Approvers) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{20}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Approvers) GetGroups() []string {
@@ -1791,19 +2254,26 @@ func (x *Approvers) GetCount() uint32 {
 	return 0
 }
 
-// Mask hides columns in what comes back.
+// Mask hides columns, fields and headers in what comes back.
 type Mask struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	On    *MaskOn                `protobuf:"bytes,2,opt,name=on,proto3" json:"on,omitempty"`
-	// Globs of three parts: schema.table.column.
+	// PostgreSQL: globs of three parts, schema.table.column.
 	Columns []string `protobuf:"bytes,3,rep,name=columns,proto3" json:"columns,omitempty"`
+	// HTTP: JSONPath (RFC 9535), of names, indexes, wildcards and descendants: "$.data[*].token", "$..api_key".
+	Paths []string `protobuf:"bytes,7,rep,name=paths,proto3" json:"paths,omitempty"`
+	// HTTP: names of response headers, in lower case.
+	Headers []string `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
+	// Names of detectors, or "*" for all: secrets are hidden wherever they are found in a text, and nothing else of it.
+	// They are a help against what no path and no column names, not a proof.
+	Detect []string `protobuf:"bytes,9,rep,name=detect,proto3" json:"detect,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Mask_Redact
 	//	*Mask_Partial
 	Kind isMask_Kind `protobuf_oneof:"kind"`
-	// Sees the columns in clear.
+	// Sees them in clear.
 	Except        *Who `protobuf:"bytes,6,opt,name=except,proto3" json:"except,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1811,7 +2281,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[21]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +2293,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[21]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1836,7 +2306,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{21}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Mask) GetName() string {
@@ -1856,6 +2326,27 @@ func (x *Mask) GetOn() *MaskOn {
 func (x *Mask) GetColumns() []string {
 	if x != nil {
 		return x.Columns
+	}
+	return nil
+}
+
+func (x *Mask) GetPaths() []string {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+func (x *Mask) GetHeaders() []string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *Mask) GetDetect() []string {
+	if x != nil {
+		return x.Detect
 	}
 	return nil
 }
@@ -1919,7 +2410,7 @@ type MaskOn struct {
 
 func (x *MaskOn) Reset() {
 	*x = MaskOn{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[22]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2422,7 @@ func (x *MaskOn) String() string {
 func (*MaskOn) ProtoMessage() {}
 
 func (x *MaskOn) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[22]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2435,7 @@ func (x *MaskOn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaskOn.ProtoReflect.Descriptor instead.
 func (*MaskOn) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{22}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *MaskOn) GetTargets() []string {
@@ -1954,7 +2445,7 @@ func (x *MaskOn) GetTargets() []string {
 	return nil
 }
 
-// Redact replaces text by a fixed mask, other types by NULL.
+// Redact replaces text by a fixed mask, other types by NULL (null in JSON).
 type Redact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Default "[masked]".
@@ -1965,7 +2456,7 @@ type Redact struct {
 
 func (x *Redact) Reset() {
 	*x = Redact{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[23]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1977,7 +2468,7 @@ func (x *Redact) String() string {
 func (*Redact) ProtoMessage() {}
 
 func (x *Redact) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[23]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1990,7 +2481,7 @@ func (x *Redact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redact.ProtoReflect.Descriptor instead.
 func (*Redact) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{23}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Redact) GetText() string {
@@ -2013,7 +2504,7 @@ type Partial struct {
 
 func (x *Partial) Reset() {
 	*x = Partial{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[24]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2516,7 @@ func (x *Partial) String() string {
 func (*Partial) ProtoMessage() {}
 
 func (x *Partial) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[24]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2529,7 @@ func (x *Partial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Partial.ProtoReflect.Descriptor instead.
 func (*Partial) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{24}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Partial) GetKeepDomain() bool {
@@ -2066,7 +2557,7 @@ type Access struct {
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[25]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2078,7 +2569,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[25]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2091,7 +2582,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{25}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Access) GetWho() *Who {
@@ -2148,11 +2639,12 @@ const file_sluice_policy_v1_policy_proto_rawDesc = "" +
 	"\x06values\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\b\x01R\x06values\"T\n" +
 	"\rSubjectGroups\x12!\n" +
 	"\asubject\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\asubject\x12 \n" +
-	"\x06groups\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\b\x01R\x06groups\"\x9c\x02\n" +
+	"\x06groups\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\b\x01R\x06groups\"\xca\x02\n" +
 	"\x06Target\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12>\n" +
 	"\blistener\x18\x02 \x01(\v2\x1a.sluice.policy.v1.ListenerB\x06\xbaH\x03\xc8\x01\x01R\blistener\x128\n" +
-	"\bpostgres\x18\x03 \x01(\v2\x1a.sluice.policy.v1.PostgresH\x00R\bpostgres\x12D\n" +
+	"\bpostgres\x18\x03 \x01(\v2\x1a.sluice.policy.v1.PostgresH\x00R\bpostgres\x12,\n" +
+	"\x04http\x18\x05 \x01(\v2\x16.sluice.policy.v1.HttpH\x00R\x04http\x12D\n" +
 	"\n" +
 	"credential\x18\x04 \x01(\v2\x1c.sluice.policy.v1.CredentialB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"credentialB\x11\n" +
@@ -2182,7 +2674,30 @@ const file_sluice_policy_v1_policy_proto_rawDesc = "" +
 	"\x11HoldInTransaction\x12#\n" +
 	"\x1fHOLD_IN_TRANSACTION_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05ALLOW\x10\x01\x12\b\n" +
-	"\x04DENY\x10\x02\"\xdf\x01\n" +
+	"\x04DENY\x10\x02\"\xff\x04\n" +
+	"\x04Http\x12D\n" +
+	"\tendpoints\x18\x01 \x03(\v2\x1a.sluice.policy.v1.EndpointB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x10R\tendpoints\x12\\\n" +
+	"\x05hosts\x18\x02 \x03(\tBF\xbaHC\x92\x01@\x18\x01\"<r:\x18\xfd\x0125^(\\*\\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$R\x05hosts\x12@\n" +
+	"\vpath_prefix\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^(/[A-Za-z0-9._~-]+)*/?$R\n" +
+	"pathPrefix\x12+\n" +
+	"\fhost_rewrite\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\vhostRewrite\x12/\n" +
+	"\x03tls\x18\x05 \x01(\v2\x1d.sluice.policy.v1.UpstreamTlsR\x03tls\x12?\n" +
+	"\vcertificate\x18\x06 \x01(\v2\x1d.sluice.policy.v1.CertificateR\vcertificate\x12\x14\n" +
+	"\x05http2\x18\a \x01(\bR\x05http2\x12\x1c\n" +
+	"\twebsocket\x18\b \x01(\bR\twebsocket\x12D\n" +
+	"\vundecodable\x18\t \x01(\x0e2\".sluice.policy.v1.Http.UndecodableR\vundecodable\x126\n" +
+	"\x11max_request_bytes\x18\n" +
+	" \x01(\rB\n" +
+	"\xbaH\a*\x05\x18\x80\x80\x80\x10R\x0fmaxRequestBytes\"@\n" +
+	"\vUndecodable\x12\x1b\n" +
+	"\x17UNDECODABLE_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06REFUSE\x10\x01\x12\b\n" +
+	"\x04PASS\x10\x02\"\x81\x01\n" +
+	"\vCertificate\x12:\n" +
+	"\x05chain\x18\x01 \x01(\v2\x1c.sluice.policy.v1.DataSourceB\x06\xbaH\x03\xc8\x01\x01R\x05chain\x126\n" +
+	"\x03key\x18\x02 \x01(\v2\x1c.sluice.policy.v1.DataSourceB\x06\xbaH\x03\xc8\x01\x01R\x03key\"\xdf\x01\n" +
 	"\vUpstreamTls\x126\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\".sluice.policy.v1.UpstreamTls.ModeR\x04mode\x12\x1f\n" +
 	"\vserver_name\x18\x02 \x01(\tR\n" +
@@ -2192,11 +2707,18 @@ const file_sluice_policy_v1_policy_proto_rawDesc = "" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vVERIFY_FULL\x10\x01\x12\r\n" +
 	"\tVERIFY_CA\x10\x02\x12\v\n" +
-	"\aDISABLE\x10\x03\"Y\n" +
+	"\aDISABLE\x10\x03\"\xd5\x01\n" +
 	"\n" +
 	"Credential\x12<\n" +
-	"\x06static\x18\x01 \x01(\v2\".sluice.policy.v1.StaticCredentialH\x00R\x06staticB\r\n" +
-	"\x04kind\x12\x05\xbaH\x02\b\x01\"{\n" +
+	"\x06static\x18\x01 \x01(\v2\".sluice.policy.v1.StaticCredentialH\x00R\x06static\x12<\n" +
+	"\x06bearer\x18\x02 \x01(\v2\".sluice.policy.v1.BearerCredentialH\x00R\x06bearer\x12<\n" +
+	"\x06header\x18\x03 \x01(\v2\".sluice.policy.v1.HeaderCredentialH\x00R\x06headerB\r\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01\"N\n" +
+	"\x10BearerCredential\x12:\n" +
+	"\x05token\x18\x01 \x01(\v2\x1c.sluice.policy.v1.DataSourceB\x06\xbaH\x03\xc8\x01\x01R\x05token\"\x84\x01\n" +
+	"\x10HeaderCredential\x124\n" +
+	"\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,63}$R\x04name\x12:\n" +
+	"\x05value\x18\x02 \x01(\v2\x1c.sluice.policy.v1.DataSourceB\x06\xbaH\x03\xc8\x01\x01R\x05value\"{\n" +
 	"\x10StaticCredential\x12%\n" +
 	"\busername\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\busername\x12@\n" +
 	"\bpassword\x18\x02 \x01(\v2\x1c.sluice.policy.v1.DataSourceB\x06\xbaH\x03\xc8\x01\x01R\bpassword\"\xb3\x01\n" +
@@ -2212,10 +2734,16 @@ const file_sluice_policy_v1_policy_proto_rawDesc = "" +
 	"\x05allow\x18\x05 \x01(\v2\x17.sluice.policy.v1.AllowH\x00R\x05allow\x125\n" +
 	"\aapprove\x18\x06 \x01(\v2\x19.sluice.policy.v1.ApproveH\x00R\aapprove\x12,\n" +
 	"\x04deny\x18\a \x01(\v2\x16.sluice.policy.v1.DenyH\x00R\x04denyB\x0f\n" +
-	"\x06action\x12\x05\xbaH\x02\b\x01\"W\n" +
+	"\x06action\x12\x05\xbaH\x02\b\x01\"\xdf\x01\n" +
 	"\x02On\x12(\n" +
 	"\atargets\x18\x01 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\atargets\x12'\n" +
-	"\x03sql\x18\x02 \x01(\v2\x15.sluice.policy.v1.SqlR\x03sql\"\xb4\x01\n" +
+	"\x03sql\x18\x02 \x01(\v2\x15.sluice.policy.v1.SqlR\x03sql\x12,\n" +
+	"\x04http\x18\x03 \x01(\v2\x18.sluice.policy.v1.HttpOnR\x04http:X\xbaHU\x1aS\n" +
+	"\x06on.one\x12%a rule is about sql or http, not both\x1a\"!(has(this.sql) && has(this.http))\"\xb8\x01\n" +
+	"\x06HttpOn\x125\n" +
+	"\amethods\x18\x01 \x03(\tB\x1b\xbaH\x18\x92\x01\x15\x18\x01\"\x11r\x0f2\r^[A-Z]{1,32}$R\amethods\x12N\n" +
+	"\x05hosts\x18\x02 \x03(\tB8\xbaH5\x92\x012\x18\x01\".r,\x18\xfd\x012'^(\\*\\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$R\x05hosts\x12'\n" +
+	"\x05paths\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x18\x01\"\ar\x05\x10\x01\x18\x80\bR\x05paths\"\xb4\x01\n" +
 	"\x03Sql\x12E\n" +
 	"\aeffects\x18\x01 \x03(\x0e2\x18.sluice.policy.v1.EffectB\x11\xbaH\x0e\x92\x01\v\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\aeffects\x12*\n" +
 	"\trelations\x18\x02 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\trelations\x12:\n" +
@@ -2230,14 +2758,18 @@ const file_sluice_policy_v1_policy_proto_rawDesc = "" +
 	"\"\x04\b\x80\xa3\x052\x02\b\x01R\x06within\"R\n" +
 	"\tApprovers\x12&\n" +
 	"\x06groups\x18\x01 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\x06groups\x12\x1d\n" +
-	"\x05count\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18\x10R\x05count\"\xcc\x02\n" +
+	"\x05count\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18\x10R\x05count\"\x9b\x05\n" +
 	"\x04Mask\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x120\n" +
-	"\x02on\x18\x02 \x01(\v2\x18.sluice.policy.v1.MaskOnB\x06\xbaH\x03\xc8\x01\x01R\x02on\x12(\n" +
-	"\acolumns\x18\x03 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x05R\acolumns\x122\n" +
+	"\x02on\x18\x02 \x01(\v2\x18.sluice.policy.v1.MaskOnB\x06\xbaH\x03\xc8\x01\x01R\x02on\x12&\n" +
+	"\acolumns\x18\x03 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x05R\acolumns\x12'\n" +
+	"\x05paths\x18\a \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\"\ar\x05\x10\x02\x18\x80\x04R\x05paths\x12?\n" +
+	"\aheaders\x18\b \x03(\tB%\xbaH\"\x92\x01\x1f\"\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,63}$R\aheaders\x12P\n" +
+	"\x06detect\x18\t \x03(\tB8\xbaH5\x92\x012\x18\x01\".r,2*^([*]|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$R\x06detect\x122\n" +
 	"\x06redact\x18\x04 \x01(\v2\x18.sluice.policy.v1.RedactH\x00R\x06redact\x125\n" +
 	"\apartial\x18\x05 \x01(\v2\x19.sluice.policy.v1.PartialH\x00R\apartial\x12-\n" +
-	"\x06except\x18\x06 \x01(\v2\x15.sluice.policy.v1.WhoR\x06exceptB\r\n" +
+	"\x06except\x18\x06 \x01(\v2\x15.sluice.policy.v1.WhoR\x06except:\x92\x01\xbaH\x8e\x01\x1a\x8b\x01\n" +
+	"\tmask.some\x12&name columns, paths, headers or detect\x1aVthis.columns.size() + this.paths.size() + this.headers.size() + this.detect.size() > 0B\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"2\n" +
 	"\x06MaskOn\x12(\n" +
 	"\atargets\x18\x01 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\atargets\"%\n" +
@@ -2250,7 +2782,7 @@ const file_sluice_policy_v1_policy_proto_rawDesc = "" +
 	"\vpartial.one\x12&set keep_domain or keep_last, not both\x1a)this.keep_domain != (this.keep_last > 0u)\"~\n" +
 	"\x06Access\x12/\n" +
 	"\x03who\x18\x01 \x01(\v2\x15.sluice.policy.v1.WhoB\x06\xbaH\x03\xc8\x01\x01R\x03who\x12C\n" +
-	"\x03may\x18\x02 \x03(\x0e2\x1c.sluice.policy.v1.PermissionB\x13\xbaH\x10\x92\x01\r\b\x01\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x03may*\xdb\x01\n" +
+	"\x03may\x18\x02 \x03(\x0e2\x1c.sluice.policy.v1.PermissionB\x13\xbaH\x10\x92\x01\r\b\x01\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x03may*\xe5\x01\n" +
 	"\x06Effect\x12\x16\n" +
 	"\x12EFFECT_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04READ\x10\x01\x12\n" +
@@ -2272,7 +2804,8 @@ const file_sluice_policy_v1_policy_proto_rawDesc = "" +
 	"\aSESSION\x10\f\x12\x0f\n" +
 	"\vTRANSACTION\x10\r\x12\x0f\n" +
 	"\vMAINTENANCE\x10\x0e\x12\v\n" +
-	"\aUNKNOWN\x10\x0f*\x7f\n" +
+	"\aUNKNOWN\x10\x0f\x12\b\n" +
+	"\x04CALL\x10\x10*\x7f\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x0f\n" +
@@ -2296,84 +2829,102 @@ func file_sluice_policy_v1_policy_proto_rawDescGZIP() []byte {
 	return file_sluice_policy_v1_policy_proto_rawDescData
 }
 
-var file_sluice_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_sluice_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_sluice_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_sluice_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_sluice_policy_v1_policy_proto_goTypes = []any{
 	(Effect)(0),                     // 0: sluice.policy.v1.Effect
 	(Permission)(0),                 // 1: sluice.policy.v1.Permission
 	(Postgres_Via)(0),               // 2: sluice.policy.v1.Postgres.Via
 	(Postgres_HoldInTransaction)(0), // 3: sluice.policy.v1.Postgres.HoldInTransaction
-	(UpstreamTls_Mode)(0),           // 4: sluice.policy.v1.UpstreamTls.Mode
-	(*Bundle)(nil),                  // 5: sluice.policy.v1.Bundle
-	(*DataSource)(nil),              // 6: sluice.policy.v1.DataSource
-	(*Issuer)(nil),                  // 7: sluice.policy.v1.Issuer
-	(*ClaimMapping)(nil),            // 8: sluice.policy.v1.ClaimMapping
-	(*ClaimMatch)(nil),              // 9: sluice.policy.v1.ClaimMatch
-	(*SubjectGroups)(nil),           // 10: sluice.policy.v1.SubjectGroups
-	(*Target)(nil),                  // 11: sluice.policy.v1.Target
-	(*Listener)(nil),                // 12: sluice.policy.v1.Listener
-	(*Endpoint)(nil),                // 13: sluice.policy.v1.Endpoint
-	(*Postgres)(nil),                // 14: sluice.policy.v1.Postgres
-	(*UpstreamTls)(nil),             // 15: sluice.policy.v1.UpstreamTls
-	(*Credential)(nil),              // 16: sluice.policy.v1.Credential
-	(*StaticCredential)(nil),        // 17: sluice.policy.v1.StaticCredential
-	(*Who)(nil),                     // 18: sluice.policy.v1.Who
-	(*Rule)(nil),                    // 19: sluice.policy.v1.Rule
-	(*On)(nil),                      // 20: sluice.policy.v1.On
-	(*Sql)(nil),                     // 21: sluice.policy.v1.Sql
-	(*Allow)(nil),                   // 22: sluice.policy.v1.Allow
-	(*Deny)(nil),                    // 23: sluice.policy.v1.Deny
-	(*Approve)(nil),                 // 24: sluice.policy.v1.Approve
-	(*Approvers)(nil),               // 25: sluice.policy.v1.Approvers
-	(*Mask)(nil),                    // 26: sluice.policy.v1.Mask
-	(*MaskOn)(nil),                  // 27: sluice.policy.v1.MaskOn
-	(*Redact)(nil),                  // 28: sluice.policy.v1.Redact
-	(*Partial)(nil),                 // 29: sluice.policy.v1.Partial
-	(*Access)(nil),                  // 30: sluice.policy.v1.Access
-	(*durationpb.Duration)(nil),     // 31: google.protobuf.Duration
+	(Http_Undecodable)(0),           // 4: sluice.policy.v1.Http.Undecodable
+	(UpstreamTls_Mode)(0),           // 5: sluice.policy.v1.UpstreamTls.Mode
+	(*Bundle)(nil),                  // 6: sluice.policy.v1.Bundle
+	(*DataSource)(nil),              // 7: sluice.policy.v1.DataSource
+	(*Issuer)(nil),                  // 8: sluice.policy.v1.Issuer
+	(*ClaimMapping)(nil),            // 9: sluice.policy.v1.ClaimMapping
+	(*ClaimMatch)(nil),              // 10: sluice.policy.v1.ClaimMatch
+	(*SubjectGroups)(nil),           // 11: sluice.policy.v1.SubjectGroups
+	(*Target)(nil),                  // 12: sluice.policy.v1.Target
+	(*Listener)(nil),                // 13: sluice.policy.v1.Listener
+	(*Endpoint)(nil),                // 14: sluice.policy.v1.Endpoint
+	(*Postgres)(nil),                // 15: sluice.policy.v1.Postgres
+	(*Http)(nil),                    // 16: sluice.policy.v1.Http
+	(*Certificate)(nil),             // 17: sluice.policy.v1.Certificate
+	(*UpstreamTls)(nil),             // 18: sluice.policy.v1.UpstreamTls
+	(*Credential)(nil),              // 19: sluice.policy.v1.Credential
+	(*BearerCredential)(nil),        // 20: sluice.policy.v1.BearerCredential
+	(*HeaderCredential)(nil),        // 21: sluice.policy.v1.HeaderCredential
+	(*StaticCredential)(nil),        // 22: sluice.policy.v1.StaticCredential
+	(*Who)(nil),                     // 23: sluice.policy.v1.Who
+	(*Rule)(nil),                    // 24: sluice.policy.v1.Rule
+	(*On)(nil),                      // 25: sluice.policy.v1.On
+	(*HttpOn)(nil),                  // 26: sluice.policy.v1.HttpOn
+	(*Sql)(nil),                     // 27: sluice.policy.v1.Sql
+	(*Allow)(nil),                   // 28: sluice.policy.v1.Allow
+	(*Deny)(nil),                    // 29: sluice.policy.v1.Deny
+	(*Approve)(nil),                 // 30: sluice.policy.v1.Approve
+	(*Approvers)(nil),               // 31: sluice.policy.v1.Approvers
+	(*Mask)(nil),                    // 32: sluice.policy.v1.Mask
+	(*MaskOn)(nil),                  // 33: sluice.policy.v1.MaskOn
+	(*Redact)(nil),                  // 34: sluice.policy.v1.Redact
+	(*Partial)(nil),                 // 35: sluice.policy.v1.Partial
+	(*Access)(nil),                  // 36: sluice.policy.v1.Access
+	(*durationpb.Duration)(nil),     // 37: google.protobuf.Duration
 }
 var file_sluice_policy_v1_policy_proto_depIdxs = []int32{
-	7,  // 0: sluice.policy.v1.Bundle.issuers:type_name -> sluice.policy.v1.Issuer
-	11, // 1: sluice.policy.v1.Bundle.targets:type_name -> sluice.policy.v1.Target
-	19, // 2: sluice.policy.v1.Bundle.rules:type_name -> sluice.policy.v1.Rule
-	26, // 3: sluice.policy.v1.Bundle.masks:type_name -> sluice.policy.v1.Mask
-	30, // 4: sluice.policy.v1.Bundle.access:type_name -> sluice.policy.v1.Access
-	6,  // 5: sluice.policy.v1.Issuer.ca:type_name -> sluice.policy.v1.DataSource
-	8,  // 6: sluice.policy.v1.Issuer.claims:type_name -> sluice.policy.v1.ClaimMapping
-	31, // 7: sluice.policy.v1.Issuer.session_max:type_name -> google.protobuf.Duration
-	9,  // 8: sluice.policy.v1.ClaimMapping.human:type_name -> sluice.policy.v1.ClaimMatch
-	10, // 9: sluice.policy.v1.ClaimMapping.subject_groups:type_name -> sluice.policy.v1.SubjectGroups
-	12, // 10: sluice.policy.v1.Target.listener:type_name -> sluice.policy.v1.Listener
-	14, // 11: sluice.policy.v1.Target.postgres:type_name -> sluice.policy.v1.Postgres
-	16, // 12: sluice.policy.v1.Target.credential:type_name -> sluice.policy.v1.Credential
-	13, // 13: sluice.policy.v1.Postgres.endpoints:type_name -> sluice.policy.v1.Endpoint
-	15, // 14: sluice.policy.v1.Postgres.tls:type_name -> sluice.policy.v1.UpstreamTls
-	2,  // 15: sluice.policy.v1.Postgres.via:type_name -> sluice.policy.v1.Postgres.Via
-	3,  // 16: sluice.policy.v1.Postgres.hold_in_transaction:type_name -> sluice.policy.v1.Postgres.HoldInTransaction
-	4,  // 17: sluice.policy.v1.UpstreamTls.mode:type_name -> sluice.policy.v1.UpstreamTls.Mode
-	6,  // 18: sluice.policy.v1.UpstreamTls.ca:type_name -> sluice.policy.v1.DataSource
-	17, // 19: sluice.policy.v1.Credential.static:type_name -> sluice.policy.v1.StaticCredential
-	6,  // 20: sluice.policy.v1.StaticCredential.password:type_name -> sluice.policy.v1.DataSource
-	18, // 21: sluice.policy.v1.Rule.who:type_name -> sluice.policy.v1.Who
-	20, // 22: sluice.policy.v1.Rule.on:type_name -> sluice.policy.v1.On
-	22, // 23: sluice.policy.v1.Rule.allow:type_name -> sluice.policy.v1.Allow
-	24, // 24: sluice.policy.v1.Rule.approve:type_name -> sluice.policy.v1.Approve
-	23, // 25: sluice.policy.v1.Rule.deny:type_name -> sluice.policy.v1.Deny
-	21, // 26: sluice.policy.v1.On.sql:type_name -> sluice.policy.v1.Sql
-	0,  // 27: sluice.policy.v1.Sql.effects:type_name -> sluice.policy.v1.Effect
-	25, // 28: sluice.policy.v1.Approve.by:type_name -> sluice.policy.v1.Approvers
-	31, // 29: sluice.policy.v1.Approve.within:type_name -> google.protobuf.Duration
-	27, // 30: sluice.policy.v1.Mask.on:type_name -> sluice.policy.v1.MaskOn
-	28, // 31: sluice.policy.v1.Mask.redact:type_name -> sluice.policy.v1.Redact
-	29, // 32: sluice.policy.v1.Mask.partial:type_name -> sluice.policy.v1.Partial
-	18, // 33: sluice.policy.v1.Mask.except:type_name -> sluice.policy.v1.Who
-	18, // 34: sluice.policy.v1.Access.who:type_name -> sluice.policy.v1.Who
-	1,  // 35: sluice.policy.v1.Access.may:type_name -> sluice.policy.v1.Permission
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	8,  // 0: sluice.policy.v1.Bundle.issuers:type_name -> sluice.policy.v1.Issuer
+	12, // 1: sluice.policy.v1.Bundle.targets:type_name -> sluice.policy.v1.Target
+	24, // 2: sluice.policy.v1.Bundle.rules:type_name -> sluice.policy.v1.Rule
+	32, // 3: sluice.policy.v1.Bundle.masks:type_name -> sluice.policy.v1.Mask
+	36, // 4: sluice.policy.v1.Bundle.access:type_name -> sluice.policy.v1.Access
+	7,  // 5: sluice.policy.v1.Issuer.ca:type_name -> sluice.policy.v1.DataSource
+	9,  // 6: sluice.policy.v1.Issuer.claims:type_name -> sluice.policy.v1.ClaimMapping
+	37, // 7: sluice.policy.v1.Issuer.session_max:type_name -> google.protobuf.Duration
+	10, // 8: sluice.policy.v1.ClaimMapping.human:type_name -> sluice.policy.v1.ClaimMatch
+	11, // 9: sluice.policy.v1.ClaimMapping.subject_groups:type_name -> sluice.policy.v1.SubjectGroups
+	13, // 10: sluice.policy.v1.Target.listener:type_name -> sluice.policy.v1.Listener
+	15, // 11: sluice.policy.v1.Target.postgres:type_name -> sluice.policy.v1.Postgres
+	16, // 12: sluice.policy.v1.Target.http:type_name -> sluice.policy.v1.Http
+	19, // 13: sluice.policy.v1.Target.credential:type_name -> sluice.policy.v1.Credential
+	14, // 14: sluice.policy.v1.Postgres.endpoints:type_name -> sluice.policy.v1.Endpoint
+	18, // 15: sluice.policy.v1.Postgres.tls:type_name -> sluice.policy.v1.UpstreamTls
+	2,  // 16: sluice.policy.v1.Postgres.via:type_name -> sluice.policy.v1.Postgres.Via
+	3,  // 17: sluice.policy.v1.Postgres.hold_in_transaction:type_name -> sluice.policy.v1.Postgres.HoldInTransaction
+	14, // 18: sluice.policy.v1.Http.endpoints:type_name -> sluice.policy.v1.Endpoint
+	18, // 19: sluice.policy.v1.Http.tls:type_name -> sluice.policy.v1.UpstreamTls
+	17, // 20: sluice.policy.v1.Http.certificate:type_name -> sluice.policy.v1.Certificate
+	4,  // 21: sluice.policy.v1.Http.undecodable:type_name -> sluice.policy.v1.Http.Undecodable
+	7,  // 22: sluice.policy.v1.Certificate.chain:type_name -> sluice.policy.v1.DataSource
+	7,  // 23: sluice.policy.v1.Certificate.key:type_name -> sluice.policy.v1.DataSource
+	5,  // 24: sluice.policy.v1.UpstreamTls.mode:type_name -> sluice.policy.v1.UpstreamTls.Mode
+	7,  // 25: sluice.policy.v1.UpstreamTls.ca:type_name -> sluice.policy.v1.DataSource
+	22, // 26: sluice.policy.v1.Credential.static:type_name -> sluice.policy.v1.StaticCredential
+	20, // 27: sluice.policy.v1.Credential.bearer:type_name -> sluice.policy.v1.BearerCredential
+	21, // 28: sluice.policy.v1.Credential.header:type_name -> sluice.policy.v1.HeaderCredential
+	7,  // 29: sluice.policy.v1.BearerCredential.token:type_name -> sluice.policy.v1.DataSource
+	7,  // 30: sluice.policy.v1.HeaderCredential.value:type_name -> sluice.policy.v1.DataSource
+	7,  // 31: sluice.policy.v1.StaticCredential.password:type_name -> sluice.policy.v1.DataSource
+	23, // 32: sluice.policy.v1.Rule.who:type_name -> sluice.policy.v1.Who
+	25, // 33: sluice.policy.v1.Rule.on:type_name -> sluice.policy.v1.On
+	28, // 34: sluice.policy.v1.Rule.allow:type_name -> sluice.policy.v1.Allow
+	30, // 35: sluice.policy.v1.Rule.approve:type_name -> sluice.policy.v1.Approve
+	29, // 36: sluice.policy.v1.Rule.deny:type_name -> sluice.policy.v1.Deny
+	27, // 37: sluice.policy.v1.On.sql:type_name -> sluice.policy.v1.Sql
+	26, // 38: sluice.policy.v1.On.http:type_name -> sluice.policy.v1.HttpOn
+	0,  // 39: sluice.policy.v1.Sql.effects:type_name -> sluice.policy.v1.Effect
+	31, // 40: sluice.policy.v1.Approve.by:type_name -> sluice.policy.v1.Approvers
+	37, // 41: sluice.policy.v1.Approve.within:type_name -> google.protobuf.Duration
+	33, // 42: sluice.policy.v1.Mask.on:type_name -> sluice.policy.v1.MaskOn
+	34, // 43: sluice.policy.v1.Mask.redact:type_name -> sluice.policy.v1.Redact
+	35, // 44: sluice.policy.v1.Mask.partial:type_name -> sluice.policy.v1.Partial
+	23, // 45: sluice.policy.v1.Mask.except:type_name -> sluice.policy.v1.Who
+	23, // 46: sluice.policy.v1.Access.who:type_name -> sluice.policy.v1.Who
+	1,  // 47: sluice.policy.v1.Access.may:type_name -> sluice.policy.v1.Permission
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_sluice_policy_v1_policy_proto_init() }
@@ -2387,16 +2938,19 @@ func file_sluice_policy_v1_policy_proto_init() {
 	}
 	file_sluice_policy_v1_policy_proto_msgTypes[6].OneofWrappers = []any{
 		(*Target_Postgres)(nil),
+		(*Target_Http)(nil),
 	}
-	file_sluice_policy_v1_policy_proto_msgTypes[11].OneofWrappers = []any{
+	file_sluice_policy_v1_policy_proto_msgTypes[13].OneofWrappers = []any{
 		(*Credential_Static)(nil),
+		(*Credential_Bearer)(nil),
+		(*Credential_Header)(nil),
 	}
-	file_sluice_policy_v1_policy_proto_msgTypes[14].OneofWrappers = []any{
+	file_sluice_policy_v1_policy_proto_msgTypes[18].OneofWrappers = []any{
 		(*Rule_Allow)(nil),
 		(*Rule_Approve)(nil),
 		(*Rule_Deny)(nil),
 	}
-	file_sluice_policy_v1_policy_proto_msgTypes[21].OneofWrappers = []any{
+	file_sluice_policy_v1_policy_proto_msgTypes[26].OneofWrappers = []any{
 		(*Mask_Redact)(nil),
 		(*Mask_Partial)(nil),
 	}
@@ -2405,8 +2959,8 @@ func file_sluice_policy_v1_policy_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sluice_policy_v1_policy_proto_rawDesc), len(file_sluice_policy_v1_policy_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   26,
+			NumEnums:      6,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -133,7 +133,7 @@ func (x Decision_Verdict) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Decision_Verdict.Descriptor instead.
 func (Decision_Verdict) EnumDescriptor() ([]byte, []int) {
-	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{5, 0}
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // Direction is where they went.
@@ -186,7 +186,7 @@ func (x Data_Direction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Data_Direction.Descriptor instead.
 func (Data_Direction) EnumDescriptor() ([]byte, []int) {
-	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{9, 0}
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // ChunkHeader opens each chunk of a session's recording.
@@ -304,6 +304,8 @@ type Event struct {
 	//	*Event_Data
 	//	*Event_Outcome
 	//	*Event_SessionEnd
+	//	*Event_HttpRequest
+	//	*Event_HttpResponse
 	Kind          isEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -441,6 +443,24 @@ func (x *Event) GetSessionEnd() *SessionEnd {
 	return nil
 }
 
+func (x *Event) GetHttpRequest() *HttpRequest {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_HttpRequest); ok {
+			return x.HttpRequest
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetHttpResponse() *HttpResponse {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_HttpResponse); ok {
+			return x.HttpResponse
+		}
+	}
+	return nil
+}
+
 type isEvent_Kind interface {
 	isEvent_Kind()
 }
@@ -481,6 +501,14 @@ type Event_SessionEnd struct {
 	SessionEnd *SessionEnd `protobuf:"bytes,11,opt,name=session_end,json=sessionEnd,proto3,oneof"`
 }
 
+type Event_HttpRequest struct {
+	HttpRequest *HttpRequest `protobuf:"bytes,12,opt,name=http_request,json=httpRequest,proto3,oneof"`
+}
+
+type Event_HttpResponse struct {
+	HttpResponse *HttpResponse `protobuf:"bytes,13,opt,name=http_response,json=httpResponse,proto3,oneof"`
+}
+
 func (*Event_SessionStart) isEvent_Kind() {}
 
 func (*Event_Statement) isEvent_Kind() {}
@@ -498,6 +526,10 @@ func (*Event_Data) isEvent_Kind() {}
 func (*Event_Outcome) isEvent_Kind() {}
 
 func (*Event_SessionEnd) isEvent_Kind() {}
+
+func (*Event_HttpRequest) isEvent_Kind() {}
+
+func (*Event_HttpResponse) isEvent_Kind() {}
 
 // SessionStart says who connected to what.
 type SessionStart struct {
@@ -724,6 +756,228 @@ func (x *Statement) GetResultFormats() []uint32 {
 	return nil
 }
 
+// HttpRequest is what the agent asked for, before it is forwarded. It counts among the statements of the session; its
+// body follows as Data.
+type HttpRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts from 1 within the session; later events of the same request carry it.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Method string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
+	Scheme string `protobuf:"bytes,3,opt,name=scheme,proto3" json:"scheme,omitempty"`
+	Host   string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
+	// With the query, as the service gets it.
+	Path string `protobuf:"bytes,5,opt,name=path,proto3" json:"path,omitempty"`
+	// Without those that carry credentials, and those that Envoy adds.
+	Headers []*Header `protobuf:"bytes,6,rep,name=headers,proto3" json:"headers,omitempty"`
+	// As Envoy names the request (x-request-id).
+	RequestId string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The agent's address: requests of one session may come over several connections.
+	ClientAddress string `protobuf:"bytes,8,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HttpRequest) Reset() {
+	*x = HttpRequest{}
+	mi := &file_sluice_record_v1_record_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HttpRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HttpRequest) ProtoMessage() {}
+
+func (x *HttpRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_record_v1_record_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HttpRequest.ProtoReflect.Descriptor instead.
+func (*HttpRequest) Descriptor() ([]byte, []int) {
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *HttpRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *HttpRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *HttpRequest) GetScheme() string {
+	if x != nil {
+		return x.Scheme
+	}
+	return ""
+}
+
+func (x *HttpRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *HttpRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *HttpRequest) GetHeaders() []*Header {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *HttpRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *HttpRequest) GetClientAddress() string {
+	if x != nil {
+		return x.ClientAddress
+	}
+	return ""
+}
+
+// HttpResponse is what the agent is answered; the body follows as Data.
+type HttpResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Number uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Status uint32                 `protobuf:"varint,2,opt,name=status,proto3" json:"status,omitempty"`
+	// Masked ones are masked.
+	Headers       []*Header `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HttpResponse) Reset() {
+	*x = HttpResponse{}
+	mi := &file_sluice_record_v1_record_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HttpResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HttpResponse) ProtoMessage() {}
+
+func (x *HttpResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_record_v1_record_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HttpResponse.ProtoReflect.Descriptor instead.
+func (*HttpResponse) Descriptor() ([]byte, []int) {
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *HttpResponse) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *HttpResponse) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *HttpResponse) GetHeaders() []*Header {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+// Header is a field of HTTP (RFC 9110, 6.3).
+type Header struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Header) Reset() {
+	*x = Header{}
+	mi := &file_sluice_record_v1_record_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Header) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Header) ProtoMessage() {}
+
+func (x *Header) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_record_v1_record_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Header.ProtoReflect.Descriptor instead.
+func (*Header) Descriptor() ([]byte, []int) {
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Header) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Header) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // Pair is an effect on an object.
 type Pair struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -735,7 +989,7 @@ type Pair struct {
 
 func (x *Pair) Reset() {
 	*x = Pair{}
-	mi := &file_sluice_record_v1_record_proto_msgTypes[4]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +1001,7 @@ func (x *Pair) String() string {
 func (*Pair) ProtoMessage() {}
 
 func (x *Pair) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_record_v1_record_proto_msgTypes[4]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +1014,7 @@ func (x *Pair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pair.ProtoReflect.Descriptor instead.
 func (*Pair) Descriptor() ([]byte, []int) {
-	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Pair) GetEffect() v12.Effect {
@@ -797,7 +1051,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_sluice_record_v1_record_proto_msgTypes[5]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +1063,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_record_v1_record_proto_msgTypes[5]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +1076,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{5}
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Decision) GetNumber() uint64 {
@@ -900,7 +1154,7 @@ type HoldStart struct {
 
 func (x *HoldStart) Reset() {
 	*x = HoldStart{}
-	mi := &file_sluice_record_v1_record_proto_msgTypes[6]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1166,7 @@ func (x *HoldStart) String() string {
 func (*HoldStart) ProtoMessage() {}
 
 func (x *HoldStart) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_record_v1_record_proto_msgTypes[6]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1179,7 @@ func (x *HoldStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldStart.ProtoReflect.Descriptor instead.
 func (*HoldStart) Descriptor() ([]byte, []int) {
-	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{6}
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HoldStart) GetNumber() uint64 {
@@ -953,7 +1207,7 @@ type HoldEnd struct {
 
 func (x *HoldEnd) Reset() {
 	*x = HoldEnd{}
-	mi := &file_sluice_record_v1_record_proto_msgTypes[7]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1219,7 @@ func (x *HoldEnd) String() string {
 func (*HoldEnd) ProtoMessage() {}
 
 func (x *HoldEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_record_v1_record_proto_msgTypes[7]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1232,7 @@ func (x *HoldEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldEnd.ProtoReflect.Descriptor instead.
 func (*HoldEnd) Descriptor() ([]byte, []int) {
-	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{7}
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HoldEnd) GetNumber() uint64 {
@@ -1010,7 +1264,7 @@ type Execution struct {
 
 func (x *Execution) Reset() {
 	*x = Execution{}
-	mi := &file_sluice_record_v1_record_proto_msgTypes[8]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1276,7 @@ func (x *Execution) String() string {
 func (*Execution) ProtoMessage() {}
 
 func (x *Execution) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_record_v1_record_proto_msgTypes[8]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1289,7 @@ func (x *Execution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Execution.ProtoReflect.Descriptor instead.
 func (*Execution) Descriptor() ([]byte, []int) {
-	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{8}
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Execution) GetNumber() uint64 {
@@ -1071,7 +1325,7 @@ type Data struct {
 
 func (x *Data) Reset() {
 	*x = Data{}
-	mi := &file_sluice_record_v1_record_proto_msgTypes[9]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1337,7 @@ func (x *Data) String() string {
 func (*Data) ProtoMessage() {}
 
 func (x *Data) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_record_v1_record_proto_msgTypes[9]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1350,7 @@ func (x *Data) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Data.ProtoReflect.Descriptor instead.
 func (*Data) Descriptor() ([]byte, []int) {
-	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{9}
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Data) GetDirection() Data_Direction {
@@ -1138,7 +1392,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_sluice_record_v1_record_proto_msgTypes[10]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1404,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_record_v1_record_proto_msgTypes[10]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1417,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{10}
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Outcome) GetNumber() uint64 {
@@ -1228,7 +1482,7 @@ type SessionEnd struct {
 
 func (x *SessionEnd) Reset() {
 	*x = SessionEnd{}
-	mi := &file_sluice_record_v1_record_proto_msgTypes[11]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1494,7 @@ func (x *SessionEnd) String() string {
 func (*SessionEnd) ProtoMessage() {}
 
 func (x *SessionEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_record_v1_record_proto_msgTypes[11]
+	mi := &file_sluice_record_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1507,7 @@ func (x *SessionEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnd.ProtoReflect.Descriptor instead.
 func (*SessionEnd) Descriptor() ([]byte, []int) {
-	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_sluice_record_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SessionEnd) GetReason() string {
@@ -1298,7 +1552,7 @@ const file_sluice_record_v1_record_proto_rawDesc = "" +
 	"firstEvent\x127\n" +
 	"\topened_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x12\x12\n" +
 	"\x04last\x18\x06 \x01(\bR\x04last\x12\x16\n" +
-	"\x06events\x18\a \x01(\x04R\x06events\"\xee\x04\n" +
+	"\x06events\x18\a \x01(\x04R\x06events\"\xf9\x05\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12E\n" +
@@ -1313,7 +1567,9 @@ const file_sluice_record_v1_record_proto_rawDesc = "" +
 	"\aoutcome\x18\n" +
 	" \x01(\v2\x19.sluice.record.v1.OutcomeH\x00R\aoutcome\x12?\n" +
 	"\vsession_end\x18\v \x01(\v2\x1c.sluice.record.v1.SessionEndH\x00R\n" +
-	"sessionEndB\x06\n" +
+	"sessionEnd\x12B\n" +
+	"\fhttp_request\x18\f \x01(\v2\x1d.sluice.record.v1.HttpRequestH\x00R\vhttpRequest\x12E\n" +
+	"\rhttp_response\x18\r \x01(\v2\x1e.sluice.record.v1.HttpResponseH\x00R\fhttpResponseB\x06\n" +
 	"\x04kind\"\xed\x02\n" +
 	"\fSessionStart\x12;\n" +
 	"\tprincipal\x18\x01 \x01(\v2\x1d.sluice.identity.v1.PrincipalR\tprincipal\x12%\n" +
@@ -1343,7 +1599,24 @@ const file_sluice_record_v1_record_proto_rawDesc = "" +
 	"\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06SIMPLE\x10\x01\x12\f\n" +
-	"\bEXTENDED\x10\x02\"P\n" +
+	"\bEXTENDED\x10\x02\"\xf7\x01\n" +
+	"\vHttpRequest\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x16\n" +
+	"\x06method\x18\x02 \x01(\tR\x06method\x12\x16\n" +
+	"\x06scheme\x18\x03 \x01(\tR\x06scheme\x12\x12\n" +
+	"\x04host\x18\x04 \x01(\tR\x04host\x12\x12\n" +
+	"\x04path\x18\x05 \x01(\tR\x04path\x122\n" +
+	"\aheaders\x18\x06 \x03(\v2\x18.sluice.record.v1.HeaderR\aheaders\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\a \x01(\tR\trequestId\x12%\n" +
+	"\x0eclient_address\x18\b \x01(\tR\rclientAddress\"r\n" +
+	"\fHttpResponse\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\rR\x06status\x122\n" +
+	"\aheaders\x18\x03 \x03(\v2\x18.sluice.record.v1.HeaderR\aheaders\"2\n" +
+	"\x06Header\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"P\n" +
 	"\x04Pair\x120\n" +
 	"\x06effect\x18\x01 \x01(\x0e2\x18.sluice.policy.v1.EffectR\x06effect\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\tR\x06object\"\xd0\x02\n" +
@@ -1414,7 +1687,7 @@ func file_sluice_record_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_sluice_record_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_sluice_record_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_sluice_record_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_sluice_record_v1_record_proto_goTypes = []any{
 	(Statement_Protocol)(0),       // 0: sluice.record.v1.Statement.Protocol
 	(Decision_Verdict)(0),         // 1: sluice.record.v1.Decision.Verdict
@@ -1423,48 +1696,55 @@ var file_sluice_record_v1_record_proto_goTypes = []any{
 	(*Event)(nil),                 // 4: sluice.record.v1.Event
 	(*SessionStart)(nil),          // 5: sluice.record.v1.SessionStart
 	(*Statement)(nil),             // 6: sluice.record.v1.Statement
-	(*Pair)(nil),                  // 7: sluice.record.v1.Pair
-	(*Decision)(nil),              // 8: sluice.record.v1.Decision
-	(*HoldStart)(nil),             // 9: sluice.record.v1.HoldStart
-	(*HoldEnd)(nil),               // 10: sluice.record.v1.HoldEnd
-	(*Execution)(nil),             // 11: sluice.record.v1.Execution
-	(*Data)(nil),                  // 12: sluice.record.v1.Data
-	(*Outcome)(nil),               // 13: sluice.record.v1.Outcome
-	(*SessionEnd)(nil),            // 14: sluice.record.v1.SessionEnd
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*v1.Principal)(nil),          // 16: sluice.identity.v1.Principal
-	(*v11.Parameter)(nil),         // 17: sluice.approval.v1.Parameter
-	(v12.Effect)(0),               // 18: sluice.policy.v1.Effect
-	(*v11.Approval)(nil),          // 19: sluice.approval.v1.Approval
-	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
+	(*HttpRequest)(nil),           // 7: sluice.record.v1.HttpRequest
+	(*HttpResponse)(nil),          // 8: sluice.record.v1.HttpResponse
+	(*Header)(nil),                // 9: sluice.record.v1.Header
+	(*Pair)(nil),                  // 10: sluice.record.v1.Pair
+	(*Decision)(nil),              // 11: sluice.record.v1.Decision
+	(*HoldStart)(nil),             // 12: sluice.record.v1.HoldStart
+	(*HoldEnd)(nil),               // 13: sluice.record.v1.HoldEnd
+	(*Execution)(nil),             // 14: sluice.record.v1.Execution
+	(*Data)(nil),                  // 15: sluice.record.v1.Data
+	(*Outcome)(nil),               // 16: sluice.record.v1.Outcome
+	(*SessionEnd)(nil),            // 17: sluice.record.v1.SessionEnd
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*v1.Principal)(nil),          // 19: sluice.identity.v1.Principal
+	(*v11.Parameter)(nil),         // 20: sluice.approval.v1.Parameter
+	(v12.Effect)(0),               // 21: sluice.policy.v1.Effect
+	(*v11.Approval)(nil),          // 22: sluice.approval.v1.Approval
+	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
 }
 var file_sluice_record_v1_record_proto_depIdxs = []int32{
-	15, // 0: sluice.record.v1.ChunkHeader.opened_at:type_name -> google.protobuf.Timestamp
-	15, // 1: sluice.record.v1.Event.at:type_name -> google.protobuf.Timestamp
+	18, // 0: sluice.record.v1.ChunkHeader.opened_at:type_name -> google.protobuf.Timestamp
+	18, // 1: sluice.record.v1.Event.at:type_name -> google.protobuf.Timestamp
 	5,  // 2: sluice.record.v1.Event.session_start:type_name -> sluice.record.v1.SessionStart
 	6,  // 3: sluice.record.v1.Event.statement:type_name -> sluice.record.v1.Statement
-	8,  // 4: sluice.record.v1.Event.decision:type_name -> sluice.record.v1.Decision
-	9,  // 5: sluice.record.v1.Event.hold_start:type_name -> sluice.record.v1.HoldStart
-	10, // 6: sluice.record.v1.Event.hold_end:type_name -> sluice.record.v1.HoldEnd
-	11, // 7: sluice.record.v1.Event.execution:type_name -> sluice.record.v1.Execution
-	12, // 8: sluice.record.v1.Event.data:type_name -> sluice.record.v1.Data
-	13, // 9: sluice.record.v1.Event.outcome:type_name -> sluice.record.v1.Outcome
-	14, // 10: sluice.record.v1.Event.session_end:type_name -> sluice.record.v1.SessionEnd
-	16, // 11: sluice.record.v1.SessionStart.principal:type_name -> sluice.identity.v1.Principal
-	17, // 12: sluice.record.v1.Statement.parameters:type_name -> sluice.approval.v1.Parameter
-	0,  // 13: sluice.record.v1.Statement.protocol:type_name -> sluice.record.v1.Statement.Protocol
-	7,  // 14: sluice.record.v1.Statement.pairs:type_name -> sluice.record.v1.Pair
-	18, // 15: sluice.record.v1.Pair.effect:type_name -> sluice.policy.v1.Effect
-	1,  // 16: sluice.record.v1.Decision.verdict:type_name -> sluice.record.v1.Decision.Verdict
-	19, // 17: sluice.record.v1.HoldStart.approval:type_name -> sluice.approval.v1.Approval
-	19, // 18: sluice.record.v1.HoldEnd.approval:type_name -> sluice.approval.v1.Approval
-	2,  // 19: sluice.record.v1.Data.direction:type_name -> sluice.record.v1.Data.Direction
-	20, // 20: sluice.record.v1.Outcome.took:type_name -> google.protobuf.Duration
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	11, // 4: sluice.record.v1.Event.decision:type_name -> sluice.record.v1.Decision
+	12, // 5: sluice.record.v1.Event.hold_start:type_name -> sluice.record.v1.HoldStart
+	13, // 6: sluice.record.v1.Event.hold_end:type_name -> sluice.record.v1.HoldEnd
+	14, // 7: sluice.record.v1.Event.execution:type_name -> sluice.record.v1.Execution
+	15, // 8: sluice.record.v1.Event.data:type_name -> sluice.record.v1.Data
+	16, // 9: sluice.record.v1.Event.outcome:type_name -> sluice.record.v1.Outcome
+	17, // 10: sluice.record.v1.Event.session_end:type_name -> sluice.record.v1.SessionEnd
+	7,  // 11: sluice.record.v1.Event.http_request:type_name -> sluice.record.v1.HttpRequest
+	8,  // 12: sluice.record.v1.Event.http_response:type_name -> sluice.record.v1.HttpResponse
+	19, // 13: sluice.record.v1.SessionStart.principal:type_name -> sluice.identity.v1.Principal
+	20, // 14: sluice.record.v1.Statement.parameters:type_name -> sluice.approval.v1.Parameter
+	0,  // 15: sluice.record.v1.Statement.protocol:type_name -> sluice.record.v1.Statement.Protocol
+	10, // 16: sluice.record.v1.Statement.pairs:type_name -> sluice.record.v1.Pair
+	9,  // 17: sluice.record.v1.HttpRequest.headers:type_name -> sluice.record.v1.Header
+	9,  // 18: sluice.record.v1.HttpResponse.headers:type_name -> sluice.record.v1.Header
+	21, // 19: sluice.record.v1.Pair.effect:type_name -> sluice.policy.v1.Effect
+	1,  // 20: sluice.record.v1.Decision.verdict:type_name -> sluice.record.v1.Decision.Verdict
+	22, // 21: sluice.record.v1.HoldStart.approval:type_name -> sluice.approval.v1.Approval
+	22, // 22: sluice.record.v1.HoldEnd.approval:type_name -> sluice.approval.v1.Approval
+	2,  // 23: sluice.record.v1.Data.direction:type_name -> sluice.record.v1.Data.Direction
+	23, // 24: sluice.record.v1.Outcome.took:type_name -> google.protobuf.Duration
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_sluice_record_v1_record_proto_init() }
@@ -1482,6 +1762,8 @@ func file_sluice_record_v1_record_proto_init() {
 		(*Event_Data)(nil),
 		(*Event_Outcome)(nil),
 		(*Event_SessionEnd)(nil),
+		(*Event_HttpRequest)(nil),
+		(*Event_HttpResponse)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1489,7 +1771,7 @@ func file_sluice_record_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sluice_record_v1_record_proto_rawDesc), len(file_sluice_record_v1_record_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

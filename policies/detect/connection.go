@@ -1,0 +1,99 @@
+package detect
+
+const connectionStringName = "connection-string"
+
+// connectionString knows the passwords of connection strings: scheme://user:password@host (RFC 3986, section 3.2.1, read
+// as libpq does: up to the first slash), and password= or pwd= among the pairs of a keyword string (PostgreSQL, "Keyword/
+// Value Connection Strings"; Microsoft, "Connection string syntax"). The find is the password alone.
+func connectionString() detector {
+	d := detector{name: connectionStringName, marks: []mark{
+		{text: "://", lane: laneShort, kind: kindURLPassword},
+	}}
+	for _, sign := range []string{"=", " ="} {
+		d.marks = append(d.marks,
+			mark{text: "password" + sign, fold: true, lane: lanePairs, kind: kindPairPassword},
+			mark{text: "sslpassword" + sign, fold: true, lane: lanePairs, kind: kindPairPassword},
+			mark{text: "pwd" + sign, fold: true, lane: laneShort, kind: kindPairPassword})
+	}
+	return d
+}
+
+// urlPassword reads what stands between the first colon and the last @ of a URL's authority. Clients do not agree on
+// which @ ends a password that has one in it: up to the last, nothing of it is left.
+func (c *cursor) urlPassword(at, body int) (int, int) {
+	if at == 0 || !(alnum | plus | dash | dot).is(c.text[at-1]) {
+		return 0, 0
+	}
+	start, end := 0, 0
+	for i := body; i < len(c.text) && !c.endsAuthority(i); i++ {
+		switch b := c.text[i]; b {
+		case ':':
+			if start == 0 {
+				start = i + 1
+			}
+		case '@':
+			if start == 0 {
+				return 0, 0 // a user without a password
+			}
+			end = i
+		case '?', '#', ';', ',', '&':
+			if end == 0 && (start == 0 || isPort(c.text[start:i])) {
+				return 0, 0 // a host, and a query or more hosts
+			}
+		}
+	}
+	return c.password(start, end)
+}
+
+// endsAuthority says whether a URL's authority ends at a place at the latest. A quote before a letter or digit may be in
+// a password; before anything else it ends the text that holds the URL.
+func (c *cursor) endsAuthority(at int) bool {
+	switch b := c.text[at]; b {
+	case '/', '<', '>', '\\', '`':
+		return true
+	case '"', '\'':
+		return !alnum.is(c.byteAt(at + 1))
+	default:
+		return b <= ' '
+	}
+}
+
+func isPort(text []byte) bool {
+	for _, b := range text {
+		if !digit.is(b) {
+			return false
+		}
+	}
+	return len(text) > 0 && len(text) <= len("65535")
+}
+
+// password gives a find unless it is empty, or stands for a password: a mask, a template's place, asterisks.
+func (c *cursor) password(start, end int) (int, int) {
+	if start >= end || isPlaceholder(c.text[start:end]) {
+		return 0, 0
+	}
+	return start, end
+}
+
+func isPlaceholder(text []byte) bool {
+	const longest = 64 // what is longer is no place for a password, but one
+	if len(text) > longest {
+		return false
+	}
+	if string(text) == "[masked]" || string(text) == "xxxxx" { // Sluice's own mask, and that of Go's url.URL.Redacted
+		return true
+	}
+	first, last := text[0], text[len(text)-1]
+	switch {
+	case len(text) > 3 && first == '$' && text[1] == '{' && last == '}', // ${NAME}
+		len(text) > 4 && first == '{' && text[1] == '{' && last == '}', // {{ name }}
+		len(text) > 2 && first == '<' && last == '>':                   // <password>
+		return true
+	}
+	for _, b := range text {
+		if b != '*' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,116 @@
+package detect
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// Span is a find: text[Start:End], in bytes, by the detector Name.
+type Span struct {
+	Start, End int
+	Name       string
+}
+
+// Set is some detectors, compiled. It is safe for concurrent use. nil and the zero value find nothing.
+type Set struct {
+	filter filter
+	marked bool // any detector that the filter serves
+	cards  bool
+}
+
+// Names lists the detectors, sorted.
+func Names() []string {
+	all := detectors()
+	names := make([]string, len(all))
+	for i, d := range all {
+		names[i] = d.name
+	}
+	slices.Sort(names)
+	return names
+}
+
+// New compiles the named detectors; "*" is all of them, and no names are an empty Set. An unknown name is an error that
+// lists the known ones.
+func New(names []string) (*Set, error) {
+	var unknown []string
+	known := Names()
+	for _, name := range names {
+		if name != "*" && !slices.Contains(known, name) {
+			unknown = append(unknown, fmt.Sprintf("%q", name))
+		}
+	}
+	if len(unknown) > 0 {
+		return nil, fmt.Errorf("unknown detector %s; known are %s, and \"*\" for all",
+			strings.Join(unknown, ", "), strings.Join(known, ", "))
+	}
+	s := &Set{}
+	var marks []mark
+	for _, d := range detectors() {
+		if !slices.Contains(names, "*") && !slices.Contains(names, d.name) {
+			continue
+		}
+		if d.name == cardNumberName {
+			s.cards = true
+			continue
+		}
+		for _, m := range d.marks {
+			m.name = d.name
+			marks = append(marks, m)
+		}
+	}
+	s.marked = len(marks) > 0
+	s.filter = compile(marks)
+	return s, nil
+}
+
+// Empty says whether the set finds nothing because no detector is in it.
+func (s *Set) Empty() bool { return s == nil || !s.marked && !s.cards }
+
+// Find appends the finds in text to dst, in order, none overlapping. Of finds that overlap the longer wins; where they
+// overlap only in part, it takes what the other covered beyond it, so that no byte of any find is left out.
+func (s *Set) Find(dst []Span, text []byte) []Span {
+	if s.Empty() {
+		return dst
+	}
+	from := len(dst)
+	if s.marked {
+		dst = s.findMarked(dst, text)
+	}
+	if s.cards {
+		dst = findCards(dst, text)
+	}
+	if len(dst) < from+2 {
+		return dst
+	}
+	return dst[:from+tidy(dst[from:])]
+}
+
+// findMarked appends what the readers find at the filter's candidates.
+func (s *Set) findMarked(dst []Span, text []byte) []Span {
+	at, state := s.filter.next(text, 0, s.filter.start)
+	if at == len(text) {
+		return dst
+	}
+	c := cursor{text: text}
+	// A form that was found is not looked for again inside its find: that keeps forms without an end linear.
+	var until [kinds]int
+	for ; at < len(text); at, state = s.filter.next(text, at+1, state) {
+		for lanes := ^uint8(state >> 56); lanes != 0; lanes &= lanes - 1 {
+			marks := s.filter.lanes[bits.TrailingZeros8(lanes)]
+			for i := range marks {
+				m := &marks[i]
+				begin := at + 1 - m.width
+				if begin < until[m.kind] || !m.standsAt(text, begin) {
+					continue
+				}
+				if start, end := c.read(m.kind, begin, begin+len(m.text)); end > 0 {
+					dst = append(dst, Span{Start: start, End: end, Name: m.name})
+					until[m.kind] = end
+				}
+			}
+		}
+	}
+	return dst
+}

@@ -1,0 +1,340 @@
+package detect
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+)
+
+// No secret here is one: all are put together while the test runs, from pieces that no scanner takes for a secret.
+
+// body gives n letters and digits without an order that a reader would look for.
+func body(n int) string {
+	const s = "q7Zk2mXw9RtY4uPv6sLd3nBf8hGj1cKe"
+	return strings.Repeat(s, n/len(s)+1)[:n]
+}
+
+func hexBody(n int) string { return strings.Repeat("3f9a0c7e51b8d264", n/16+1)[:n] }
+
+func encoded(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+func token(header string) string {
+	return encoded(header) + "." + encoded(`{"sub":"a"}`) + "." + body(43)
+}
+
+func key(label string) string {
+	return "-----BEGIN " + label + "-----\n" + body(64) + "\n" + body(20) + "==\n-----END " + label + "-----"
+}
+
+const id16 = "QWERTYUI2345ASDF"
+
+var (
+	secret40  = body(38) + "/+"
+	base64of  = func(n int) string { return base64.StdEncoding.EncodeToString([]byte(body(n))) }
+	signature = base64of(32)
+	urlSig    = strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(signature)
+)
+
+// samples are texts with the finds between « and ».
+var samples = map[string]struct{ found, not []string }{
+	"aws-access-key": {
+		found: []string{
+			"«" + "AKIA" + id16 + "»",
+			`{"id":"«` + "ASIA" + id16 + `»"}`,
+			"x «" + "ABIA" + id16 + "», «" + "ACCA" + id16 + "».",
+			`\n«` + "AKIA" + id16 + `»\n`,
+			"id%3D«" + "AKIA" + id16 + "»%26",
+			"aws_secret_access_key = «" + secret40 + "»\n",
+			`"SecretAccessKey": "«` + secret40 + `»",`,
+			"export AWS_SECRET_KEY='«" + secret40 + "»'",
+			"Access key ID,Secret access key\n«" + "AKIA" + id16 + "»,«" + secret40 + "»\n",
+		},
+		not: []string{
+			"AKIA" + id16[1:],
+			"AKIA" + id16 + "A",
+			"xAKIA" + id16,
+			"AKIA" + id16 + "_old",
+			"AKIA" + strings.ToLower(id16),
+			"AROA" + id16,
+			"secret_access_key = " + secret40[1:],
+			"secret_access_key = " + secret40 + "A",
+			"secret_access_key = " + strings.Repeat("0a", 20), // a commit
+			"secret access to the key " + secret40,
+			"secret_access_key" + secret40,
+			"secret_access_key =" + strings.Repeat(" ", awsGap) + secret40,
+			"secret_access_key = " + secret40[:20] + "-" + secret40[:19],
+			"secret_access_key = " + strings.Repeat("aB", 20),
+			secret40,
+		},
+	},
+	"gcp-key": {
+		found: []string{
+			"«" + "AIza" + body(35) + "»",
+			"https://maps.example.com/?key=«" + "AIza" + body(33) + "_-»&v=3",
+		},
+		not: []string{"AIza" + body(34), "AIza" + body(36), "bAIza" + body(35), "AIza" + body(34) + "+", "aiza" + body(35)},
+	},
+	"azure-key": {
+		found: []string{
+			"DefaultEndpointsProtocol=https;AccountName=a;AccountKey=«" + base64of(64) + "»;EndpointSuffix=core.example.net",
+			"Endpoint=sb://a.example.net/;SharedAccessKeyName=Root;SharedAccessKey=«" + base64of(32) + "»",
+			"https://a.example.net/b?sv=2026-01-01&se=2027&sr=b&sig=«" + urlSig + "»",
+			"SharedAccessSignature sr=a&sig=«" + urlSig + "»&se=1&skn=Root",
+			"?sv=1&sig=«" + signature + "»",
+			`?sv=1\u0026sig=«` + urlSig + `»`,
+		},
+		not: []string{
+			"AccountKey=" + base64of(63),
+			"AccountKey=" + base64of(64)[:87],
+			"AccountKey=" + base64of(64) + "=",
+			"AccountKey=" + base64of(64) + "a",
+			"MyAccountKey=" + base64of(64),
+			"sig=" + urlSig[1:],
+			"sig=a" + urlSig,
+			"zsig=" + urlSig,
+			"sig=" + urlSig + "x",
+			"sig=" + strings.TrimSuffix(urlSig, "%3D") + "%3",
+		},
+	},
+	"github-token": {
+		found: []string{
+			"«" + "ghp_" + body(36) + "»",
+			"https://«" + "gho_" + body(36) + "»@github.example.com",
+			"(«" + "ghu_" + body(40) + "»)",
+			"token-«" + "ghr_" + body(76) + "»-x",
+			"«" + "ghs_" + body(36) + "».",
+			"«" + "ghs_" + "1234_" + token(`{"alg":"RS256"}`) + "» end",
+			"«" + "github_pat_" + body(22) + "_" + body(59) + "»",
+		},
+		not: []string{
+			"ghp_" + body(35), "aghp_" + body(36), "ghx_" + body(36), "ghp_" + body(252), "ghp-" + body(36),
+			"github_pat_" + body(22) + "_" + body(58), "my_github_pat_" + body(82),
+		},
+	},
+	"gitlab-token": {
+		found: []string{
+			"«" + "glpat-" + body(20) + "»",
+			"«" + "glpat-" + body(27) + ".01.0w1abcdef" + "»",
+			"«" + "glpat-" + body(27) + ".0w1abcdef" + "»!",
+			"«" + "glpat-" + body(20) + "». Then",
+			"SIE-«" + "glrt-" + body(20) + "»",
+			"«" + "gldt-" + body(20) + "»,«" + "glptt-" + hexBody(40) + "»,«" + "glcbt-" + "64_" + body(20) + "»",
+			"«" + "glagent-" + body(50) + "»",
+			"«" + "GR1348941" + body(20) + "»",
+		},
+		not: []string{"glpat-" + body(19), "aglpat-" + body(20), "glpat_" + body(20), "glxyz-" + body(20), "GLPAT-" + body(20)},
+	},
+	"slack-token": {
+		found: []string{
+			"«" + "xoxb-" + "123456789012-123456789012-" + body(24) + "»",
+			"«" + "xoxp-" + "12345678901-" + body(32) + "»",
+			"«" + "xoxe." + "xoxp-1-" + body(40) + "»",
+			"«" + "xoxd-" + body(20) + "%2B" + body(8) + "%3D»",
+			"«" + "xapp-" + "1-A0123456789-1234567890123-" + hexBody(64) + "»",
+			"https://hooks.slack.com/services/«" + "T01234567/B01234567/" + body(24) + "»",
+			"https://hooks.slack.com/workflows/«" + "T01234567/A01234567/12345/" + body(24) + "»/ .",
+		},
+		not: []string{
+			"xoxb-" + "1%zz" + body(20), "xoxb-" + "12345678901234", "axoxb-" + body(30), "xoxz-" + body(30), "xoxb-" + strings.Repeat("word-", 8),
+			"hooks.slack.com/services/" + "T01234567", "hooks.slack.com/help/T01234567/B01234567/" + body(24),
+			"hooks.slack.com/services/" + body(30),
+		},
+	},
+	"stripe-key": {
+		found: []string{
+			"«" + "sk_live_" + body(24) + "»",
+			"«" + "rk_live_" + body(99) + "»",
+			`"«` + "sk_test_" + body(24) + `»"`,
+			"«" + "rk_test_" + body(24) + "»;«" + "whsec_" + body(32) + "»",
+			"«" + "whsec_" + base64of(25) + "»",
+		},
+		not: []string{
+			"sk_live_" + body(15), "ask_live_" + body(24), "sk_live_" + body(24) + "_x", "pk_live_" + body(24),
+			"SK_LIVE_" + body(24), "whsec_" + body(23), "task_sk_live_" + body(24),
+		},
+	},
+	"jwt": {
+		found: []string{
+			"«" + token(`{"alg":"HS256","typ":"JWT"}`) + "»",
+			"id_token=«" + token(`{"typ":"JWT","alg":"RS256"}`) + "»&state=a",
+			"«" + token("{\"typ\":\"JWT\",\r\n \"alg\":\"HS256\"}") + "»",
+			"«" + token("{\n  \"kid\":\"a\", \"alg\" : \"ES256\"}") + "»",
+			"«" + token("{\r\n\"alg\":\"ES256\"}") + "».",
+			"«" + token(`{ "jwk":{"n":["alg"]},"alg":"ES256"}`) + "»",
+			"«" + token(`{"x5c":["`+body(9000)+`"],"alg":"ES256"}`) + "»",
+			"«" + encoded(`{"alg":"dir","enc":"A128GCM"}`) + ".." + body(16) + "." + body(40) + "." + body(22) + "»",
+			"«" + encoded(`{"alg":"RSA-OAEP","enc":"A128GCM"}`) + "." + body(342) + "." + body(16) + "." + body(40) + "." + body(22) + "»",
+			`\"«` + token(`{"alg":"HS256"}`) + `»\"`,
+			"«" + token(`{"kid":"\"a\\","alg":"HS256"} `) + "»",
+			"t%3D«" + token(`{"alg":"HS256"}`) + "»",
+		},
+		not: []string{
+			token(`{"typ":"JWT"}`), token(`{"a":{"alg":"HS256"}}`), token(`{"a":"alg"}`), token(`{"algo":"HS256"}`),
+			token(`{"alg":"HS256"`), token(`{"alg":"HS256"} x`), token(`{"alg":"HS256"]`) + "=",
+			encoded(`{"alg":"HS256"}`) + "." + encoded(`{"sub":"a"}`),
+			encoded(`{"alg":"HS256"}`) + ".." + body(43),
+			encoded(`{"alg":"none"}`) + "." + encoded(`{"sub":"a"}`) + ".",
+			"a" + token(`{"alg":"HS256"}`),
+			"a-" + token(`{"alg":"HS256"}`),
+			token(`{"alg\u0067":"ES256"}`), token(`{"\al":"ES256"}`), token(`{"a":1}]`), "e" + token(`["alg"]`),
+			token("{\"alg\":\"HS256\x01\"}"), token("{\x01\"alg\":\"HS256\"}"), token(`{"alg`), token("{\n {\"alg\":\"HS256\"}}"), token(`{"alg":é}`),
+		},
+	},
+	"pem": {
+		found: []string{
+			"«" + key("PRIVATE KEY") + "»",
+			"a\n«" + key("RSA PRIVATE KEY") + "»\nb",
+			"«" + key("EC PRIVATE KEY") + "»\n«" + key("OPENSSH PRIVATE KEY") + "»",
+			"«" + key("ENCRYPTED PRIVATE KEY") + "»" + key("CERTIFICATE"),
+			"«" + key("PGP PRIVATE KEY BLOCK") + "»",
+			`"private_key":"«` + strings.ReplaceAll(key("PRIVATE KEY"), "\n", `\n`) + `»\n"`,
+			"«" + "-----BEGIN " + "PRIVATE KEY-----\nMII»",
+			"«" + "-----BEGIN " + "PRIVATE KEY-----\nMII-----END CERTIFICATE-----\n-----END PRIVATE KE»",
+		},
+		not: []string{
+			key("PUBLIC KEY"), key("CERTIFICATE"), "-----BEGIN " + "PRIVATE KEY", "-----BEGIN " + "PRIVATE KEYS-----",
+			"-----BEGIN " + strings.Repeat("A", 80) + " PRIVATE KEY-----", "-----END " + "PRIVATE KEY-----", "BEGIN PRIVATE KEY",
+		},
+	},
+	"connection-string": {
+		found: []string{
+			"postgres://app:«s3cret»@db.internal:5432/orders", "a://:«p»@h", "pwd=«p» host=h",
+			"redis://:«s3cret»@localhost:6379/0",
+			"jdbc:mysql://root:«a%40b»@h/db",
+			"mongodb+srv://u:«p@ss:w?rd#»@a.example.net,b.example.net/x",
+			`"amqp://u:«it's»@h","x@y"`,
+			"https://u:«p»@h?mail=a", "https://u:«p@h?mail=a»@b",
+			"https://u:«8080x»@h",
+			"Server=db;Database=x;User Id=sa;Password=«my p=ss word»;Encrypt=true",
+			"Password = «s3cret» ; Data Source = db",
+			"Password=«my secret»;Server=db",
+			"password=«a» host=b; c",
+			"Server=db;Uid=u;Pwd='«a;b»'",
+			"host=h user=u password=«s3;cret» dbname=d",
+			"host=h user=u password='«it\\'s a secret»' dbname=d",
+			"Server=db;Pwd=\"«say \"\"it\"\" now»\";",
+			"host=h password=«'open» and on",
+			`"Server=db;Password=«my secret» ","x"`, "Password=«my» secret\",Server=db",
+			"https://u:«123456»@h", "https://u:«123456?a»@h", "https://u:«ab?c»@h",
+			"psql \"host=h password=«s3cret»\" -c x",
+			"cache:6379,password=«s3cret»,ssl=True",
+			"jdbc:postgresql://h/db?user=u&password=«s3cret»&ssl=true",
+			"username=\"u\" password=\"«s3cret»\";",
+			"user=u\npassword=«s3cret»\nhost=h",
+			"host=h sslpassword=«s3cret»",
+			"host=h\npassword=«a» b",
+			"Server=db;Password=«" + strings.Repeat("a", 100) + "» " + strings.Repeat("b ", 200),
+		},
+		not: []string{
+			"postgres://app@db.internal/orders", "http://localhost:8080/?mail=a@b", "http://localhost:8080?mail=a@b",
+			"https://example.com", "git+ssh://git@github.example.com:org/repo", "http://[::1]:80/", "https://h:/a@b",
+			"postgres://app:@db", "://u:p@h", " ://u:p@h", "http://h:80, bob@example.com", `{"a":"http://h:80","b":"x@y"}`,
+			"postgres://app:[masked]@db", "postgres://app:${PASSWORD}@db", "postgres://app:{{ .Password }}@db",
+			"postgres://app:<password>@db", "postgres://app:*****@db", "postgres://app:xxxxx@db",
+			"password=s3cret", "the field password=required", "host=h password=", "host=h password= ", "host=h password=''",
+			"host=h mypassword=s3cret", "host=h passwords=s3cret", "ahost=h password=s3cret", "host: h password=s3cret",
+			"host=h password=[masked] dbname=d", "host=h password=**** dbname=d", "=password=a",
+			"host=h" + strings.Repeat(" ", 300) + "password=s3cret", "https://u@h:p@x",
+		},
+	},
+	"card-number": {
+		found: []string{
+			"«4111111111111111»", "card: «4111 1111 1111 1111», exp 12/29", "«4111-1111-1111-1111»",
+			`{"card_number":«5555555555554444»}`, "«2223003122003222»", "«378282246310005»", "«3782 822463 10005»",
+			"«6011111111111117»", "«3530111333300000»", "«30569309025904»", "«6200000000000005»", "«4222222222222»",
+			"«4000000000000000006»", "«4111111111111111» 12 29", "29 «4111111111111111»", "n=«4111111111111111».",
+			`\n«4111111111111111»\n`, "card%3D«4111111111111111»", "card%20«4111111111111111»%20",
+			"«4111111111111111» «5555555555554444»", "ünï«4111111111111111»ä",
+			"order-«4111111111111111»", "«6759649826438453»",
+		},
+		not: []string{
+			"4111111111111112", "411111111111111", "41111111111111111", "84111111111111111", "4111111111111111a", "a4111111111111111",
+			"4111111111111111_1", "4111  1111  1111  1111", "4111 1111-1111 1111", "4111.1111.1111.1111", "41111111 1111 111",
+			"1111111111111117", "0.4111111111111111", "4111111111111111.5", "+4222222222222", "0000000000000000",
+			"41111111-1111-1111-a716-446655440000", "446655aa-aaaa-4aaa-4111-111111111111", "378282246310006", "3782 8224 6310",
+			strings.Repeat("4111111111111111", 2), "2026-11-02 10:11:12", "1762041600000", "4111111111111111e5",
+		},
+	},
+	"openai-key": {
+		found: []string{
+			"«" + "sk-" + body(20) + "T3Blbk" + "FJ" + body(20) + "»", "key:«" + "sk-" + hexBody(32) + "»",
+			"«" + "sk-proj-" + body(74) + "-" + body(80) + "»", "«" + "sk-svcacct-" + body(48) + "_»", "--«" + "sk-admin-" + body(60) + "»",
+		},
+		not: []string{
+			"sk-" + body(31), "task-" + body(48), "sk-" + strings.Repeat("abcd", 12), "sk-proj-" + body(39), "sk-" + body(40) + "-x",
+			"sk-proj-" + strings.Repeat("word-", 10), "sk-ant-" + "api03-" + body(93) + "AA", "SK-" + body(48),
+		},
+	},
+	"anthropic-key": {
+		found: []string{
+			"«" + "sk-ant-" + "api03-" + body(50) + "_-" + body(41) + "AA»", "x-api-key: «" + "sk-ant-" + "admin01-" + body(95) + "»",
+			"CLAUDE='«" + "sk-ant-" + "oat01-" + body(95) + "»'",
+		},
+		not: []string{"sk-ant-" + body(31), "task-ant-" + body(95), "sk-ant-" + strings.Repeat("word-", 20), "sk_ant_" + body(95)},
+	},
+	"google-oauth": {
+		found: []string{
+			"«" + "ya29." + body(120) + "».", "«" + "ya29." + "c.b0" + body(200) + "»", "«" + "GOCSPX-" + body(28) + "»",
+			"\"«" + "1//" + "0g" + body(60) + "»\"",
+		},
+		not: []string{"ya29." + body(19), "ya29." + strings.Repeat(".", 40), "aya29." + body(40), "GOCSPX-" + body(27), "GOCSPX-" + body(29), "1//" + body(39), "11//" + body(60)},
+	},
+	"npm-token": {
+		found: []string{"//registry.example.com/:_authToken=«" + "npm_" + body(36) + "»"},
+		not:   []string{"npm_" + body(35), "npm_" + body(37), "xnpm_" + body(36), "npm_config_registry"},
+	},
+	"sendgrid-key": {
+		found: []string{"«" + "SG." + body(22) + "." + body(43) + "»", "k=«" + "SG." + body(20) + "_-." + body(41) + "_-»;"},
+		not: []string{
+			"SG." + body(21) + "." + body(43), "SG." + body(22) + "." + body(42), "SG." + body(22) + "." + body(44), "MSG." + body(22) + "." + body(43),
+			"SG." + body(22) + "-" + body(43), "SG." + body(21) + "+." + body(43), "SG." + body(22),
+		},
+	},
+	"twilio-key": {
+		found: []string{
+			"TWILIO_API_KEY=«" + "SK" + hexBody(32) + "»", "«" + "SK" + hexBody(32) + "» is for twilio",
+			"AC" + hexBody(32) + " «" + "SK" + hexBody(32) + "»",
+		},
+		not: []string{
+			"SK" + hexBody(32), "twilio SK" + hexBody(31), "twilio SK" + hexBody(33), "twilio TASK" + hexBody(32), "AC SK" + hexBody(32),
+			"twilio" + strings.Repeat(" ", 128) + "SK" + hexBody(32), "twilio SK" + strings.ToUpper(hexBody(32)),
+		},
+	},
+	"authorization": {
+		found: []string{
+			"Authorization: Bearer «" + body(24) + "»", "authorization: bearer «a1b2c3d4»\r\n", `-H 'Authorization: Bearer «` + body(20) + `~+/==»'`,
+			`{"Authorization":["Bearer «` + body(24) + `»"]}`, "HTTP_AUTHORIZATION=Basic «" + base64.StdEncoding.EncodeToString([]byte("user:pass")) + "»",
+			"authorization: basic «" + base64.StdEncoding.EncodeToString([]byte("\xfb\xff\xbf\xfb:p")) + "»",
+			"Proxy-Authorization: BASIC «" + base64.StdEncoding.EncodeToString([]byte("u:p")) + "»",
+		},
+		not: []string{
+			"Authorization: Bearer token", "Authorization: Bearer <token>", "Authorization: Bearer authentication", "Authorization: Bearer [masked]",
+			"Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("no colon")), "Authorization: Bearer", "Authorization Bearer: " + body(24),
+			"Authorization: Digest " + body(24), "Bearer " + body(24), "Authorization: Bearer" + body(24), "Authorization" + "Bearer " + body(24),
+			"Authorization: Basic authentication is off",
+		},
+	},
+}
+
+// unmark takes « and » out of a sample and gives the spans between them.
+func unmark(t *testing.T, name, sample string) (string, []Span) {
+	t.Helper()
+	var (
+		text  strings.Builder
+		spans []Span
+	)
+	for {
+		before, rest, more := strings.Cut(sample, "«")
+		text.WriteString(before)
+		if !more {
+			return text.String(), spans
+		}
+		find, behind, closed := strings.Cut(rest, "»")
+		if !closed {
+			t.Fatalf("» is missing in a sample of %s", name)
+		}
+		spans = append(spans, Span{Start: text.Len(), End: text.Len() + len(find), Name: name})
+		text.WriteString(find)
+		sample = behind
+	}
+}

@@ -1,0 +1,134 @@
+package policies
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/policies/httppath"
+)
+
+// Call is an HTTP request as far as rules select by it. Its method is the operation's command.
+type Call struct {
+	// Host is without port, in lower case.
+	Host string
+	Path httppath.Path
+	// Values is what conditions may read as request.http besides params: called at the first need, at most once.
+	Values func() map[string]any
+}
+
+// CallOf is the operation of a request. Its one pair has the path as its object.
+func CallOf(method string, c *Call) Operation {
+	return Operation{Command: method, Pairs: []Pair{{Effect: policyv1.Effect_CALL, Object: c.Path.Raw}}, Call: c}
+}
+
+// calls is a compiled HttpOn.
+type calls struct {
+	methods map[string]struct{}
+	hosts   []string
+	paths   []httppath.Template
+}
+
+func compileCalls(on *policyv1.HttpOn, field string) (*calls, error) {
+	if on == nil {
+		return nil, nil
+	}
+	out := &calls{hosts: on.GetHosts()}
+	for _, m := range on.GetMethods() {
+		if out.methods == nil {
+			out.methods = map[string]struct{}{}
+		}
+		out.methods[m] = struct{}{}
+	}
+	for i, source := range on.GetPaths() {
+		t, err := httppath.Compile(source)
+		if err != nil {
+			return nil, &Fault{Field: fmt.Sprintf("%s.paths[%d]", field, i), Message: err.Error()}
+		}
+		out.paths = append(out.paths, t)
+	}
+	return out, nil
+}
+
+// match reports whether a request is selected. loose: or whether a server could take it for one that is, which tells
+// letters by case and a slash at the end from none as the server likes.
+func (c *calls) match(op *Operation, loose bool) bool {
+	if c == nil {
+		return true
+	}
+	if _, ok := c.methods[op.Command]; !ok && len(c.methods) > 0 {
+		return false
+	}
+	if len(c.hosts) > 0 && !matchHost(c.hosts, op.Call.Host) {
+		return false
+	}
+	if len(c.paths) == 0 {
+		return true
+	}
+	for _, t := range c.paths {
+		if t.Match(op.Call.Path) || loose && t.MayMatch(op.Call.Path) {
+			return true
+		}
+	}
+	return false
+}
+
+// params are the values of the first template that matches.
+func (c *calls) params(op *Operation) map[string]string {
+	if c != nil {
+		for _, t := range c.paths {
+			if t.MayMatch(op.Call.Path) {
+				return t.Params(op.Call.Path)
+			}
+		}
+	}
+	return nil
+}
+
+// matchHost: "*.example.com" stands for every name below example.com, not for that itself.
+func matchHost(patterns []string, host string) bool {
+	for _, p := range patterns {
+		if suffix, ok := strings.CutPrefix(p, "*"); ok && len(host) > len(suffix) && strings.HasSuffix(host, suffix) || p == host {
+			return true
+		}
+	}
+	return false
+}
+
+// String says what is selected, for people.
+func (c *calls) String() string {
+	what := "every request"
+	if len(c.methods) > 0 {
+		what = strings.Join(sortedKeys(c.methods), ", ")
+	}
+	if len(c.hosts) > 0 {
+		what += " at " + strings.Join(c.hosts, ", ")
+	}
+	if len(c.paths) > 0 {
+		names := make([]string, len(c.paths))
+		for i, t := range c.paths {
+			names[i] = t.String()
+		}
+		what += " on " + strings.Join(names, ", ")
+	}
+	return what
+}
+
+// withParams are the variables of a condition for one rule: the templates are the rule's own.
+func (c *calls) withParams(values func() map[string]any, op *Operation) func() map[string]any {
+	if op.Call == nil {
+		return values
+	}
+	params := c.params(op)
+	if params == nil {
+		return values
+	}
+	return func() map[string]any {
+		request := maps.Clone(values()["request"].(map[string]any))
+		http := maps.Clone(request["http"].(map[string]any))
+		http["params"] = params
+		request["http"] = http
+		return map[string]any{"request": request}
+	}
+}

@@ -1,0 +1,185 @@
+package policies
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/policies/httppath"
+)
+
+const httpTargets = `
+issuers:
+- {name: corp, url: "https://idp.example", audiences: [sluice]}
+targets:
+- name: api
+  listener: {address: 127.0.0.1, port: 18443}
+  http:
+    endpoints: [{host: 127.0.0.1, port: 8080}]
+    certificate: {chain: {file: cert.pem}, key: {file: key.pem}}
+    tls: {mode: DISABLE}
+  credential: {bearer: {token: {env: API_TOKEN}}}
+- name: orders
+  listener: {address: 127.0.0.1, port: 15432}
+  postgres: {endpoints: [{host: 127.0.0.1, port: 15999}], database: orders}
+  credential: {static: {username: app, password: {env: PW}}}
+`
+
+func callRequest(t *testing.T, method, host, target string, values map[string]any) *Request {
+	t.Helper()
+	path, err := httppath.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := &Call{Host: host, Path: path, Values: func() map[string]any { return values }}
+	return &Request{
+		Principal: &identityv1.Principal{Issuer: "corp", Subject: "ci", Groups: []string{"agents"}},
+		Target:    "api", Operations: []Operation{CallOf(method, call)}, Time: time.Unix(1, 0),
+	}
+}
+
+func TestRulesSelectRequests(t *testing.T) {
+	p := compileText(t, httpTargets+`
+rules:
+- {name: read, who: {groups: [agents]}, on: {targets: [api], http: {methods: [GET, HEAD]}}, allow: {}}
+- {name: write, who: {groups: [agents]}, on: {targets: ["*"], http: {methods: [POST, DELETE], paths: ["/customers/{id}", "/orders/**"]}}, approve: {by: [{groups: [dba]}]}}
+- {name: no-admin, on: {targets: ["*"], http: {paths: ["/admin/**"]}}, deny: {message: "Not here."}}
+- {name: big, on: {targets: [api], http: {paths: ["/pay"]}}, when: "request.http.body.amount > 100", deny: {}}
+- {name: pay, who: {groups: [agents]}, on: {targets: [api], http: {methods: [POST], paths: ["/pay"], hosts: ["pay.example", "*.pay.example"]}}, when: "request.http.body.amount >= 0", allow: {}}
+- {name: mine, who: {groups: [agents]}, on: {targets: [api], http: {methods: [PUT], paths: ["/users/{name}/keys"]}}, when: "request.http.params.name == request.principal.subject", allow: {}}
+- {name: sql, who: {groups: [agents]}, on: {targets: ["*"], sql: {}}, allow: {}}
+`)
+	small := map[string]any{"body": map[string]any{"amount": 5}}
+	for _, c := range []struct {
+		method, host, target string
+		values               map[string]any
+		want                 Verdict
+		words                string
+	}{
+		{"GET", "api", "/customers", nil, Allow, ""},
+		{"GET", "api", "/", nil, Allow, ""},
+		{"OPTIONS", "api", "/customers", nil, Deny, "no rule allows OPTIONS /customers"},
+		{"DELETE", "api", "/customers/7", nil, Hold, ""},
+		{"DELETE", "api", "/customers", nil, Deny, "no rule allows"},
+		{"DELETE", "api", "/customers/7/", nil, Deny, "no rule allows"},
+		{"DELETE", "api", "/orders/1/lines/2", nil, Hold, ""},
+		{"GET", "api", "/admin", nil, Deny, "Not here."},
+		{"GET", "api", "/%61dmin/x", nil, Deny, "Not here."},
+		{"GET", "api", "/Admin/x/", nil, Deny, "Not here."},
+		{"POST", "pay.example", "/pay", small, Allow, ""},
+		{"POST", "eu.pay.example", "/pay", small, Allow, ""},
+		{"POST", "evilpay.example", "/pay", small, Deny, "no rule allows"},
+		{"POST", "pay.example", "/pay", map[string]any{"body": map[string]any{"amount": 500}}, Deny, "big"},
+		{"POST", "pay.example", "/pay", map[string]any{"body": map[string]any{}}, Deny, "big"},
+		{"POST", "pay.example", "/pay", nil, Deny, "big"},
+		{"PUT", "api", "/users/ci/keys", nil, Allow, ""},
+		{"PUT", "api", "/users/root/keys", nil, Deny, "no rule allows"},
+	} {
+		d := p.Decide(callRequest(t, c.method, c.host, c.target, c.values))
+		if d.Verdict != c.want || !strings.Contains(d.Message+d.Detail, c.words) {
+			t.Errorf("%s %s%s: %v %q %q, want %v %q", c.method, c.host, c.target, d.Verdict, d.Message, d.Detail, c.want, c.words)
+		}
+	}
+	// A denial says what is allowed.
+	d := p.Decide(callRequest(t, "PATCH", "api", "/customers", nil))
+	if !strings.Contains(d.Hint, "GET, HEAD") || !strings.Contains(d.Hint, "/orders/**") || strings.Contains(d.Hint, "sql") {
+		t.Errorf("hint: %s", d.Hint)
+	}
+}
+
+func TestARuleSpeaksOnlyOfItsProtocol(t *testing.T) {
+	p := compileText(t, httpTargets+`
+rules:
+- {name: calls, who: {groups: [agents]}, on: {targets: ["*"], http: {}}, allow: {}}
+`)
+	statement := &Request{
+		Principal: &identityv1.Principal{Issuer: "corp", Subject: "ci", Groups: []string{"agents"}}, Target: "orders",
+		Operations: []Operation{{Command: "SELECT", Pairs: []Pair{{Effect: policyv1.Effect_READ, Object: "public.orders"}}}},
+	}
+	if d := p.Decide(statement); d.Verdict != Deny {
+		t.Errorf("a rule about requests allows a statement: %v", d)
+	}
+	for rule, words := range map[string]string{
+		"on: {targets: [orders], http: {}}":                          `target "orders" speaks another protocol`,
+		"on: {targets: [api], sql: {}}":                              `target "api" speaks another protocol`,
+		"on: {targets: [api], http: {paths: [\"a\"]}}":               "rules[0].on.http.paths[0]",
+		"on: {targets: [api], http: {}, sql: {}}":                    "not both",
+		"on: {targets: [api], http: {methods: [get]}}":               "rules[0].on.http.methods[0]",
+		"on: {targets: [api], http: {hosts: [\"https://example\"]}}": "rules[0].on.http.hosts[0]",
+	} {
+		_, err := Compile(mustBundle(t, httpTargets+"rules:\n- {name: r, allow: {}, "+rule+"}\n"))
+		if err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%s: %v, want %q", rule, err, words)
+		}
+	}
+}
+
+func TestHTTPTargetsAreChecked(t *testing.T) {
+	const first = `
+- name: a
+  listener: {address: 127.0.0.1, port: 1}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}], certificate: {chain: {file: c}, key: {file: k}}, hosts: [a.example]}
+  credential: {bearer: {token: {env: T}}}
+`
+	for name, c := range map[string]struct{ target, words string }{
+		"a second one at another host": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 1}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}], certificate: {chain: {file: c}, key: {file: k}}, hosts: [b.example]}
+  credential: {header: {name: x-api-key, value: {env: T}}}`, ""},
+		"a second one at another path": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 1}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}], certificate: {chain: {file: c}, key: {file: k}}, hosts: [a.example], path_prefix: /v2}
+  credential: {static: {username: u, password: {env: T}}}`, ""},
+		"the same host and path": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 1}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}], certificate: {chain: {file: c}, key: {file: k}}, hosts: [b.example, a.example], path_prefix: /}
+  credential: {bearer: {token: {env: T}}}`, "targets[1].http: targets[0] has the same host"},
+		"another certificate": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 1}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}], certificate: {chain: {file: d}, key: {file: k}}}
+  credential: {bearer: {token: {env: T}}}`, "targets[1].http.certificate: the listener is shared"},
+		"PostgreSQL beside it": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 1}
+  postgres: {endpoints: [{host: 127.0.0.1, port: 2}], database: d}
+  credential: {static: {username: u, password: {env: T}}}`, "targets[1].listener: 127.0.0.1:1 is the listener of targets[0]"},
+		"no certificate": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 3}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}]}
+  credential: {bearer: {token: {env: T}}}`, "targets[1].http.certificate: it is needed"},
+		"plaintext and a certificate": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 3, allow_plaintext: true}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}], certificate: {chain: {file: d}, key: {file: k}}}
+  credential: {bearer: {token: {env: T}}}`, "either TLS or plaintext"},
+		"no TLS over a network": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 3, allow_plaintext: true}
+  http: {endpoints: [{host: 192.0.2.1, port: 2}], tls: {mode: DISABLE}}
+  credential: {bearer: {token: {env: T}}}`, "targets[1].http.endpoints[0].host"},
+		"a token for PostgreSQL": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 3}
+  postgres: {endpoints: [{host: 127.0.0.1, port: 2}], database: d}
+  credential: {bearer: {token: {env: T}}}`, "PostgreSQL needs static"},
+		"a header that frames": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 3, allow_plaintext: true}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}]}
+  credential: {header: {name: host, value: {env: T}}}`, "not for credentials"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Compile(mustBundle(t, "issuers: [{name: corp, url: \"https://idp.example\", audiences: [sluice]}]\ntargets:"+first+c.target+"\n"))
+			if c.words == "" && err != nil || c.words != "" && (err == nil || !strings.Contains(err.Error(), c.words)) {
+				t.Errorf("got %v, want %q", err, c.words)
+			}
+		})
+	}
+}

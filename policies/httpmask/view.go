@@ -1,0 +1,137 @@
+package httpmask
+
+import (
+	"bytes"
+	"fmt"
+	"mime"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/detect"
+	"github.com/sluicegate/sluice/policies/jsonmask"
+)
+
+// View is how one principal sees one target. It is safe for concurrent use.
+type View struct {
+	masks  policies.MaskSet
+	body   *jsonmask.View
+	paths  bool
+	finder finder
+	found  *policies.MaskRule
+}
+
+// NewView makes a view of masks that were compiled.
+func NewView(masks policies.MaskSet) (*View, error) {
+	v := &View{masks: masks}
+	names, rule := masks.Detectors()
+	set, err := detect.New(names)
+	if err != nil {
+		return nil, fmt.Errorf("httpmask: %w", err)
+	}
+	var f jsonmask.Finder
+	if !set.Empty() {
+		v.finder, v.found = finder{set}, rule
+		f = v.finder
+	}
+	var fields []jsonmask.Field
+	for _, p := range masks.Paths() {
+		fields = append(fields, jsonmask.Field{Path: p.Path, Rule: p.Rule})
+	}
+	v.paths = len(fields) > 0
+	v.body = jsonmask.NewView(fields, f, rule)
+	return v, nil
+}
+
+// Empty reports whether nothing is hidden.
+func (v *View) Empty() bool { return v.masks.Empty() }
+
+// Body hides values in bodies.
+func (v *View) Body() *jsonmask.View { return v.body }
+
+// Header is the value of a header as it may be seen, and whether it is another than it was. The name is in lower case.
+func (v *View) Header(name, value string) (string, bool) {
+	if rule := v.masks.Header(name); rule != nil {
+		return rule.Text, true
+	}
+	text := v.Text(value)
+	return text, text != value
+}
+
+// Text is a text as it may be seen: what detectors find is hidden.
+func (v *View) Text(s string) string {
+	if v.found == nil {
+		return s
+	}
+	spans := v.finder.Find(nil, []byte(s))
+	if len(spans) == 0 {
+		return s
+	}
+	var b strings.Builder
+	last := 0
+	for _, span := range spans {
+		b.WriteString(s[last:span.Start])
+		b.WriteString(v.found.Text)
+		last = span.End
+	}
+	b.WriteString(s[last:])
+	return b.String()
+}
+
+// Format is how a body of a type is read; false if it cannot be (RFC 8259, RFC 6839 for +json; WHATWG HTML, 9.2). A
+// text without structure can, if no path names what stands in it.
+func (v *View) Format(contentType string) (jsonmask.Format, bool) {
+	kind, parameters, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return 0, false
+	}
+	if charset := strings.ToLower(parameters["charset"]); charset != "" && charset != "utf-8" && charset != "us-ascii" {
+		return 0, false
+	}
+	switch {
+	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
+		return jsonmask.JSON, true
+	case kind == "application/x-ndjson" || kind == "application/ndjson" || kind == "application/jsonl" || kind == "application/x-jsonlines":
+		return jsonmask.Lines, true
+	case kind == "text/event-stream":
+		return jsonmask.Events, true
+	case strings.HasPrefix(kind, "text/") && !v.paths:
+		return jsonmask.Text, true
+	}
+	return 0, false
+}
+
+// Shown is a whole body as it may be shown to people: masked where it can be read, else nil.
+func (v *View) Shown(contentType string, body []byte) []byte {
+	if v.Empty() {
+		if utf8.Valid(body) {
+			return body
+		}
+		return nil
+	}
+	f, ok := v.Format(contentType)
+	if !ok {
+		return nil
+	}
+	var out bytes.Buffer
+	err := jsonmask.Copy(f, bytes.NewReader(body), jsonmask.Output{View: v.body, Write: func(p []byte) error {
+		out.Write(p)
+		return nil
+	}})
+	if err != nil {
+		return nil
+	}
+	return out.Bytes()
+}
+
+// finder is detect for jsonmask.
+type finder struct{ set *detect.Set }
+
+// Find implements jsonmask.Finder.
+func (f finder) Find(dst []jsonmask.Span, text []byte) []jsonmask.Span {
+	var few [8]detect.Span
+	for _, s := range f.set.Find(few[:0], text) {
+		dst = append(dst, jsonmask.Span{Start: s.Start, End: s.End})
+	}
+	return dst
+}

@@ -1,0 +1,156 @@
+package httpmask
+
+import (
+	"strings"
+	"testing"
+
+	"buf.build/go/protoyaml"
+
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/jsonmask"
+)
+
+const bundle = `
+issuers:
+- {name: corp, url: "https://idp.example", audiences: [sluice]}
+targets:
+- name: api
+  listener: {address: 127.0.0.1, port: 1, allow_plaintext: true}
+  http: {endpoints: [{host: 127.0.0.1, port: 8080}]}
+  credential: {bearer: {token: {env: T}}}
+- name: texts
+  listener: {address: 127.0.0.1, port: 2, allow_plaintext: true}
+  http: {endpoints: [{host: 127.0.0.1, port: 8080}]}
+  credential: {bearer: {token: {env: T}}}
+- name: orders
+  listener: {address: 127.0.0.1, port: 3}
+  postgres: {endpoints: [{host: 127.0.0.1, port: 4}], database: d}
+  credential: {static: {username: u, password: {env: P}}}
+masks:
+- {name: paths, on: {targets: [api]}, paths: ["$..password"], headers: [x-secret], redact: {text: "***"}, except: {groups: [dba]}}
+- {name: mail, on: {targets: [api]}, paths: ["$.email"], partial: {keep_domain: true}}
+- {name: found, on: {targets: [texts]}, detect: ["*"], redact: {}}
+- {name: columns, on: {targets: ["*"]}, columns: ["*.*.password"], redact: {}}
+`
+
+func compile(t *testing.T, text string) (*policies.Policy, error) {
+	t.Helper()
+	b := &policyv1.Bundle{}
+	if err := protoyaml.Unmarshal([]byte(text), b); err != nil {
+		t.Fatal(err)
+	}
+	b.Version = "v1"
+	return policies.Compile(b)
+}
+
+func views(t *testing.T, target string, groups ...string) (agent, record *View) {
+	t.Helper()
+	p, err := compile(t, bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Cache
+	if agent, record, err = c.Of(p, &identityv1.Principal{Issuer: "corp", Subject: "x", Groups: groups}, target); err != nil {
+		t.Fatal(err)
+	}
+	again, _, err := c.Of(p, &identityv1.Principal{Issuer: "corp", Subject: "y", Groups: groups}, target)
+	if err != nil || again != agent {
+		t.Error("two principals whom the same masks except do not share a view")
+	}
+	return agent, record
+}
+
+func TestAViewHidesWhatTheMasksName(t *testing.T) {
+	agent, record := views(t, "api")
+	if agent != record {
+		t.Error("they are not the same")
+	}
+	if v, hidden := agent.Header("x-secret", "s"); !hidden || v != "***" {
+		t.Errorf("header: %q", v)
+	}
+	if _, hidden := agent.Header("x-other", "s"); hidden {
+		t.Error("a header that no mask names is hidden")
+	}
+	got := string(agent.Shown("application/json", []byte(`{"email": "a@b.c", "x": {"password": "p"}}`)))
+	if got != `{"email": "***@b.c", "x": {"password": "***"}}` {
+		t.Errorf("got %s", got)
+	}
+	for _, c := range []struct{ kind, body string }{{"text/plain", "p"}, {"application/json", "{"}, {"", "{}"}, {"application/json; charset=utf-16", "{}"}} {
+		if got := agent.Shown(c.kind, []byte(c.body)); got != nil {
+			t.Errorf("%s %s is shown as %s", c.kind, c.body, got)
+		}
+	}
+}
+
+func TestAnExceptionIsThePrincipalsAndNotTheRecords(t *testing.T) {
+	agent, record := views(t, "api", "dba")
+	if agent == record || agent.Empty() {
+		t.Fatal("the mask without exceptions does not apply")
+	}
+	const body = `{"email":"a@b.c","password":"p"}`
+	if got := string(agent.Shown("application/json", []byte(body))); got != `{"email":"***@b.c","password":"p"}` {
+		t.Errorf("the agent sees %s", got)
+	}
+	if got := string(record.Shown("application/json", []byte(body))); got != `{"email":"***@b.c","password":"***"}` {
+		t.Errorf("the record shows %s", got)
+	}
+}
+
+func TestDetectorsReadTextsAndHeaders(t *testing.T) {
+	agent, _ := views(t, "texts")
+	token := "ghp_" + strings.Repeat("a1B2", 9)
+	if got := agent.Text("see " + token + " there"); got != "see [masked] there" {
+		t.Errorf("got %s", got)
+	}
+	if v, hidden := agent.Header("location", "/x?t="+token); !hidden || strings.Contains(v, token) {
+		t.Errorf("header: %s", v)
+	}
+	if got := string(agent.Shown("text/plain; charset=utf-8", []byte("a\n"+token+"\n"))); got != "a\n[masked]\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestFormatsAreThoseOfTheType(t *testing.T) {
+	api, _ := views(t, "api")
+	texts, _ := views(t, "texts")
+	for kind, want := range map[string]struct {
+		format    jsonmask.Format
+		api, text bool
+	}{
+		"application/json":                 {jsonmask.JSON, true, true},
+		"Application/JSON; charset=UTF-8":  {jsonmask.JSON, true, true},
+		"application/problem+json":         {jsonmask.JSON, true, true},
+		"application/x-ndjson":             {jsonmask.Lines, true, true},
+		"text/event-stream":                {jsonmask.Events, true, true},
+		"text/html":                        {jsonmask.Text, false, true},
+		"image/png":                        {},
+		"application/json; charset=latin1": {},
+		"":                                 {},
+		"a/b/c":                            {},
+	} {
+		f, ok := api.Format(kind)
+		if ok != want.api || ok && f != want.format {
+			t.Errorf("%q with paths: %v %v", kind, f, ok)
+		}
+		if f, ok = texts.Format(kind); ok != want.text || ok && f != want.format {
+			t.Errorf("%q with detectors: %v %v", kind, f, ok)
+		}
+	}
+}
+
+func TestMasksOfAnotherProtocolAreRefused(t *testing.T) {
+	for mask, words := range map[string]string{
+		`{name: m, on: {targets: [orders]}, paths: ["$.a"], redact: {}}`:    "masks[4]: it hides nothing of target \"orders\"",
+		`{name: m, on: {targets: [api]}, columns: ["a.b.c"], redact: {}}`:   "masks[4]: it hides nothing of target \"api\"",
+		`{name: m, on: {targets: [api]}, paths: ["$[?@.a]"], redact: {}}`:   "masks[4].paths[0]",
+		`{name: m, on: {targets: [api]}, detect: [nonsense], redact: {}}`:   "masks[4].detect",
+		`{name: m, on: {targets: [api]}, headers: ["X-Upper"], redact: {}}`: "masks[4].headers[0]",
+		`{name: m, on: {targets: [api]}, redact: {}}`:                       "name columns, paths, headers or detect",
+	} {
+		if _, err := compile(t, bundle+"- "+mask+"\n"); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%s: %v, want %q", mask, err, words)
+		}
+	}
+}

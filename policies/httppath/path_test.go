@@ -1,0 +1,163 @@
+package httppath
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseGivesDecodedSegments(t *testing.T) {
+	for target, want := range map[string]Path{
+		"/":                       {Raw: "/"},
+		"/?a=/../;":               {Raw: "/", Query: "a=/../;"},
+		"/customers":              {Segments: []string{"customers"}, Raw: "/customers"},
+		"/customers/":             {Segments: []string{"customers"}, Slash: true, Raw: "/customers/"},
+		"/v1/users/7?x=1?y":       {Segments: []string{"v1", "users", "7"}, Raw: "/v1/users/7", Query: "x=1?y"},
+		"/%61dmin/J%C3%BCrgen":    {Segments: []string{"admin", "Jürgen"}, Raw: "/%61dmin/J%C3%BCrgen"},
+		"/100%25":                 {Segments: []string{"100%"}, Raw: "/100%25"},
+		"/a.b/...":                {Segments: []string{"a.b", "..."}, Raw: "/a.b/..."},
+		"/a+b/c@d:e,f=g&h'(i)*!$": {Segments: []string{"a+b", "c@d:e,f=g&h'(i)*!$"}, Raw: "/a+b/c@d:e,f=g&h'(i)*!$"},
+	} {
+		got, err := Parse(target)
+		if err != nil {
+			t.Errorf("%s: %v", target, err)
+			continue
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", target, d)
+		}
+	}
+}
+
+func TestParseRefusesWhatServersReadInOtherWays(t *testing.T) {
+	for target, words := range map[string]string{
+		"":                                   "begin with a slash",
+		"*":                                  "begin with a slash",
+		"http://h/x":                         "begin with a slash",
+		"//admin":                            "empty segment",
+		"/a//b":                              "empty segment",
+		"/a//":                               "empty segment",
+		"/a/../b":                            "dot segment",
+		"/a/./b":                             "dot segment",
+		"/a/%2e%2E/b":                        "dot segment",
+		"/a/.%2e":                            "dot segment",
+		"/a%2fb":                             "encoded slash",
+		"/a%5Cb":                             "encoded slash",
+		`/a\b`:                               "backslash",
+		"/a;x=1/b":                           "semicolon",
+		"/a/..;/b":                           "semicolon",
+		"/a%3Bx":                             "encoded semicolon",
+		"/a%00":                              "control character",
+		"/a%0d%0aX:1":                        "control character",
+		"/a%7f":                              "control character",
+		"/%2561dmin":                         "encoded twice",
+		"/%252e%252e/b":                      "encoded twice",
+		"/%":                                 "two hexadecimal digits",
+		"/a%4":                               "two hexadecimal digits",
+		"/a%zz":                              "two hexadecimal digits",
+		"/a b":                               "percent-encoded",
+		"/ä":                                 "percent-encoded",
+		"/a\x00":                             "percent-encoded",
+		"/a#b":                               "percent-encoded",
+		"/" + strings.Repeat("a", MaxLength): "are allowed",
+	} {
+		_, err := Parse(target)
+		if _, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), words) {
+			t.Errorf("%.40q: %v, want %q", target, err, words)
+		}
+	}
+}
+
+func TestTemplatesMatchBySegment(t *testing.T) {
+	for _, c := range []struct {
+		template, path string
+		match, may     bool
+		params         map[string]string
+	}{
+		{"/", "/", true, true, nil},
+		{"/", "/a", false, false, nil},
+		{"/customers", "/customers", true, true, nil},
+		{"/customers", "/customers/", false, true, nil},
+		{"/customers", "/Customers", false, true, nil},
+		{"/customers", "/customers/7", false, false, nil},
+		{"/v1/users/{id}", "/v1/users/7", true, true, map[string]string{"id": "7"}},
+		{"/v1/users/{id}", "/v1/users", false, false, nil},
+		{"/v1/users/{id}", "/v1/users/7/keys", false, false, nil},
+		{"/v1/{kind}/{id}", "/v1/%C3%A4/7", true, true, map[string]string{"kind": "ä", "id": "7"}},
+		{"/admin/**", "/admin", true, true, nil},
+		{"/admin/**", "/ADMIN/x/y", false, true, nil},
+		{"/admin/**", "/%61dmin/x/y", true, true, nil},
+		{"/admin/**", "/administrator", false, false, nil},
+		{"/**", "/", true, true, nil},
+		{"/a%20b", "/a%20b", true, true, nil},
+	} {
+		tpl, err := Compile(c.template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Parse(c.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, may := tpl.Match(p), tpl.MayMatch(p); got != c.match || may != c.may {
+			t.Errorf("%s on %s: match %v, may %v", c.template, c.path, got, may)
+		}
+		if c.match {
+			if d := cmp.Diff(c.params, tpl.Params(p)); d != "" {
+				t.Errorf("%s on %s: params %s", c.template, c.path, d)
+			}
+		}
+	}
+}
+
+func TestCompileRefusesWhatIsNoTemplate(t *testing.T) {
+	for template, words := range map[string]string{
+		"":           "slash",
+		"customers":  "slash",
+		"/a//b":      "empty segment",
+		"/a/":        "empty segment",
+		"/a*":        "stand for",
+		"/*/b":       "stand for",
+		"/**/b":      "stand for",
+		"/{id":       "in braces",
+		"/{}":        "in braces",
+		"/{1}":       "in braces",
+		"/{id}x":     "in braces",
+		"/{id}/{id}": "in braces",
+		"/x{id}":     "no segment has",
+		"/a?b=1":     "no segment has",
+		"/a/../b":    "dot segment",
+		"/a;b":       "semicolon",
+		"/a%2Fb":     "encoded slash",
+	} {
+		if _, err := Compile(template); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%q: %v, want %q", template, err, words)
+		}
+	}
+}
+
+// FuzzParse: what is accepted has no segment that another reading could split, drop or decode again.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"/", "/a/b?c=d", "/a%2e%2e/b", "/..;/x", "/%2561", "//", "/a/", "/%e4"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, target string) {
+		p, err := Parse(target)
+		if err != nil {
+			return
+		}
+		if p.Raw+"?"+p.Query != target && p.Raw != target {
+			t.Fatalf("%q is read as %q and %q", target, p.Raw, p.Query)
+		}
+		for _, s := range p.Segments {
+			if s == "" || s == "." || s == ".." || strings.ContainsAny(s, "/\\;\x00") {
+				t.Fatalf("%q has segment %q", target, s)
+			}
+			if again, err := decode(strings.ReplaceAll(s, "%", "%25")); err != nil || again != s {
+				t.Fatalf("%q: segment %q reads again as %q, %v", target, s, again, err)
+			}
+		}
+	})
+}

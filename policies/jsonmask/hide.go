@@ -1,0 +1,89 @@
+package jsonmask
+
+import (
+	"bytes"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/sluicegate/sluice/policies"
+)
+
+// kept stands before what a partial mask keeps.
+const kept = "***"
+
+// appendHidden appends what a text becomes, as policies/masking does it for columns. A partial mask that would show the
+// whole text hides all of it.
+func appendHidden(dst, text []byte, rule *policies.MaskRule) []byte {
+	switch {
+	case rule.KeepDomain:
+		dst = append(dst, kept...)
+		if at := bytes.LastIndexByte(text, '@'); at > 0 {
+			dst = append(dst, text[at:]...)
+		}
+		return dst
+	case rule.KeepLast > 0:
+		dst = append(dst, kept...)
+		keep := int(rule.KeepLast)
+		if utf8.RuneCount(text) <= 2*keep {
+			return dst
+		}
+		tail := len(text)
+		for range keep {
+			_, n := utf8.DecodeLastRune(text[:tail])
+			tail -= n
+		}
+		return append(dst, text[tail:]...)
+	default:
+		return append(dst, rule.Text...)
+	}
+}
+
+// find gives the finds in text as tidy brings them into order. The spans are valid until the next call.
+func (l *lane) find(text []byte) []Span {
+	if l.view.finder == nil || len(text) == 0 {
+		return nil
+	}
+	l.spans = l.view.finder.Find(l.spans[:0], text)
+	if len(l.spans) == 0 {
+		return nil
+	}
+	l.spans = tidy(l.spans, text)
+	return l.spans
+}
+
+// tidy makes of any spans what can be cut out: in order, within the text, apart, and whole characters.
+func tidy(spans []Span, text []byte) []Span {
+	slices.SortFunc(spans, func(a, b Span) int { return a.Start - b.Start })
+	out := spans[:0]
+	for _, s := range spans {
+		s.Start, s.End = max(s.Start, 0), min(s.End, len(text))
+		if s.Start >= s.End {
+			continue
+		}
+		for range utf8.UTFMax {
+			if s.Start > 0 && !utf8.RuneStart(text[s.Start]) {
+				s.Start--
+			}
+			if s.End < len(text) && !utf8.RuneStart(text[s.End]) {
+				s.End++
+			}
+		}
+		if n := len(out); n > 0 && s.Start < out[n-1].End {
+			out[n-1].End = max(out[n-1].End, s.End)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// appendFound appends text with its finds hidden.
+func (l *lane) appendFound(dst, text []byte, spans []Span) []byte {
+	at := 0
+	for _, s := range spans {
+		dst = append(dst, text[at:s.Start]...)
+		dst = appendHidden(dst, text[s.Start:s.End], l.view.found)
+		at = s.End
+	}
+	return append(dst, text[at:]...)
+}

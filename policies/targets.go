@@ -1,0 +1,106 @@
+package policies
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+)
+
+func (c *compiler) targets(p *Policy) {
+	issuers, names := map[string]string{}, map[string]string{}
+	for i, s := range p.bundle.GetIssuers() {
+		c.unique(issuers, s.GetName(), fmt.Sprintf("issuers[%d]", i))
+		for j := range i {
+			if p.bundle.GetIssuers()[j].GetUrl() == s.GetUrl() {
+				c.faults.add("", &Fault{Field: fmt.Sprintf("issuers[%d].url", i), Message: fmt.Sprintf("%q is the url of issuers[%d] already", s.GetUrl(), j)})
+			}
+		}
+	}
+	for i, t := range p.bundle.GetTargets() {
+		field := fmt.Sprintf("targets[%d]", i)
+		c.unique(names, t.GetName(), field)
+		for j, other := range p.bundle.GetTargets()[:i] {
+			c.listener(t, other, field, fmt.Sprintf("targets[%d]", j))
+		}
+		c.protocol(t, field)
+		p.targets[t.GetName()] = &target{spec: t}
+	}
+}
+
+// listener checks two targets at one address: only HTTP can tell them apart, by host and path.
+func (c *compiler) listener(t, other *policyv1.Target, field, otherField string) {
+	a, b := t.GetListener(), other.GetListener()
+	if a.GetAddress() != b.GetAddress() || a.GetPort() != b.GetPort() {
+		return
+	}
+	fault := func(part, message string) {
+		c.faults.add("", &Fault{Field: field + part, Message: message})
+	}
+	switch h, o := t.GetHttp(), other.GetHttp(); {
+	case h == nil || o == nil:
+		fault(".listener", fmt.Sprintf("%s is the listener of %s already", net.JoinHostPort(a.GetAddress(), fmt.Sprint(a.GetPort())), otherField))
+	case !proto.Equal(a, b):
+		fault(".listener", fmt.Sprintf("it is shared with %s and must be the same there", otherField))
+	case !proto.Equal(h.GetCertificate(), o.GetCertificate()):
+		fault(".http.certificate", fmt.Sprintf("the listener is shared with %s, so the certificate must be the same there", otherField))
+	case prefixOf(h) == prefixOf(o) && shareHost(h.GetHosts(), o.GetHosts()):
+		fault(".http", fmt.Sprintf("%s has the same host and path_prefix on the same listener", otherField))
+	}
+}
+
+func prefixOf(h *policyv1.Http) string { return "/" + strings.Trim(h.GetPathPrefix(), "/") }
+
+// shareHost reports whether a host is named by both in the same words; none is any host.
+func shareHost(a, b []string) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return len(a) == len(b)
+	}
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}
+
+// protocol checks what the protocol asks of the rest of the target.
+func (c *compiler) protocol(t *policyv1.Target, field string) {
+	h := t.GetHttp()
+	if h == nil {
+		c.upstream(t.GetPostgres().GetTls(), t.GetPostgres().GetEndpoints(), field+".postgres")
+		if t.GetCredential().GetStatic() == nil {
+			c.faults.add("", &Fault{Field: field + ".credential", Message: "PostgreSQL needs static: a user name and a password"})
+		}
+		return
+	}
+	c.upstream(h.GetTls(), h.GetEndpoints(), field+".http")
+	switch plain := t.GetListener().GetAllowPlaintext(); {
+	case h.GetCertificate() == nil && !plain:
+		c.faults.add("", &Fault{Field: field + ".http.certificate", Message: "it is needed, unless listener.allow_plaintext is set"})
+	case h.GetCertificate() != nil && plain:
+		c.faults.add("", &Fault{Field: field + ".listener.allow_plaintext", Message: "an HTTP listener has either TLS or plaintext: leave it out, or the certificate"})
+	}
+	if name := t.GetCredential().GetHeader().GetName(); slices.Contains(reservedHeaders, name) {
+		c.faults.add("", &Fault{Field: field + ".credential.header.name", Message: fmt.Sprintf("%q is not for credentials", name)})
+	}
+}
+
+// reservedHeaders frame a message, or are Envoy's own.
+var reservedHeaders = []string{
+	"host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect", "content-type",
+	"content-encoding", "keep-alive", "proxy-connection", "x-request-id", "x-forwarded-for", "x-forwarded-proto",
+}
+
+// upstream keeps a credential from going over a network in the clear.
+func (c *compiler) upstream(tls *policyv1.UpstreamTls, endpoints []*policyv1.Endpoint, field string) {
+	if tls.GetMode() != policyv1.UpstreamTls_DISABLE {
+		return
+	}
+	for i, e := range endpoints {
+		if ip := net.ParseIP(e.GetHost()); e.GetHost() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			c.faults.add("", &Fault{
+				Field: fmt.Sprintf("%s.endpoints[%d].host", field, i), Message: "tls.mode DISABLE needs a loopback endpoint",
+			})
+		}
+	}
+}
