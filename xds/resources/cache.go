@@ -4,6 +4,8 @@ import (
 	envoy_config_cluster_v3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	envoy_config_endpoint_v3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	envoy_config_listener_v3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	envoy_config_route_v3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	envoy_extensions_transport_sockets_tls_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	"google.golang.org/protobuf/proto"
@@ -24,6 +26,12 @@ func (s *Snapshot) Cache() (*cache.Snapshot, error) {
 		return nil, err
 	}
 	if out.Resources[types.Endpoint], err = group[*envoy_config_endpoint_v3.ClusterLoadAssignment](s.Endpoints); err != nil {
+		return nil, err
+	}
+	if out.Resources[types.Route], err = group[*envoy_config_route_v3.RouteConfiguration](s.Routes); err != nil {
+		return nil, err
+	}
+	if out.Resources[types.Secret], err = group[*envoy_extensions_transport_sockets_tls_v3.Secret](s.Secrets); err != nil {
 		return nil, err
 	}
 	if err := out.Consistent(); err != nil {

@@ -92,11 +92,16 @@ func targetCluster(target string, i int, e *policyv1.Endpoint) (*envoy_config_cl
 		return c, nil
 	}
 	c.ClusterDiscoveryType = &envoy_config_cluster_v3.Cluster_Type{Type: envoy_config_cluster_v3.Cluster_EDS}
-	c.EdsClusterConfig = &envoy_config_cluster_v3.Cluster_EdsClusterConfig{EdsConfig: &envoy_config_core_v3.ConfigSource{
+	c.EdsClusterConfig = &envoy_config_cluster_v3.Cluster_EdsClusterConfig{EdsConfig: overADS()}
+	return c, assignment
+}
+
+// overADS says that a resource comes over the stream that Envoy has already.
+func overADS() *envoy_config_core_v3.ConfigSource {
+	return &envoy_config_core_v3.ConfigSource{
 		ResourceApiVersion:    envoy_config_core_v3.ApiVersion_V3,
 		ConfigSourceSpecifier: &envoy_config_core_v3.ConfigSource_Ads{Ads: &envoy_config_core_v3.AggregatedConfigSource{}},
-	}}
-	return c, assignment
+	}
 }
 
 // statistics is the configuration of the contrib filter, whose schema is in another module.

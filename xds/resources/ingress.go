@@ -32,14 +32,8 @@ func IngressListener(target string) string { return "postgres/" + target }
 // ingress is the listener that agents connect to. It connects to the processor at once (DESIGN 3.2): the processor's
 // own startup timer must see clients that say nothing.
 func ingress(t *policyv1.Target, n Node) (*envoy_config_listener_v3.Listener, error) {
-	most := uint64(t.GetListener().GetMaxConnections())
-	if most == 0 {
-		most = DefaultMaxConnections
-	}
 	name := IngressListener(t.GetName())
-	limit := &envoy_extensions_filters_network_connection_limit_v3.ConnectionLimit{
-		StatPrefix: "postgres_" + t.GetName(), MaxConnections: wrapperspb.UInt64(most),
-	}
+	limit := connectionLimit("postgres_"+t.GetName(), t.GetListener())
 	proxy := tcpProxy("postgres_"+t.GetName(), ProcessorCluster)
 	proxy.ProxyProtocolTlvs = []*envoy_config_core_v3.TlvEntry{
 		{Type: tlvTarget, Value: []byte(t.GetName())},
@@ -63,6 +57,16 @@ func ingress(t *policyv1.Target, n Node) (*envoy_config_listener_v3.Listener, er
 	proxy.ProxyProtocolTlvs = append(proxy.ProxyProtocolTlvs, &envoy_config_core_v3.TlvEntry{Type: tlvRevision, Value: []byte(revision)})
 	l.FilterChains, err = chain(limit, proxy)
 	return l, err
+}
+
+func connectionLimit(prefix string, l *policyv1.Listener) *envoy_extensions_filters_network_connection_limit_v3.ConnectionLimit {
+	most := uint64(l.GetMaxConnections())
+	if most == 0 {
+		most = DefaultMaxConnections
+	}
+	return &envoy_extensions_filters_network_connection_limit_v3.ConnectionLimit{
+		StatPrefix: prefix, MaxConnections: wrapperspb.UInt64(most),
+	}
 }
 
 // tcpProxy passes bytes on. An idle session lives on: a held statement is silent for as long as people need. There is
@@ -101,6 +105,8 @@ func filterName(m proto.Message) (string, error) {
 		return "envoy.filters.network.connection_limit", nil
 	case *envoy_extensions_filters_network_tcp_proxy_v3.TcpProxy:
 		return "envoy.filters.network.tcp_proxy", nil
+	case *hcm:
+		return "envoy.filters.network.http_connection_manager", nil
 	case *statistics:
 		return statisticsFilter, nil
 	}

@@ -14,6 +14,8 @@ import (
 	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	envoy_config_endpoint_v3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	envoy_config_listener_v3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	envoy_config_route_v3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	envoy_extensions_transport_sockets_tls_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -56,6 +58,14 @@ type Options struct {
 	// Postgres is where Envoy finds the processors: a unix socket, or an address with mutual TLS whose files are
 	// Envoy's own, read on its host.
 	Postgres *configv1.Socket
+	// HTTP is where Envoy asks about HTTP requests, as Postgres: ext_authz and ext_proc in one. HTTP targets need it.
+	HTTP *configv1.Socket
+	// Read is the content of a certificate, key or CA that a policy names. Its error names the source, never its content.
+	// HTTP targets with TLS need it.
+	Read func(*policyv1.DataSource) ([]byte, error)
+	// Roots are the system's authorities in PEM (SystemRoots): Envoy knows none of its own. HTTP targets whose tls names
+	// no ca need it.
+	Roots func() ([]byte, error)
 	// EgressDir is the directory of Envoy's egress sockets, absolute, mode 0700. Targets with via: ENVOY need it.
 	EgressDir string
 }
@@ -66,6 +76,10 @@ type Snapshot struct {
 	Clusters  []*envoy_config_cluster_v3.Cluster
 	// Endpoints are those of the clusters that ask for them (EDS).
 	Endpoints []*envoy_config_endpoint_v3.ClusterLoadAssignment
+	// Routes are those of HTTP listeners.
+	Routes []*envoy_config_route_v3.RouteConfiguration
+	// Secrets are certificates with their keys, and authorities: for Envoys only, and never to be shown.
+	Secrets []*envoy_extensions_transport_sockets_tls_v3.Secret
 }
 
 // Build makes what an Envoy must be for a bundle that compiles. The error is a policies.Faults for what the bundle
@@ -78,10 +92,19 @@ func Build(b *policyv1.Bundle, n Node, o Options) (*Snapshot, error) {
 	if err := builder.processor(); err != nil {
 		return nil, fmt.Errorf("resources of processors: %w", err)
 	}
+	var services []httpTarget
 	for i, t := range b.GetTargets() {
-		if err := builder.target(t, fmt.Sprintf("targets[%d]", i)); err != nil {
+		field := fmt.Sprintf("targets[%d]", i)
+		if t.GetHttp() != nil {
+			services = append(services, httpTarget{Target: t, field: field})
+			continue
+		}
+		if err := builder.target(t, field); err != nil {
 			return nil, fmt.Errorf("resources of target %q: %w", t.GetName(), err)
 		}
+	}
+	if err := builder.http(services); err != nil {
+		return nil, err
 	}
 	if len(builder.faults) > 0 {
 		return nil, builder.faults
@@ -91,20 +114,35 @@ func Build(b *policyv1.Bundle, n Node, o Options) (*Snapshot, error) {
 }
 
 func (o Options) check() error {
-	switch a := o.Postgres.GetAddress().(type) {
-	case *configv1.Socket_Unix:
-		if !filepath.IsAbs(a.Unix) || len(a.Unix) > envoy.MaxSocketPath {
-			return fmt.Errorf("control.postgres.unix: %q must be an absolute path of at most %d bytes", a.Unix, envoy.MaxSocketPath)
-		}
-	case *configv1.Socket_Mtls:
-		if _, _, err := hostPort(a.Mtls.GetAddress()); err != nil {
-			return fmt.Errorf("control.postgres.mtls.address: %w", err)
-		}
-	default:
+	if o.Postgres.GetAddress() == nil {
 		return errors.New("control.postgres: where Envoy finds the processors is not set")
+	}
+	if err := checkSocket("control.postgres", o.Postgres); err != nil {
+		return err
+	}
+	if o.HTTP != nil {
+		if err := checkSocket("control.http", o.HTTP); err != nil {
+			return err
+		}
 	}
 	if o.EgressDir != "" && !filepath.IsAbs(o.EgressDir) {
 		return fmt.Errorf("control.egress_dir: %q is no absolute path", o.EgressDir)
+	}
+	return nil
+}
+
+func checkSocket(field string, s *configv1.Socket) error {
+	switch a := s.GetAddress().(type) {
+	case *configv1.Socket_Unix:
+		if !filepath.IsAbs(a.Unix) || len(a.Unix) > envoy.MaxSocketPath {
+			return fmt.Errorf("%s.unix: %q must be an absolute path of at most %d bytes", field, a.Unix, envoy.MaxSocketPath)
+		}
+	case *configv1.Socket_Mtls:
+		if _, _, err := hostPort(a.Mtls.GetAddress()); err != nil {
+			return fmt.Errorf("%s.mtls.address: %w", field, err)
+		}
+	default:
+		return fmt.Errorf("%s: it has neither unix nor mtls", field)
 	}
 	return nil
 }
@@ -115,6 +153,8 @@ type builder struct {
 	options Options
 	out     *Snapshot
 	faults  policies.Faults
+	// rootsAsked says that the system's authorities are there, or a fault says why not.
+	rootsAsked bool
 }
 
 func (b *builder) fault(field, format string, args ...any) {
@@ -147,6 +187,10 @@ func (s *Snapshot) sort() {
 	slices.SortFunc(s.Clusters, func(a, b *envoy_config_cluster_v3.Cluster) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	slices.SortFunc(s.Endpoints, func(a, b *envoy_config_endpoint_v3.ClusterLoadAssignment) int {
 		return cmp.Compare(a.GetClusterName(), b.GetClusterName())
+	})
+	slices.SortFunc(s.Routes, func(a, b *envoy_config_route_v3.RouteConfiguration) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	slices.SortFunc(s.Secrets, func(a, b *envoy_extensions_transport_sockets_tls_v3.Secret) int {
+		return cmp.Compare(a.GetName(), b.GetName())
 	})
 }
 

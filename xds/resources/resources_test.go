@@ -61,32 +61,36 @@ func TestGolden(t *testing.T) {
 		"contrib":      {resources.Node{ID: "envoy-1", PostgresProxy: true}, unix()},
 		"contrib_tls":  {resources.Node{ID: "envoy-1", PostgresProxy: true}, unix()},
 	} {
-		t.Run(name, func(t *testing.T) {
-			text, err := os.ReadFile(filepath.Join("testdata", name+".in.yaml"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := resources.Build(bundle(t, string(text)), tc.node, tc.options)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, path := render(t, s), filepath.Join("testdata", name+".out.yaml")
-			if *update {
-				if err := os.WriteFile(path, got, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-			if _, err := s.Cache(); err != nil {
-				t.Errorf("inconsistent: %v", err)
-			}
-		})
+		t.Run(name, func(t *testing.T) { golden(t, name, tc.node, tc.options) })
+	}
+}
+
+// golden builds testdata/NAME.in.yaml and compares with NAME.out.yaml.
+func golden(t *testing.T, name string, node resources.Node, options resources.Options) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name+".in.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := resources.Build(bundle(t, string(text)), node, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, path := render(t, s), filepath.Join("testdata", name+".out.yaml")
+	if *update {
+		if err := os.WriteFile(path, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := s.Cache(); err != nil {
+		t.Errorf("inconsistent: %v", err)
 	}
 }
 
@@ -100,7 +104,7 @@ func render(t *testing.T, s *resources.Snapshot) []byte {
 		if v, ok := m.(interface{ ValidateAll() error }); !ok || v.ValidateAll() != nil {
 			t.Errorf("Envoy's own rules refuse %v", m)
 		}
-		text, err := (protojson.MarshalOptions{UseProtoNames: true}).Marshal(m)
+		text, err := (protojson.MarshalOptions{UseProtoNames: true}).Marshal(named(m))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,6 +128,12 @@ func messages(s *resources.Snapshot) []proto.Message {
 		all = append(all, m)
 	}
 	for _, m := range s.Endpoints {
+		all = append(all, m)
+	}
+	for _, m := range s.Routes {
+		all = append(all, m)
+	}
+	for _, m := range s.Secrets {
 		all = append(all, m)
 	}
 	return all

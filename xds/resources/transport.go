@@ -31,14 +31,19 @@ func rawBuffer() (*envoy_config_core_v3.TransportSocket, error) {
 	return socket("envoy.transport_sockets.raw_buffer", &envoy_extensions_transport_sockets_raw_buffer_v3.RawBuffer{})
 }
 
+// tlsSocket is the name of Envoy's TLS, on both sides.
+const tlsSocket = "envoy.transport_sockets.tls"
+
 // mutualTLS shows Envoy's certificate to a processor and takes only one of that role: the authority signs Envoys too.
-func mutualTLS(m *configv1.MutualTls) (*envoy_config_core_v3.TransportSocket, error) {
-	return socket("envoy.transport_sockets.tls", &envoy_extensions_transport_sockets_tls_v3.UpstreamTlsContext{
+// alpn are the protocols to offer, if there is a choice.
+func mutualTLS(m *configv1.MutualTls, alpn ...string) (*envoy_config_core_v3.TransportSocket, error) {
+	return socket(tlsSocket, &envoy_extensions_transport_sockets_tls_v3.UpstreamTlsContext{
 		CommonTlsContext: &envoy_extensions_transport_sockets_tls_v3.CommonTlsContext{
 			TlsParams: &envoy_extensions_transport_sockets_tls_v3.TlsParameters{
 				TlsMinimumProtocolVersion: envoy_extensions_transport_sockets_tls_v3.TlsParameters_TLSv1_3,
 				TlsMaximumProtocolVersion: envoy_extensions_transport_sockets_tls_v3.TlsParameters_TLSv1_3,
 			},
+			AlpnProtocols: alpn,
 			TlsCertificates: []*envoy_extensions_transport_sockets_tls_v3.TlsCertificate{{
 				CertificateChain: pemFile(m.GetCert()), PrivateKey: pemFile(m.GetKey()),
 			}},

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/sluicegate/sluice/api/peer/peergrpc"
 )
 
 // ads is the aggregated discovery service, delta only: with the other variant each push would send everything.
@@ -21,7 +23,7 @@ type ads struct {
 
 // DeltaAggregatedResources serves one peer until it goes, misbehaves, or must be asked again.
 func (a *ads) DeltaAggregatedResources(str envoy_service_discovery_v3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	name, ok := nameOf(str.Context())
+	name, ok := peergrpc.NameOf(str.Context())
 	if !ok {
 		return status.Error(codes.Unauthenticated, "the connection says nothing of its peer")
 	}

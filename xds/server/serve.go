@@ -10,6 +10,9 @@ import (
 	envoy_service_discovery_v3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/sluicegate/sluice/api/peer"
+	"github.com/sluicegate/sluice/api/peer/peergrpc"
 )
 
 const (
@@ -33,7 +36,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g := grpc.NewServer(
-		grpc.Creds(peerCredentials{}),
+		grpc.Creds(peergrpc.Credentials(peer.Envoy, peer.Process)),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxConcurrentStreams(maxStreams),

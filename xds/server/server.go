@@ -108,6 +108,21 @@ func (s *Server) SetBundle(ctx context.Context, b *policyv1.Bundle, faults error
 	return nil
 }
 
+// Refresh reads the files that the bundle names again, such as certificates that were renewed, and sends Envoys what has
+// changed. An error leaves all of them with what they have. It does nothing before there is a bundle.
+func (s *Server) Refresh(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bundle == nil {
+		return nil
+	}
+	snapshots, err := s.snapshots(s.bundle)
+	if err != nil {
+		return err
+	}
+	return s.send(context.WithoutCancel(ctx), snapshots)
+}
+
 func (s *Server) check(b *policyv1.Bundle) error {
 	if b.GetVersion() == "" {
 		return errors.New("xds server: a bundle without a version")
@@ -124,13 +139,9 @@ func (s *Server) check(b *policyv1.Bundle) error {
 
 // push gives the bundle to everybody. What can fail comes before the first is told.
 func (s *Server) push(ctx context.Context, b *policyv1.Bundle) error {
-	snapshots := make(map[string]*cache.Snapshot, len(s.refs))
-	for id, r := range s.refs {
-		snapshot, err := s.snapshot(b, r.node)
-		if err != nil {
-			return err
-		}
-		snapshots[id] = snapshot
+	snapshots, err := s.snapshots(b)
+	if err != nil {
+		return err
 	}
 	// A caller that goes away must not leave half of them without the push.
 	ctx = context.WithoutCancel(ctx)
@@ -139,12 +150,32 @@ func (s *Server) push(ctx context.Context, b *policyv1.Bundle) error {
 		return fmt.Errorf("xds server: %w", err)
 	}
 	s.bundle, s.bundleAt = b, s.options.Now()
+	if err := s.send(ctx, snapshots); err != nil {
+		return err
+	}
+	s.options.Logger.InfoContext(ctx, "policy served", slog.String("version", b.GetVersion()), slog.Int("envoys", len(snapshots)))
+	return nil
+}
+
+// snapshots are those of a bundle for all Envoys that are connected.
+func (s *Server) snapshots(b *policyv1.Bundle) (map[string]*cache.Snapshot, error) {
+	out := make(map[string]*cache.Snapshot, len(s.refs))
+	for id, r := range s.refs {
+		var err error
+		if out[id], err = s.snapshot(b, r.node); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// send gives Envoys their snapshots; what is the same is not sent again.
+func (s *Server) send(ctx context.Context, snapshots map[string]*cache.Snapshot) error {
 	for id, snapshot := range snapshots {
 		if err := s.envoys.SetSnapshot(ctx, id, snapshot); err != nil {
 			return fmt.Errorf("xds server: node %q: %w", id, err)
 		}
 	}
-	s.options.Logger.InfoContext(ctx, "policy served", slog.String("version", b.GetVersion()), slog.Int("envoys", len(snapshots)))
 	return nil
 }
 

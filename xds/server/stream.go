@@ -10,6 +10,7 @@ import (
 
 	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	envoy_service_discovery_v3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -158,17 +159,32 @@ func (s *stream) answer(req *envoy_service_discovery_v3.DeltaDiscoveryRequest) e
 		return nil
 	}
 	s.answered[r.typeURL] = true
-	streak := s.server.ledger.nacked(s.key, r, req.GetErrorDetail().GetMessage())
+	detail := shown(r, req.GetErrorDetail().GetMessage())
+	streak := s.server.ledger.nacked(s.key, r, detail)
 	wait := backoff(streak, s.server.options.RetryFirst, s.server.options.RetryMost)
 	s.server.options.Logger.WarnContext(s.ctx, "xds push refused", append(s.key.attrs(),
 		slog.String("type", r.typeURL), slog.String("version", r.version),
-		slog.String("detail", clip(req.GetErrorDetail().GetMessage())), slog.Duration("retry_after", wait))...)
+		slog.String("detail", clip(detail)), slog.Duration("retry_after", wait))...)
 	if s.retry != nil {
 		s.retry.Stop()
 	}
 	// A node does not get again what it refused, unless its stream begins anew.
 	s.retry = time.AfterFunc(wait, func() { s.cancel(errRetry) })
 	return nil
+}
+
+// shown is what may be kept of a refusal's text: one of secrets may quote what it refuses, so only their names stay.
+func shown(r sent, detail string) string {
+	if r.typeURL != resource.SecretType {
+		return detail
+	}
+	text := "secrets refused; what Envoy says of them stands in its own log"
+	for _, name := range r.names {
+		if names(detail, name) {
+			text += ", " + name
+		}
+	}
+	return text
 }
 
 // OnStreamDeltaResponse implements delta.Callbacks.
