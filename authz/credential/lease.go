@@ -16,11 +16,12 @@ var ErrUnavailable = errors.New("credential: not available")
 
 // Lease is a credential for one session. It never shows its secret when it is printed or logged.
 type Lease struct {
+	// Username is empty where the secret stands alone.
 	Username string
 	password string
 }
 
-// Password is the secret.
+// Password is the secret: a password, a token, or the value of a header.
 func (l *Lease) Password() string { return l.password }
 
 // String hides the secret.
@@ -48,14 +49,22 @@ func NewBroker(sources identity.Sources) *Broker { return &Broker{sources: sourc
 
 // Lease gives a credential of the target. The error wraps ErrUnavailable and names the source, never its content.
 func (b *Broker) Lease(_ context.Context, target *policyv1.Target) (*Lease, error) {
-	static := target.GetCredential().GetStatic()
-	if static == nil {
+	var source *policyv1.DataSource
+	username := ""
+	switch c := target.GetCredential().GetKind().(type) {
+	case *policyv1.Credential_Static:
+		source, username = c.Static.GetPassword(), c.Static.GetUsername()
+	case *policyv1.Credential_Bearer:
+		source = c.Bearer.GetToken()
+	case *policyv1.Credential_Header:
+		source = c.Header.GetValue()
+	default:
 		return nil, fmt.Errorf("%w: target %q names none that is known", ErrUnavailable, target.GetName())
 	}
-	secret, err := b.sources.Resolve(static.GetPassword())
+	secret, err := b.sources.Resolve(source)
 	if err != nil {
 		return nil, fmt.Errorf("%w: target %q: %w", ErrUnavailable, target.GetName(), err)
 	}
 	// A file often ends in a newline that is no part of the password.
-	return &Lease{Username: static.GetUsername(), password: strings.TrimRight(string(secret), "\r\n")}, nil
+	return &Lease{Username: username, password: strings.TrimRight(string(secret), "\r\n")}, nil
 }

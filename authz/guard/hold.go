@@ -212,7 +212,7 @@ func (p *Pending) stillHolds(operations []policies.Operation, attributes map[str
 	if !sameNeeds || !bytes.Equal(now, p.bound) {
 		return v, &Denied{Kind: Changed, Decision: policies.Decision{
 			Message: "something that the approval was bound to has changed: run it again", Version: v.Version,
-			Detail: "Approval " + p.hold.ID() + " was given for another policy, role or state of the session.", Hint: "Nothing was run.",
+			Detail: "Approval " + p.hold.ID() + " was given for another policy or another state.", Hint: "Nothing was run.",
 		}}
 	}
 	return v, nil

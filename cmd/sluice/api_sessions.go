@@ -91,7 +91,7 @@ func (s *sessionService) End(ctx context.Context, req *connect.Request[sessionv1
 	if reason == "" {
 		reason = "ended by an operator"
 	}
-	if !s.process.server.EndSession(req.Msg.GetId(), reason) {
+	if !s.process.endSession(req.Msg.GetId(), reason) {
 		return nil, connect.NewError(connect.CodeNotFound, errors.New("no live session of this processor has that id"))
 	}
 	return connect.NewResponse(&sessionv1.EndResponse{}), nil

@@ -12,7 +12,7 @@ import (
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	"github.com/sluicegate/sluice/authz/approval"
 	"github.com/sluicegate/sluice/cmd/sluice/internal/cli"
-	"github.com/sluicegate/sluice/extproc/postgres/transcript"
+	"github.com/sluicegate/sluice/extproc/record/transcript"
 )
 
 type approvalsCommand struct {

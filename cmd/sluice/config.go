@@ -61,6 +61,9 @@ func fillConfig(c *configv1.Config) error {
 			missing("control.postgres", "where no processor runs in this process")
 		}
 	}
+	if control := c.GetControl(); control != nil && control.GetHttp() == nil {
+		control.Http = c.GetProcess().GetHttp()
+	}
 	if a := c.GetApi(); a != nil && a.GetTls() == nil {
 		host, _, err := net.SplitHostPort(a.GetListen())
 		if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {

@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/sluicegate/sluice/api/peer"
+	"github.com/sluicegate/sluice/authz/identity"
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/source"
 	"github.com/sluicegate/sluice/xds/resources"
@@ -26,8 +28,11 @@ func startControl(ctx context.Context, i *instance) (*controlRole, error) {
 	role := &controlRole{}
 	var err error
 	role.server, err = server.New(server.Options{
-		Resources: resources.Options{Postgres: c.GetPostgres(), EgressDir: c.GetEgressDir()},
-		Metrics:   i.metrics, Logger: i.logger,
+		Resources: resources.Options{
+			Postgres: c.GetPostgres(), HTTP: c.GetHttp(), EgressDir: c.GetEgressDir(), Roots: resources.SystemRoots,
+			Read: identity.Sources{BaseDir: c.GetPolicyDir()}.Resolve,
+		},
+		Metrics: i.metrics, Logger: i.logger,
 	})
 	if err != nil {
 		return nil, err
@@ -39,6 +44,7 @@ func startControl(ctx context.Context, i *instance) (*controlRole, error) {
 		return nil, err
 	}
 	i.goes(ctx, "xds", func(ctx context.Context) error { return role.server.Serve(ctx, role.listener) })
+	i.goes(ctx, "certificates", func(ctx context.Context) error { return role.refresh(ctx, i) })
 	i.goes(ctx, "policy directory", func(ctx context.Context) error {
 		source.Watch(ctx, c.GetPolicyDir(), i.logger, func(r source.Result) { role.apply(ctx, r, i) })
 		return ctx.Err()
@@ -86,5 +92,24 @@ func (c *controlRole) Current() (*policies.Policy, error) {
 func (c *controlRole) stop() {
 	if c.listener != nil {
 		_ = c.listener.Close() // nodes go on with what they have
+	}
+}
+
+// refreshEvery is how often certificate files are read again.
+const refreshEvery = time.Minute
+
+// refresh sends certificates that were renewed.
+func (c *controlRole) refresh(ctx context.Context, i *instance) error {
+	tick := time.NewTicker(refreshEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if err := c.server.Refresh(ctx); err != nil {
+				i.logger.ErrorContext(ctx, "certificates cannot be read again; the old ones stay", slog.Any("error", err))
+			}
+		}
 	}
 }

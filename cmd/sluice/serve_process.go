@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -45,6 +46,7 @@ type processRole struct {
 	policies *client.Client
 	server   *postgres.Server
 	listener net.Listener
+	http     *httpServer // nil: this processor serves no HTTP targets
 
 	redis  *redis.Client
 	store  *redisstore.Store
@@ -170,9 +172,11 @@ func (p *processRole) listen(ctx context.Context, i *instance, sources identity.
 	if p.listener, err = peer.Listen(ctx, p.config.GetPostgres()); err != nil {
 		return err
 	}
+	g := guard.New(p.policies, i.identities, p.desk, p.durable(i.config.GetRedis()), time.Now)
+	credentials := credential.NewBroker(sources)
 	p.server = postgres.NewServer(postgres.Options{
-		Processor: p.config.GetId(), Guard: guard.New(p.policies, i.identities, p.desk, p.durable(i.config.GetRedis()), time.Now),
-		Credentials: credential.NewBroker(sources), Recorder: recorder{p.recorder}, Analyzer: sqlfacts.NewAnalyzer(factsCache),
+		Processor: p.config.GetId(), Guard: g,
+		Credentials: credentials, Recorder: recorder{p.recorder}, Analyzer: sqlfacts.NewAnalyzer(factsCache),
 		Sources: sources, Certificate: cert.get,
 		EgressSocket: func(target string, endpoint int) string {
 			return resources.EgressSocket(p.config.GetEgressDir(), target, endpoint)
@@ -187,7 +191,15 @@ func (p *processRole) listen(ctx context.Context, i *instance, sources identity.
 		}
 		return context.Canceled // it was closed
 	})
-	return nil
+	if p.config.GetHttp() != nil {
+		p.http, err = p.serveHTTP(ctx, i, g, credentials)
+	}
+	return err
+}
+
+// endSession ends a live session of this process; false if there is none of that id.
+func (p *processRole) endSession(id, reason string) bool {
+	return p.server.EndSession(id, reason) || p.http != nil && p.http.check.EndSession(id, reason)
 }
 
 // durable checks that Redis keeps what it acknowledged, unless the operator accepts that it may not.
@@ -224,7 +236,12 @@ func (p *processRole) drain(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.config.GetDrainTimeout().AsDuration())
 	defer cancel()
+	var wg sync.WaitGroup
+	if p.http != nil {
+		wg.Go(func() { p.http.drain(ctx) })
+	}
 	p.server.Drain(ctx)
+	wg.Wait()
 }
 
 // stop ends the rest, what others need last.
@@ -234,6 +251,9 @@ func (p *processRole) stop(ctx context.Context) {
 	}
 	if p.server != nil {
 		p.server.Close()
+	}
+	if p.http != nil {
+		p.http.stop(ctx)
 	}
 	if p.desk != nil {
 		p.desk.Close()

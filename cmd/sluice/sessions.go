@@ -10,7 +10,9 @@ import (
 
 	sessionv1 "github.com/sluicegate/sluice/api/gen/sluice/session/v1"
 	"github.com/sluicegate/sluice/cmd/sluice/internal/cli"
-	"github.com/sluicegate/sluice/extproc/postgres/transcript"
+	httptext "github.com/sluicegate/sluice/extproc/http/transcript"
+	pgtext "github.com/sluicegate/sluice/extproc/postgres/transcript"
+	"github.com/sluicegate/sluice/extproc/record/transcript"
 )
 
 type sessionsCommand struct {
@@ -123,7 +125,7 @@ func (c *sessionsReplay) Run(ctx context.Context, s streams) error {
 	}
 	defer func() { _ = stream.Close() }() // it is read to its end, or not wanted any more
 	out := c.to(s.out)
-	text := transcript.NewWriter(s.out)
+	text := transcript.NewWriter(s.out, httptext.New, pgtext.New)
 	for stream.Receive() {
 		if out.JSON {
 			err = out.One(stream.Msg().GetEvent())

@@ -1,5 +1,4 @@
-// Package transcript writes the record of a PostgreSQL session so that people can read it: what was asked, what was
-// decided, and what the agent saw.
+// Package transcript shows the statements of a PostgreSQL session, and what the agent saw, in a transcript.
 //
-// It owns the reading of recorded protocol bytes. It refuses to know where events come from.
+// It owns the reading of recorded protocol bytes.
 package transcript

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sluicegate/sluice/extproc/record/transcript"
 )
 
 const (
@@ -109,7 +111,7 @@ func (s *screen) message(kind byte, body []byte) {
 		s.row(body)
 	case 'C':
 		s.flush()
-		s.printf("  %s\n", line(strings.TrimRight(string(body), "\x00")))
+		s.printf("  %s\n", transcript.Line(strings.TrimRight(string(body), "\x00")))
 		s.columns = nil
 		s.ends(false)
 	case 'I':
@@ -118,7 +120,7 @@ func (s *screen) message(kind byte, body []byte) {
 	case 's', 'Z':
 		s.flush()
 	case 'd':
-		s.printf("  %s\n", line(strings.TrimRight(string(body), "\n")))
+		s.printf("  %s\n", transcript.Line(strings.TrimRight(string(body), "\n")))
 	case 'N':
 		s.flush()
 		s.report(body)
@@ -144,7 +146,7 @@ func (s *screen) describe(body []byte) {
 			return
 		}
 		s.columns = append(s.columns, column{
-			name: line(string(name)), typ: binary.BigEndian.Uint32(after[6:]), binary: after[17] == 1,
+			name: transcript.Line(string(name)), typ: binary.BigEndian.Uint32(after[6:]), binary: after[17] == 1,
 		})
 		rest = after[18:]
 	}
@@ -190,7 +192,7 @@ func (c column) show(v []byte) string {
 	isText := !c.binary || c.typ == 25 || c.typ == 1043 || c.typ == 1042 || c.typ == 19
 	switch {
 	case isText && utf8.Valid(v):
-		return line(string(v))
+		return transcript.Line(string(v))
 	case isText:
 	case c.typ == 16 && len(v) == 1:
 		return strconv.FormatBool(v[0] != 0)
@@ -252,7 +254,7 @@ func (s *screen) notification(body []byte) {
 	}
 	channel, rest, _ := bytes.Cut(body[4:], []byte{0})
 	payload, _, _ := bytes.Cut(rest, []byte{0})
-	s.printf("  NOTIFY %s: %s\n", line(string(channel)), line(string(payload)))
+	s.printf("  NOTIFY %s: %s\n", transcript.Line(string(channel)), transcript.Line(string(payload)))
 }
 
 func (s *screen) report(body []byte) {
@@ -265,11 +267,11 @@ func (s *screen) report(body []byte) {
 		fields[body[0]] = string(value)
 		body = rest
 	}
-	s.printf("  %s %s: %s\n", line(fields['S']), line(fields['C']), line(fields['M']))
+	s.printf("  %s %s: %s\n", transcript.Line(fields['S']), transcript.Line(fields['C']), transcript.Line(fields['M']))
 	if fields['D'] != "" {
-		s.printf("    DETAIL: %s\n", line(fields['D']))
+		s.printf("    DETAIL: %s\n", transcript.Line(fields['D']))
 	}
 	if fields['H'] != "" {
-		s.printf("    HINT: %s\n", line(fields['H']))
+		s.printf("    HINT: %s\n", transcript.Line(fields['H']))
 	}
 }

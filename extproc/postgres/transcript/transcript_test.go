@@ -17,6 +17,7 @@ import (
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	"github.com/sluicegate/sluice/extproc/record/transcript"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -116,7 +117,7 @@ func session(t testing.TB) []*recordv1.Event {
 func write(t testing.TB, events []*recordv1.Event) string {
 	t.Helper()
 	var out bytes.Buffer
-	w := NewWriter(&out)
+	w := transcript.NewWriter(&out, New)
 	for _, e := range events {
 		if err := w.Event(e); err != nil {
 			t.Fatal(err)
@@ -144,7 +145,7 @@ func TestATranscriptReadsAsTheSessionWas(t *testing.T) {
 
 func TestNothingInATranscriptControlsATerminal(t *testing.T) {
 	for _, r := range write(t, session(t)) {
-		if dangerous(r) {
+		if transcript.Escape(string(r)) != string(r) {
 			t.Errorf("%U", r)
 		}
 	}
@@ -255,26 +256,6 @@ func message(kind byte, body []byte) []byte {
 	return append([]byte{kind, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, body...)
 }
 
-func TestEscape(t *testing.T) {
-	for _, c := range []struct{ in, text, line string }{
-		{"plain ä 漢", "plain ä 漢", "plain ä 漢"},
-		{"a\nb\tc", "a\nb\tc", `a\nb\tc`},
-		{"a\r\x00\x1b[31m\x7f", `a\r\x00\x1b[31m\x7f`, `a\r\x00\x1b[31m\x7f`},
-		{"\u202eabc\u2066\u200b\ufeff\u2028", `\u202eabc\u2066\u200b\ufeff\u2028`, `\u202eabc\u2066\u200b\ufeff\u2028`},
-		{"\u009b31m", `\u009b31m`, `\u009b31m`},
-		{"\U000e0041", `\U000e0041`, `\U000e0041`},
-		{"a\xffb", `a\xffb`, `a\xffb`},
-		{"\ufffd", "\ufffd", "\ufffd"},
-	} {
-		if got := Escape(c.in); got != c.text {
-			t.Errorf("Escape(%q) = %q, want %q", c.in, got, c.text)
-		}
-		if got := line(c.in); got != c.line {
-			t.Errorf("line(%q) = %q, want %q", c.in, got, c.line)
-		}
-	}
-}
-
 // full takes so many bytes, then none.
 type full struct{ room int }
 
@@ -288,7 +269,7 @@ func (f *full) Write(b []byte) (int, error) {
 var errFull = errors.New("full")
 
 func TestTheFirstErrorOfTheOutputIsKept(t *testing.T) {
-	w := NewWriter(&full{room: 50})
+	w := transcript.NewWriter(&full{room: 50}, New)
 	var err error
 	for _, e := range session(t) {
 		err = w.Event(e)
@@ -310,7 +291,7 @@ func FuzzScreen(f *testing.F) {
 		i := min(int(at), len(stream))
 		got := write(t, []*recordv1.Event{toAgent(stream[:i]), toAgent(stream[i:]), {}})
 		for _, r := range got {
-			if dangerous(r) {
+			if transcript.Escape(string(r)) != string(r) {
 				t.Fatalf("%U in %q", r, got)
 			}
 		}

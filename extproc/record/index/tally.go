@@ -38,6 +38,11 @@ func (t *Tally) Add(e *recordv1.Event) uint64 {
 		if doesMore(k.Statement) {
 			t.keep(number)
 		}
+	case *recordv1.Event_HttpRequest:
+		t.Counts.Statements++
+		if !safe(k.HttpRequest.GetMethod()) {
+			t.keep(number)
+		}
 	case *recordv1.Event_Decision:
 		if k.Decision.GetVerdict() == recordv1.Decision_DENY {
 			t.Counts.Denied++
@@ -87,9 +92,16 @@ func Number(e *recordv1.Event) uint64 {
 		return k.Execution.GetNumber()
 	case *recordv1.Event_Outcome:
 		return k.Outcome.GetNumber()
+	case *recordv1.Event_HttpRequest:
+		return k.HttpRequest.GetNumber()
+	case *recordv1.Event_HttpResponse:
+		return k.HttpResponse.GetNumber()
 	}
 	return 0
 }
+
+// safe methods ask for nothing to change (RFC 9110, 9.2.1).
+func safe(method string) bool { return method == "GET" || method == "HEAD" || method == "OPTIONS" }
 
 func doesMore(s *recordv1.Statement) bool {
 	for _, p := range s.GetPairs() {
@@ -129,6 +141,10 @@ func (s *Summary) Add(e *recordv1.Event) {
 	switch k := e.GetKind().(type) {
 	case *recordv1.Event_Statement:
 		st.At, st.Text, st.Commands = e.GetAt().AsTime(), k.Statement.GetText(), k.Statement.GetCommands()
+	case *recordv1.Event_HttpRequest:
+		r := k.HttpRequest
+		st.At, st.Text = e.GetAt().AsTime(), r.GetMethod()+" "+r.GetScheme()+"://"+r.GetHost()+r.GetPath()
+		st.Commands = []string{r.GetMethod()}
 	case *recordv1.Event_Decision:
 		st.Verdict, st.Rules = k.Decision.GetVerdict(), k.Decision.GetRules()
 		st.Code, st.Message = k.Decision.GetCode(), k.Decision.GetMessage()

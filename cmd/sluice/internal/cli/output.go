@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/sluicegate/sluice/extproc/postgres/transcript"
+	"github.com/sluicegate/sluice/extproc/record/transcript"
 )
 
 // Output is how answers are printed: text for people, json for programs.

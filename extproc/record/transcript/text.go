@@ -38,7 +38,7 @@ func dangerous(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
 }
 
-// line is Escape for what must stay on one line.
-func line(s string) string {
+// Line is Escape for what must stay on one line.
+func Line(s string) string {
 	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(Escape(s))
 }

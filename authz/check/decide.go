@@ -1,0 +1,125 @@
+package check
+
+import (
+	"context"
+	"encoding/base64"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	"github.com/sluicegate/sluice/policies"
+)
+
+// operationOf is the request in the words of a policy.
+func operationOf(r *request) policies.Operation {
+	return policies.CallOf(r.method, &policies.Call{Host: r.host(), Path: r.path, Values: r.values})
+}
+
+// values are what conditions may read as request.http. What cannot be read without doubt is absent, so that a condition
+// on it fails.
+func (r *request) values() map[string]any {
+	headers := map[string]string{}
+	for _, h := range r.headers {
+		if secret(h.name) {
+			continue
+		}
+		if before, ok := headers[h.name]; ok {
+			headers[h.name] = before + ", " + h.value // RFC 9110, 5.3
+		} else {
+			headers[h.name] = h.value
+		}
+	}
+	out := map[string]any{
+		"method": r.method, "scheme": r.scheme, "host": r.host(), "path": r.path.Raw, "headers": headers,
+	}
+	if query, err := url.ParseQuery(r.path.Query); err == nil && !strings.Contains(r.path.Query, ";") {
+		out["query"] = map[string][]string(query)
+	}
+	if body, ok := r.json(); ok {
+		out["body"] = body
+	}
+	return out
+}
+
+// json is the body, if it is one document without a name that stands twice: servers differ in which of the two they
+// take (RFC 8259, 4).
+func (r *request) json() (any, bool) {
+	kind, parameters, err := mime.ParseMediaType(r.header("content-type"))
+	charset := strings.ToLower(parameters["charset"])
+	switch {
+	case err != nil || r.header("content-encoding") != "" || charset != "" && charset != "utf-8":
+		return nil, false
+	case kind != "application/json" && !strings.HasSuffix(kind, "+json"):
+		return nil, false
+	}
+	var v any
+	if json.Unmarshal(r.body, &v) != nil {
+		return nil, false
+	}
+	return v, true
+}
+
+// recordRequest writes what is asked, before anything is decided on it.
+func (a *asking) recordRequest() error {
+	r, shown := a.request, a.server.o.Shown
+	show := func(v string) string { return shown.Value(a.policy, r.target, v) }
+	event := &recordv1.Event{Kind: &recordv1.Event_HttpRequest{HttpRequest: &recordv1.HttpRequest{
+		Number: a.number, Method: r.method, Scheme: r.scheme, Host: r.authority, Path: show(r.pathAndQuery()),
+		Headers: r.recorded(show), RequestId: r.id, ClientAddress: r.client,
+	}}}
+	if len(r.body) == 0 {
+		return a.session.rec.Append(false, event)
+	}
+	return a.session.rec.AppendData([]*recordv1.Event{event}, recordv1.Data_FROM_AGENT, a.number, a.body())
+}
+
+// body is the request's as it may be shown.
+func (a *asking) body() []byte {
+	return a.server.o.Shown.Body(a.policy, a.request.target, a.request.header("content-type"), a.request.body)
+}
+
+func (a *asking) decision(verdict recordv1.Decision_Verdict, d policies.Decision, p *problem) *recordv1.Event {
+	out := &recordv1.Decision{Number: a.number, Verdict: verdict, Rules: d.Rules, BundleVersion: d.Version}
+	if p != nil {
+		out.Code, out.Message, out.Detail, out.Hint = statusText(uint32(p.Status)), p.Title, p.Detail, p.Hint //nolint:gosec // G115: a status
+	}
+	return &recordv1.Event{Kind: &recordv1.Event_Decision{Decision: out}}
+}
+
+// refused records a request that does not go on.
+func (a *asking) refused(d policies.Decision, p *problem) *problem {
+	if err := a.session.rec.Append(false, a.decision(recordv1.Decision_DENY, d, p)); err != nil {
+		return noRecord(err)
+	}
+	return p
+}
+
+// credential is the header that goes on in place of the agent's.
+func (s *Server) credential(ctx context.Context, t *policyv1.Target) (name, value string, err error) {
+	lease, err := s.o.Credentials.Lease(ctx, t)
+	if err != nil {
+		return "", "", err
+	}
+	secret := lease.Password()
+	if err := lease.Release(ctx); err != nil { // a stored secret has nothing to end; it is used up here
+		return "", "", err
+	}
+	switch c := t.GetCredential().GetKind().(type) {
+	case *policyv1.Credential_Header:
+		return c.Header.GetName(), secret, nil
+	case *policyv1.Credential_Bearer:
+		return "authorization", "Bearer " + secret, nil
+	default:
+		return "authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte(lease.Username+":"+secret)), nil
+	}
+}
+
+func statusText(code uint32) string {
+	return strings.TrimSpace(strconv.Itoa(int(code)) + " " + http.StatusText(int(code)))
+}

@@ -1,0 +1,115 @@
+package check
+
+import (
+	"encoding/base64"
+	"io"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/policies"
+)
+
+// MetadataNamespace is where Envoy keeps what ext_authz says of a request, and MetadataTicket the field that ext_proc
+// needs: it stands for the exchange in this process.
+const (
+	MetadataNamespace = "envoy.filters.http.ext_authz"
+	MetadataTicket    = "sluice.ticket"
+)
+
+// untaken is how long an exchange waits for its response to be processed before it counts as never sent. Envoy opens
+// that stream at once.
+const untaken = 30 * time.Second
+
+// Exchange is a request that was let through and its response to come. It is used by one goroutine at a time.
+type Exchange struct {
+	Admission *guard.Admission
+	// Policy let it through: its masks count for the response.
+	Policy *policies.Policy
+	// Number of the request within its session.
+	Number uint64
+	// ID is Envoy's name of the request: the response must be of the same.
+	ID string
+	// Method of the request, which says whether a response has a body.
+	Method    string
+	Recording Recording
+	// Session is the session's id.
+	Session string
+	// Leave lets go of the session, once.
+	Leave func()
+	Now   func() time.Time
+	// Began is when it was let through.
+	Began time.Time
+
+	ended bool
+}
+
+// End records how the exchange ended and lets go of the session: status 0 if there was no response. Message says what
+// went wrong, empty if nothing. Bytes are those of the body that the agent got. A second End does nothing.
+func (e *Exchange) End(status uint32, message string, bytes uint64) error {
+	if e.ended {
+		return nil
+	}
+	e.ended = true
+	defer e.Leave()
+	outcome := &recordv1.Outcome{
+		Number: e.Number, Message: message, Bytes: bytes, Took: durationpb.New(e.Now().Sub(e.Began)),
+	}
+	if status != 0 {
+		outcome.Code = statusText(status)
+	}
+	return e.Recording.Append(false, &recordv1.Event{Kind: &recordv1.Event_Outcome{Outcome: outcome}})
+}
+
+// tickets are the exchanges that wait for their response.
+type tickets struct {
+	random io.Reader
+
+	mu      sync.Mutex // guards the rest
+	waiting map[string]waiting
+}
+
+type waiting struct {
+	exchange *Exchange
+	since    time.Time
+}
+
+// put makes a ticket, which is of use once.
+func (t *tickets) put(e *Exchange, now time.Time) (*structpb.Struct, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(t.random, b[:]); err != nil {
+		return nil, err
+	}
+	ticket := base64.RawURLEncoding.EncodeToString(b[:])
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting[ticket] = waiting{e, now}
+	return &structpb.Struct{Fields: map[string]*structpb.Value{MetadataTicket: structpb.NewStringValue(ticket)}}, nil
+}
+
+// take gives the exchange of a ticket, nil if there is none.
+func (t *tickets) take(ticket string) *Exchange {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := t.waiting[ticket]
+	delete(t.waiting, ticket)
+	return w.exchange
+}
+
+// overdue takes out those whose response nobody asked about.
+func (t *tickets) overdue(now time.Time) []*Exchange {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []*Exchange
+	for ticket, w := range t.waiting {
+		if now.Sub(w.since) >= untaken {
+			delete(t.waiting, ticket)
+			out = append(out, w.exchange)
+		}
+	}
+	return out
+}

@@ -1,0 +1,306 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	envoy_service_auth_v3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	"github.com/sluicegate/sluice/api/peer"
+	"github.com/sluicegate/sluice/api/peer/peergrpc"
+	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/policies"
+)
+
+// Server answers Envoy. It is safe for concurrent use.
+type Server struct {
+	envoy_service_auth_v3.UnimplementedAuthorizationServer
+	o        Options
+	sessions sessions
+	tickets  tickets
+	done     chan struct{}
+	work     sync.WaitGroup
+}
+
+// NewServer makes one; Close ends it.
+func NewServer(o Options) *Server {
+	s := &Server{
+		o: o, done: make(chan struct{}),
+		sessions: sessions{by: map[key]*session{}, ids: map[string]*session{}, opening: map[key]*opening{}},
+		tickets:  tickets{random: o.Random, waiting: map[string]waiting{}},
+	}
+	s.work.Go(s.run)
+	return s
+}
+
+// run ends what nobody uses any more.
+func (s *Server) run() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-tick.C:
+			s.endOverdue(s.tickets.overdue(s.o.Now()))
+			ctx, cancel := context.WithTimeout(context.Background(), sweepEvery)
+			s.sweep(ctx)
+			cancel()
+		}
+	}
+}
+
+func (s *Server) endOverdue(all []*Exchange) {
+	for _, e := range all {
+		s.end(e, "let through, but Envoy never asked about a response")
+	}
+}
+
+func (s *Server) end(e *Exchange, message string) {
+	if err := e.End(0, message, 0); err != nil {
+		s.o.Logger.Error("the end of a request could not be recorded", slog.String("session", e.Session), slog.Any("error", err))
+	}
+}
+
+// Take gives the exchange that a ticket stands for: once, and only to the request that it was made for. The ticket is
+// spent either way.
+func (s *Server) Take(ticket, requestID string) (*Exchange, bool) {
+	e := s.tickets.take(ticket)
+	if e == nil {
+		return nil, false
+	}
+	if e.ID != requestID {
+		s.end(e, "its ticket was shown with another request")
+		return nil, false
+	}
+	return e, true
+}
+
+// Check implements ext_authz. It waits while people decide; Envoy ends the context when the agent goes.
+func (s *Server) Check(ctx context.Context, in *envoy_service_auth_v3.CheckRequest) (*envoy_service_auth_v3.CheckResponse, error) {
+	r, p := read(in)
+	if p == nil {
+		p = vouched(ctx, r)
+	}
+	var ok *envoy_service_auth_v3.CheckResponse
+	if p == nil {
+		ok, p = s.decide(ctx, r)
+	}
+	if p == nil {
+		s.o.Metrics.requests.WithLabelValues("0").Inc()
+		return ok, nil
+	}
+	if ctx.Err() != nil {
+		return nil, grpcstatus.FromContextError(ctx.Err()).Err() // nobody hears the answer
+	}
+	if p.cause != nil {
+		s.o.Logger.Warn("a request was refused", slog.String("target", r.target), slog.String("problem", p.Type), slog.Any("error", p.cause))
+	}
+	s.o.Metrics.requests.WithLabelValues(strconv.Itoa(p.Status)).Inc()
+	return p.response(r.method == "HEAD"), nil
+}
+
+// vouched checks that an Envoy speaks for itself: the certificate that it shows is of the node that it names.
+func vouched(ctx context.Context, r *request) *problem {
+	name, _ := peergrpc.NameOf(ctx)
+	if name.Verified() && (name.Role != peer.Envoy || name.ID != r.node) {
+		return &problem{
+			Status: 500, Type: "internal", Title: "An internal error", Detail: "Nothing was forwarded.",
+			cause: fmt.Errorf("the certificate is of %s/%s, the request of node %q", name.Role, name.ID, r.node),
+		}
+	}
+	return nil
+}
+
+// gone is the problem of an agent that does not wait any more: nobody hears it.
+func gone(ctx context.Context) *problem {
+	return &problem{Status: 499, Title: "The client went away", cause: context.Cause(ctx)}
+}
+
+// decide identifies, decides and records a request that could be read.
+func (s *Server) decide(ctx context.Context, r *request) (*envoy_service_auth_v3.CheckResponse, *problem) {
+	began := s.o.Now()
+	token := r.bearer()
+	who, err := s.o.Guard.Identify(ctx, token)
+	if err != nil {
+		return nil, unidentified(err)
+	}
+	admission, err := s.o.Guard.Connect(who, r.target)
+	if err != nil {
+		return nil, turnedAway(err)
+	}
+	if p := tooLong(r, admission.Target); p != nil {
+		return nil, p
+	}
+	policy, err := s.o.Guard.Current()
+	if err != nil {
+		return nil, turnedAway(err)
+	}
+	a := &asking{
+		server: s, request: r, admission: admission,
+		policy: policy, operations: []policies.Operation{operationOf(r)},
+	}
+	var p *problem
+	if a.session, a.number, p = s.enter(ctx, r, token, admission, policy); p != nil {
+		return nil, p
+	}
+	defer func() {
+		if !a.through {
+			a.session.leave(s.o.Now())
+		}
+	}()
+	if err := a.recordRequest(); err != nil {
+		return nil, noRecord(err)
+	}
+	verdict, err := s.o.Guard.Decide(admission, a.operations, nil)
+	s.o.Metrics.decide.Observe(s.o.Now().Sub(began).Seconds())
+	if err != nil {
+		return nil, a.refused(policies.Decision{}, turnedAway(err))
+	}
+	return a.answer(ctx, verdict)
+}
+
+// asking is one request on its way through the decision.
+type asking struct {
+	server     *Server
+	request    *request
+	admission  *guard.Admission
+	session    *session
+	number     uint64
+	policy     *policies.Policy // of the beginning: how things are shown
+	operations []policies.Operation
+	// through: the exchange holds the session now.
+	through bool
+}
+
+func (a *asking) answer(ctx context.Context, v guard.Verdict) (*envoy_service_auth_v3.CheckResponse, *problem) {
+	approval := ""
+	decided := v
+	switch v.Verdict {
+	case policies.Deny:
+		return nil, a.refused(v.Decision, denial(v.Decision))
+	case policies.Hold:
+		var p *problem
+		if approval, v, p = a.hold(ctx, v); p != nil {
+			return nil, p
+		}
+	}
+	return a.let(ctx, decided, v, approval)
+}
+
+// let records that the request goes on, and tells Envoy what to change in it.
+func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval string) (*envoy_service_auth_v3.CheckResponse, *problem) {
+	s, r := a.server, a.request
+	name, value, err := s.credential(ctx, a.admission.Target)
+	if err != nil {
+		return nil, a.refused(v.Decision, &problem{
+			Status: 503, Type: "unavailable", Title: "The credential of the target is not available", cause: err,
+			Detail: "Nothing was forwarded.", Hint: "Try again later, or ask whoever runs Sluice.",
+		})
+	}
+	x := &recordv1.Execution{Number: a.number, ApprovalId: approval}
+	if v.Version != decided.Version {
+		x.BundleVersion = v.Version
+	}
+	events := []*recordv1.Event{{Kind: &recordv1.Event_Execution{Execution: x}}}
+	if approval == "" {
+		events = append([]*recordv1.Event{a.decision(recordv1.Decision_ALLOW, v.Decision, nil)}, events...)
+	}
+	if err := a.session.rec.Append(approval != "" || !r.safe(), events...); err != nil {
+		return nil, noRecord(err)
+	}
+	e := &Exchange{
+		Admission: a.admission, Policy: v.Policy, Number: a.number, ID: r.id, Method: r.method, Recording: a.session.rec,
+		Session: a.session.id, Leave: func() { a.session.leave(s.o.Now()) }, Now: s.o.Now, Began: s.o.Now(),
+	}
+	metadata, err := s.tickets.put(e, s.o.Now())
+	if err != nil {
+		return nil, &problem{Status: 500, Type: "internal", Title: "An internal error", cause: err}
+	}
+	a.through = true
+	return okResponse(name, value, metadata), nil
+}
+
+// removed are headers of the agent's that never go on: credentials, what asks for answers that cannot be read, and what
+// servers take for another method or path than was decided on.
+var removed = []string{
+	"authorization", "proxy-authorization", "accept-encoding", "range", "if-range",
+	"x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url",
+}
+
+func okResponse(name, value string, metadata *structpb.Struct) *envoy_service_auth_v3.CheckResponse {
+	ok := &envoy_service_auth_v3.OkHttpResponse{
+		Headers: []*envoy_config_core_v3.HeaderValueOption{set(name, value)},
+	}
+	for _, h := range removed {
+		if h != name {
+			ok.HeadersToRemove = append(ok.HeadersToRemove, h)
+		}
+	}
+	return &envoy_service_auth_v3.CheckResponse{
+		Status:          &status.Status{Code: int32(codes.OK)},
+		HttpResponse:    &envoy_service_auth_v3.CheckResponse_OkResponse{OkResponse: ok},
+		DynamicMetadata: metadata,
+	}
+}
+
+// Drain withdraws what is held, lets no new session in, and waits for requests to end, or for the context.
+func (s *Server) Drain(ctx context.Context) {
+	s.sessions.mu.Lock()
+	s.sessions.draining = true
+	open := make([]*session, 0, len(s.sessions.by))
+	for _, one := range s.sessions.by {
+		open = append(open, one)
+	}
+	s.sessions.mu.Unlock()
+	for _, one := range open {
+		one.withdraw(errShutdown)
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		s.sweep(ctx)
+		if s.sessions.open() == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+var errShutdown = &problem{
+	Status: 503, Type: "unavailable", Title: "Sluice is shutting down", Detail: "Nothing was forwarded.", Hint: "Try again in a moment.",
+}
+
+// Close ends all sessions. What is still on its way has its end recorded as such.
+func (s *Server) Close(ctx context.Context) {
+	close(s.done)
+	s.work.Wait()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	s.tickets.mu.Lock()
+	var left []*Exchange
+	for ticket, w := range s.tickets.waiting {
+		delete(s.tickets.waiting, ticket)
+		left = append(left, w.exchange)
+	}
+	s.tickets.mu.Unlock()
+	s.endOverdue(left)
+	s.sessions.mu.Lock()
+	s.sessions.draining = true
+	s.sessions.mu.Unlock()
+	s.sweep(ctx)
+}

@@ -1,0 +1,307 @@
+package check
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"sync"
+	"time"
+
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/policies"
+)
+
+const (
+	// idleAfter is how long a session lives without a request: HTTP has no end of its own, and connections come and go.
+	idleAfter = time.Minute
+	// sweepEvery is how often that is looked at.
+	sweepEvery = 5 * time.Second
+	// maxSessions bounds those of a process.
+	maxSessions = 10_000
+)
+
+// key says which requests are of one session: those with one token, to one target, through one Envoy.
+type key struct {
+	target, node string
+	token        [sha256.Size]byte
+}
+
+// session is what somebody does with one token.
+type session struct {
+	id   string
+	key  key
+	rec  Recording
+	ends time.Time
+
+	mu     sync.Mutex // guards the rest
+	number uint64
+	// open requests hold the session.
+	open int
+	last time.Time
+	// closed: its recording ends or has ended, so there are no new requests. ended says why somebody ended it: then
+	// its token opens no other.
+	closed bool
+	ended  *problem
+	// cancels end the requests that wait for people, by number.
+	cancels map[uint64]context.CancelCauseFunc
+}
+
+// sessions are those of one server.
+type sessions struct {
+	mu       sync.Mutex // guards the rest; never held while a recording is begun or ended
+	by       map[key]*session
+	ids      map[string]*session
+	opening  map[key]*opening
+	draining bool
+}
+
+// opening lets requests that come together share the beginning of their session.
+type opening struct {
+	done    chan struct{}
+	session *session
+	err     error
+}
+
+// enter finds or begins the session of a request, and holds it open until leave.
+func (s *Server) enter(ctx context.Context, r *request, token string, a *guard.Admission, policy *policies.Policy) (*session, uint64, *problem) {
+	k := key{target: r.target, node: r.node, token: sha256.Sum256([]byte(token))}
+	for {
+		session, o, begin, p := s.sessions.find(k)
+		switch {
+		case p != nil:
+			return nil, 0, p
+		case begin:
+			o.session, o.err = s.begin(context.WithoutCancel(ctx), r, k, a, policy)
+			s.sessions.opened(k, o)
+		case o != nil:
+			select {
+			case <-o.done:
+			case <-ctx.Done():
+				return nil, 0, gone(ctx)
+			}
+		}
+		if o != nil {
+			if o.err != nil {
+				return nil, 0, noRecord(o.err)
+			}
+			session = o.session
+		}
+		number, ok, p := session.take(s.o.Now())
+		if p != nil {
+			return nil, 0, p
+		}
+		if ok {
+			return session, number, nil
+		}
+		s.sessions.forget(session)
+	}
+}
+
+func (m *sessions) find(k key) (_ *session, o *opening, begin bool, _ *problem) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.draining {
+		return nil, nil, false, errShutdown
+	}
+	if found := m.by[k]; found != nil {
+		return found, nil, false, nil
+	}
+	if o := m.opening[k]; o != nil {
+		return nil, o, false, nil
+	}
+	if len(m.by)+len(m.opening) >= maxSessions {
+		return nil, nil, false, &problem{
+			Status: 503, Type: "too-many", Title: "Too many sessions", Detail: "This processor has as many sessions as it may.", Hint: "Try again later.",
+		}
+	}
+	o = &opening{done: make(chan struct{})}
+	m.opening[k] = o
+	return nil, o, true, nil
+}
+
+func (m *sessions) opened(k key, o *opening) {
+	m.mu.Lock()
+	delete(m.opening, k)
+	if o.session != nil {
+		m.by[k], m.ids[o.session.id] = o.session, o.session
+	}
+	m.mu.Unlock()
+	close(o.done)
+}
+
+// open counts those whose recording goes on.
+func (m *sessions) open() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.opening)
+	for _, s := range m.by {
+		if !s.isClosed() {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *sessions) forget(s *session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.by[s.key] == s {
+		delete(m.by, s.key)
+	}
+	delete(m.ids, s.id)
+}
+
+func (s *Server) begin(ctx context.Context, r *request, k key, a *guard.Admission, p *policies.Policy) (*session, error) {
+	id, err := s.o.SessionID()
+	if err != nil {
+		return nil, err
+	}
+	rec, err := s.o.Recorder.Begin(ctx, id, &recordv1.SessionStart{
+		Principal: a.Principal, ClientAddress: r.client, Target: a.Target.GetName(),
+		Application: s.o.Shown.Value(p, r.target, r.header("user-agent")), EnvoyNode: r.node, ListenerRevision: r.revision,
+		Processor: s.o.Processor, BundleVersion: a.Version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.o.Metrics.sessions.Inc()
+	return &session{
+		id: id, key: k, rec: rec, ends: a.Ends, last: s.o.Now(), cancels: map[uint64]context.CancelCauseFunc{},
+	}, nil
+}
+
+// take holds the session open for one more request. It is false if the session was closed for being idle.
+func (s *session) take(now time.Time) (number uint64, ok bool, _ *problem) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended != nil {
+		return 0, false, s.ended
+	}
+	if s.closed {
+		return 0, false, nil
+	}
+	s.number++
+	s.open++
+	s.last = now
+	return s.number, true, nil
+}
+
+// leave lets go of the session.
+func (s *session) leave(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open--
+	s.last = now
+}
+
+// stoppable lets the end of the session end what waits for people.
+func (s *session) stoppable(ctx context.Context, number uint64) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended != nil {
+		cancel(s.ended)
+	}
+	s.cancels[number] = cancel
+	return ctx, func() {
+		s.mu.Lock()
+		delete(s.cancels, number)
+		s.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+// withdraw ends what waits for people.
+func (s *session) withdraw(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, cancel := range s.cancels {
+		cancel(why)
+	}
+}
+
+// stop ends the session: what waits for people is withdrawn, and nothing new is let in.
+func (s *session) stop(why *problem) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended == nil {
+		s.ended = why
+	}
+	for _, cancel := range s.cancels {
+		cancel(s.ended)
+	}
+}
+
+// due reports whether the recording should end now, and why. It says so once.
+func (s *session) due(now time.Time, draining bool) (reason string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.open > 0 {
+		return "", false
+	}
+	switch {
+	case s.ended != nil:
+		reason = s.ended.Title
+	case !now.Before(s.ends):
+		reason = "its token has ended"
+	case draining:
+		reason = "the processor is shutting down"
+	case now.Sub(s.last) >= idleAfter:
+		reason = "idle"
+	default:
+		return "", false
+	}
+	s.closed = true
+	return reason, true
+}
+
+func (s *session) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// spent reports whether nobody needs to remember the session: its token opens nothing any more, or may open another.
+func (s *session) spent(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed && (s.ended == nil || !now.Before(s.ends))
+}
+
+// sweep ends the sessions that are due.
+func (s *Server) sweep(ctx context.Context) {
+	s.sessions.mu.Lock()
+	all := make([]*session, 0, len(s.sessions.by))
+	for _, one := range s.sessions.by {
+		all = append(all, one)
+	}
+	draining := s.sessions.draining
+	s.sessions.mu.Unlock()
+	now := s.o.Now()
+	for _, one := range all {
+		if reason, ok := one.due(now, draining); ok {
+			s.o.Metrics.sessions.Dec()
+			if err := one.rec.End(ctx, reason); err != nil {
+				s.o.Logger.Error("the end of a session could not be recorded", slog.String("session", one.id), slog.Any("error", err))
+			}
+		}
+		if one.spent(now) {
+			s.sessions.forget(one)
+		}
+	}
+}
+
+// EndSession ends a session of this process; false if there is none of that id.
+func (s *Server) EndSession(id, reason string) bool {
+	s.sessions.mu.Lock()
+	found := s.sessions.ids[id]
+	s.sessions.mu.Unlock()
+	if found == nil {
+		return false
+	}
+	found.stop(&problem{
+		Status: 401, Type: "session-ended", Title: "The session was ended: " + reason, Detail: "Its token is not accepted any more.", Hint: "Get a new token.",
+	})
+	return true
+}

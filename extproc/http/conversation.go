@@ -1,0 +1,218 @@
+package http
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	envoy_service_ext_proc_v3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	"github.com/sluicegate/sluice/authz/check"
+	"github.com/sluicegate/sluice/policies/httpmask"
+)
+
+// conversation is one stream: one request and its response.
+type conversation struct {
+	server *Server
+	stream envoy_service_ext_proc_v3.ExternalProcessor_ProcessServer
+	watch  *watch
+
+	id       string
+	exchange *check.Exchange
+	// agent and record are how the response is shown; the same if they are alike.
+	agent, record *httpmask.View
+	status        uint32
+	sent          uint64 // bytes of the body that the agent got
+}
+
+func (c *conversation) requestID() string { return c.id }
+
+// run is the whole of it. Its error is never nil.
+func (c *conversation) run() error {
+	first, err := c.receive()
+	if err != nil {
+		return err
+	}
+	if h := first.GetResponseHeaders(); h != nil {
+		return c.denial(h)
+	}
+	if err = c.request(first); err == nil {
+		err = c.response()
+	}
+	if c.exchange == nil {
+		return err
+	}
+	message := ""
+	if err != nil {
+		if message = err.Error(); quietEnd(c.stream.Context(), err) {
+			message = "the agent or the service went away"
+		}
+	}
+	if endErr := c.exchange.End(c.status, message, c.sent); err == nil {
+		err = endErr
+	}
+	if err != nil {
+		return err
+	}
+	return c.end()
+}
+
+// end waits for Envoy to end the stream, which it does once the response is done: until then it must not end well.
+func (c *conversation) end() error {
+	_, err := c.receive()
+	if err == nil {
+		err = errors.New("something came behind the end of the response")
+	}
+	return err
+}
+
+// denial passes an answer to a request that never came this far: it is Envoy's or ext_authz's own, since the service is
+// asked behind this filter only.
+func (c *conversation) denial(h *envoy_service_ext_proc_v3.HttpHeaders) error {
+	err := c.send(&envoy_service_ext_proc_v3.ProcessingResponse{
+		Response: &envoy_service_ext_proc_v3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &envoy_service_ext_proc_v3.HeadersResponse{}},
+	})
+	for ended := h.GetEndOfStream(); err == nil && !ended; {
+		var in *envoy_service_ext_proc_v3.ProcessingRequest
+		if in, err = c.receive(); err != nil {
+			return err
+		}
+		part := in.GetResponseBody()
+		if part == nil {
+			return fmt.Errorf("%T within a denial", in.GetRequest())
+		}
+		ended = part.GetEndOfStream()
+		err = c.send(piecing(part.GetBody(), ended))
+	}
+	if err != nil {
+		return err
+	}
+	return c.end()
+}
+
+// receive waits for Envoy.
+func (c *conversation) receive() (*envoy_service_ext_proc_v3.ProcessingRequest, error) {
+	c.watch.rest()
+	defer c.watch.work()
+	return c.stream.Recv()
+}
+
+// send waits while Envoy takes no more: so the agent's pace becomes the service's.
+func (c *conversation) send(m *envoy_service_ext_proc_v3.ProcessingResponse) error {
+	c.watch.rest()
+	defer c.watch.work()
+	return c.stream.Send(m)
+}
+
+// request takes the ticket that ext_authz gave the request.
+func (c *conversation) request(in *envoy_service_ext_proc_v3.ProcessingRequest) error {
+	headers := in.GetRequestHeaders()
+	if headers == nil {
+		return fmt.Errorf("%T at the beginning", in.GetRequest())
+	}
+	c.id = valueOf(headers.GetHeaders(), "x-request-id")
+	said := in.GetMetadataContext().GetFilterMetadata()[check.MetadataNamespace]
+	ticket := said.GetFields()[check.MetadataTicket].GetStringValue()
+	exchange, ok := c.server.o.Exchanges.Take(ticket, c.id)
+	if !ok {
+		return c.refuse(403, "Not decided", "Nothing says that this request was allowed.")
+	}
+	c.exchange = exchange
+	var err error
+	c.agent, c.record, err = c.server.o.Views.Of(exchange.Policy, exchange.Admission.Principal, exchange.Admission.Target.GetName())
+	if err != nil {
+		return err
+	}
+	return c.send(&envoy_service_ext_proc_v3.ProcessingResponse{
+		Response: &envoy_service_ext_proc_v3.ProcessingResponse_RequestHeaders{RequestHeaders: &envoy_service_ext_proc_v3.HeadersResponse{}},
+	})
+}
+
+// response masks what comes back.
+func (c *conversation) response() error {
+	in, err := c.receive()
+	if err != nil {
+		return err
+	}
+	headers := in.GetResponseHeaders()
+	if headers == nil {
+		return fmt.Errorf("%T in place of response headers", in.GetRequest())
+	}
+	status, err := strconv.ParseUint(valueOf(headers.GetHeaders(), ":status"), 10, 16)
+	if err != nil {
+		return errors.New("a response without a status")
+	}
+	c.status = uint32(status)
+	p := c.plan(headers)
+	if p.refusal != "" {
+		c.server.o.Metrics.responses.WithLabelValues("refused").Inc()
+		return c.refuse(502, "The response was kept back", p.refusal)
+	}
+	c.server.o.Metrics.responses.WithLabelValues(p.how()).Inc()
+	if err := c.recordHeaders(headers.GetHeaders()); err != nil {
+		return err
+	}
+	reply := &envoy_service_ext_proc_v3.ProcessingResponse{
+		Response: &envoy_service_ext_proc_v3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &envoy_service_ext_proc_v3.HeadersResponse{
+			Response: &envoy_service_ext_proc_v3.CommonResponse{HeaderMutation: c.mutation(headers.GetHeaders(), p)},
+		}},
+	}
+	if err := c.send(reply); err != nil || headers.GetEndOfStream() {
+		return err
+	}
+	return c.body(p)
+}
+
+// refuse answers the agent in place of the service, and fails.
+func (c *conversation) refuse(code int, title, detail string) error {
+	c.status = uint32(code) //nolint:gosec // G115: a status
+	if err := c.send(immediate(code, title, detail)); err != nil {
+		return err
+	}
+	return &refusedError{detail}
+}
+
+// refusedError says that the agent was answered in place of the service.
+type refusedError struct{ detail string }
+
+func (e *refusedError) Error() string { return "refused: " + e.detail }
+
+// undecodablePasses reports whether what masks cannot be applied to goes to the agent as it is.
+func (c *conversation) undecodablePasses() bool {
+	return c.exchange.Admission.Target.GetHttp().GetUndecodable() == policyv1.Http_PASS
+}
+
+func (c *conversation) recordHeaders(all *envoy_config_core_v3.HeaderMap) error {
+	event := &recordv1.HttpResponse{Number: c.exchange.Number, Status: c.status}
+	for _, h := range all.GetHeaders() {
+		if name := h.GetKey(); !strings.HasPrefix(name, ":") {
+			value := rawValue(h)
+			if masked, ok := c.record.Header(name, value); ok {
+				value = masked
+			}
+			event.Headers = append(event.Headers, &recordv1.Header{Name: name, Value: value})
+		}
+	}
+	return c.exchange.Recording.Append(false, &recordv1.Event{Kind: &recordv1.Event_HttpResponse{HttpResponse: event}})
+}
+
+func valueOf(all *envoy_config_core_v3.HeaderMap, name string) string {
+	for _, h := range all.GetHeaders() {
+		if h.GetKey() == name {
+			return rawValue(h)
+		}
+	}
+	return ""
+}
+
+// rawValue is a header's value in the one of two fields that Envoy fills.
+func rawValue(h *envoy_config_core_v3.HeaderValue) string {
+	if len(h.GetRawValue()) > 0 {
+		return string(h.GetRawValue())
+	}
+	return h.GetValue()
+}

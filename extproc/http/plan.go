@@ -1,0 +1,142 @@
+package http
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	envoy_service_ext_proc_v3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	envoy_type_v3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+
+	"github.com/sluicegate/sluice/policies/httpmask"
+	"github.com/sluicegate/sluice/policies/jsonmask"
+)
+
+// plan is what becomes of a response, as its headers tell.
+type plan struct {
+	// refusal says why the agent does not get it; empty if it does.
+	refusal string
+	// upgrade: what follows is no body, and is neither masked nor shown in the record.
+	upgrade bool
+	// format of the body, if masks of the agent's (masked) or of the record's (shown) are applied to it.
+	format        jsonmask.Format
+	masked, shown bool
+}
+
+func (p plan) how() string {
+	if p.masked {
+		return "masked"
+	}
+	return "clear"
+}
+
+// plan reads the headers of a response.
+func (c *conversation) plan(h *envoy_service_ext_proc_v3.HttpHeaders) plan {
+	headers := h.GetHeaders()
+	masks := !c.agent.Body().Empty()
+	applies := masks && !c.undecodablePasses()
+	switch {
+	case c.status == 101:
+		if applies {
+			return plan{refusal: "Masks apply to you, and they cannot be applied to a WebSocket."}
+		}
+		return plan{upgrade: true}
+	case h.GetEndOfStream(), c.exchange.Method == "HEAD", c.status == 204, c.status == 304:
+		return plan{masked: masks}
+	}
+	why := ""
+	kind := valueOf(headers, "content-type")
+	agentFormat, agentOK := c.agent.Format(kind)
+	recordFormat, recordOK := c.record.Format(kind)
+	encoding := strings.ToLower(strings.TrimSpace(valueOf(headers, "content-encoding")))
+	switch {
+	case encoding != "" && encoding != "identity":
+		why = fmt.Sprintf("It is compressed (%.32q), although that was not asked for, so masks cannot be applied to it.", encoding)
+	case c.status == 206:
+		why = "It is a part of something (206), so masks cannot be applied to it."
+	case !agentOK && masks:
+		why = fmt.Sprintf("It is of the type %.64q, to which masks cannot be applied.", kind)
+	}
+	switch {
+	case why != "" && applies:
+		return plan{refusal: why}
+	case why != "":
+		return plan{}
+	}
+	p := plan{format: recordFormat, masked: masks, shown: recordOK && !c.record.Body().Empty()}
+	if p.masked {
+		p.format = agentFormat
+	}
+	return p
+}
+
+// mutation masks headers, and takes away what is not true of the masked body: its length, its digests, and that it can
+// be had in parts.
+func (c *conversation) mutation(all *envoy_config_core_v3.HeaderMap, p plan) *envoy_service_ext_proc_v3.HeaderMutation {
+	m := maskHeaders(all, c.agent)
+	if p.masked {
+		m.RemoveHeaders = append(m.RemoveHeaders, "content-length", "etag", "accept-ranges", "content-md5", "digest", "content-digest", "repr-digest")
+	}
+	return m
+}
+
+// maskHeaders replaces the values of those that a mask names. One that stands several times is replaced as a whole.
+func maskHeaders(all *envoy_config_core_v3.HeaderMap, v *httpmask.View) *envoy_service_ext_proc_v3.HeaderMutation {
+	m := &envoy_service_ext_proc_v3.HeaderMutation{}
+	values := map[string][]string{}
+	var hidden []string
+	for _, h := range all.GetHeaders() {
+		name := h.GetKey()
+		if strings.HasPrefix(name, ":") {
+			continue
+		}
+		value, ok := v.Header(name, rawValue(h))
+		if _, seen := values[name]; ok && (!seen || !contains(hidden, name)) {
+			hidden = append(hidden, name)
+		}
+		values[name] = append(values[name], value)
+	}
+	for _, name := range hidden {
+		for i, value := range values[name] {
+			action := envoy_config_core_v3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD
+			if i == 0 {
+				action = envoy_config_core_v3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
+			}
+			m.SetHeaders = append(m.SetHeaders, &envoy_config_core_v3.HeaderValueOption{
+				Header: &envoy_config_core_v3.HeaderValue{Key: name, RawValue: []byte(value)}, AppendAction: action,
+			})
+		}
+	}
+	return m
+}
+
+func contains(all []string, s string) bool {
+	for _, one := range all {
+		if one == s {
+			return true
+		}
+	}
+	return false
+}
+
+// immediate is an answer of ours (RFC 9457).
+func immediate(code int, title, detail string) *envoy_service_ext_proc_v3.ProcessingResponse {
+	text, err := json.Marshal(map[string]any{
+		"type": "urn:sluice:problem:response", "title": title, "status": code, "detail": detail,
+		"hint": "Ask the owner of the policy: masks, and undecodable of the target, say what may pass.",
+	})
+	if err != nil { // strings and a number: cannot be
+		text = []byte("{}")
+	}
+	return &envoy_service_ext_proc_v3.ProcessingResponse{
+		Response: &envoy_service_ext_proc_v3.ProcessingResponse_ImmediateResponse{ImmediateResponse: &envoy_service_ext_proc_v3.ImmediateResponse{
+			Status: &envoy_type_v3.HttpStatus{Code: envoy_type_v3.StatusCode(code)}, //nolint:gosec // G115: a status
+			Headers: &envoy_service_ext_proc_v3.HeaderMutation{SetHeaders: []*envoy_config_core_v3.HeaderValueOption{{
+				Header:       &envoy_config_core_v3.HeaderValue{Key: "content-type", RawValue: []byte("application/problem+json")},
+				AppendAction: envoy_config_core_v3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+			}}},
+			Body: append(text, '\n'),
+		}},
+	}
+}

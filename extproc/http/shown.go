@@ -1,0 +1,32 @@
+package http
+
+import (
+	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/httpmask"
+)
+
+// Shown shows parts of requests as the record shows them (check.Shown).
+type Shown struct {
+	Views *httpmask.Cache
+	// Hide stands for a value that cannot be shown: its length and a keyed digest.
+	Hide func(value []byte) string
+}
+
+// Body is a request's body: masked where it can be read, else hidden.
+func (s Shown) Body(p *policies.Policy, target, contentType string, body []byte) []byte {
+	if _, view, err := s.Views.Of(p, nil, target); err == nil {
+		if shown := view.Shown(contentType, body); shown != nil {
+			return shown
+		}
+	}
+	return []byte(s.Hide(body))
+}
+
+// Value is a header or a query.
+func (s Shown) Value(p *policies.Policy, target, value string) string {
+	_, view, err := s.Views.Of(p, nil, target)
+	if err != nil {
+		return s.Hide([]byte(value))
+	}
+	return view.Text(value)
+}
