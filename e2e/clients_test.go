@@ -19,14 +19,14 @@ func TestPythonClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, script := range []string{"psycopg_agent.py", "asyncpg_agent.py"} {
+	for _, script := range []string{"psycopg_agent.py", "asyncpg_agent.py", "httpx_agent.py"} {
 		t.Run(script, func(t *testing.T) {
 			token, err := s.Token(t.Context(), "agent")
 			if err != nil {
 				t.Fatal(err)
 			}
 			cmd := exec.CommandContext(t.Context(), python, "clients/"+script)
-			cmd.Env = append(os.Environ(), "SLUICE_PG="+s.PG, "PGPASSWORD="+token, "SLUICE_CA="+s.CA, fmt.Sprintf("SLUICE_PORT=%d", s.Port))
+			cmd.Env = append(os.Environ(), "SLUICE_PG="+s.PG, "PGPASSWORD="+token, "SLUICE_CA="+s.CA, fmt.Sprintf("SLUICE_PORT=%d", s.Port), "TOKEN="+token, "SLUICE_HTTP="+s.HTTP, "SLUICE_HTTP_CA="+s.HTTPCA)
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), "every claim holds") {
 				t.Errorf("%v:\n%s", err, out)

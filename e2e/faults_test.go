@@ -333,7 +333,7 @@ func TestABrokenPolicyIsNeverServed(t *testing.T) {
 		{"no YAML", "rules:\n- name: [", "70-broken.yaml:2"},
 		{"an unknown field", "rules:\n- name: x\n  on: {targets: [orders]}\n  permit: {}\n", "permit"},
 		{"a field twice", "rules:\n- name: x\n  on: {targets: [orders]}\n  allow: {}\n  name: y\n", "70-broken.yaml:5"},
-		{"a target that is none", "rules:\n- name: x\n  on: {targets: [shop]}\n  allow: {}\n", "shop"},
+		{"a target that is none", "rules:\n- name: x\n  on: {targets: [nowhere]}\n  allow: {}\n", "nowhere"},
 		{"a condition that is none", "rules:\n- name: x\n  on: {targets: [orders]}\n  when: request.nope(\n  allow: {}\n", "when"},
 		{"a name twice", "rules:\n- name: never-drop\n  on: {targets: [orders]}\n  allow: {}\n", "never-drop"},
 	} {

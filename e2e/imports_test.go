@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -217,6 +220,33 @@ func TestTheImportRulesFindWhatTheyForbid(t *testing.T) {
 	} {
 		if faults := slices.Concat(floorFaults([]goPackage{p}), parserFaults([]goPackage{p})); len(faults) > 0 {
 			t.Errorf("%s: %v", name, faults)
+		}
+	}
+}
+
+// What guards and what asks people knows no protocol: a word of one there would be the beginning of knowing more.
+func TestGuardAndApprovalKnowNoProtocol(t *testing.T) {
+	root, err := stack.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := regexp.MustCompile(`(?i)\b(sql|http|postgres\w*|psql|statements?|search_path|database|role|transaction|headers?|url|method|rows?|columns?)\b`)
+	for _, dir := range []string{"authz/guard", "authz/approval"} {
+		files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", dir, err)
+		}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found := words.FindAllString(string(text), -1); found != nil {
+				t.Errorf("%s has %q", name, found)
+			}
 		}
 	}
 }

@@ -74,6 +74,15 @@ var elsewhere = map[string]string{
 	"hold-input":     "TestTooMuchInputWhileHeldWithdraws",
 	"parameter-type": "TestAParameterOfAUsersTypeIsRefusedWhereMasksApply",
 	"constraints":    "TestAConstraintAnswersGuessesOfAMaskedColumn",
+
+	"http-undecodable":    "TestHTTPRefusalsSayWhy",
+	"http-compressed":     "TestAnHTTPAgentSeesMaskedJSON",
+	"http-path":           "TestHTTPRefusalsSayWhy",
+	"http-underscore":     "TestEnvoyServesHTTPTargets",
+	"http-body-size":      "TestHTTPRefusalsSayWhy",
+	"http-duplicate-keys": "TestRefusalsAreProblemDetails in authz/check",
+	"http-connect":        "TestRefusalsAreProblemDetails in authz/check",
+	"http-websocket":      "TestWhatCannotBeMaskedIsKeptBack in extproc/http",
 }
 
 func TestEveryLimitIsPinned(t *testing.T) {

@@ -27,6 +27,7 @@ func TestTheReadmesCommandsWork(t *testing.T) {
 	want := [][]string{
 		{"[masked]", "***@example.com"},
 		{"(1000, True)"},
+		{`"password":"[masked]"`},
 		{"is good", "hold by", "refunds-need-two", "ACKED"},
 		{"pending", "delete from orders where id = 17", "is approved", "DELETE 1"},
 		{"demo:agent", "good: nothing was changed"},

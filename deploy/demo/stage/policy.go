@@ -18,6 +18,9 @@ type values struct {
 	ListenPort, DatabasePort    int
 	DatabaseCA, Via, ListenAddr string
 	Plaintext                   bool
+
+	HTTPPort, ServicePort           int
+	HTTPCA, GatewayCert, GatewayKey string
 }
 
 // writePolicy writes the demo's policy, unless somebody has put files of their own there.

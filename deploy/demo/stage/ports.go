@@ -8,7 +8,7 @@ import (
 
 // ports are all that the stage listens on, on 127.0.0.1.
 type ports struct {
-	listener, database, api, idp, admin int
+	listener, database, api, idp, admin, http, service int
 }
 
 // Offsets from the port base.
@@ -18,6 +18,8 @@ const (
 	offsetIDP      = 56
 	offsetAdmin    = 1
 	offsetDatabase = 99
+	offsetHTTP     = 43
+	offsetService  = 44
 )
 
 // choosePorts counts from a base, or takes free ones.
@@ -25,10 +27,10 @@ func choosePorts(ctx context.Context, base int) (p ports, err error) {
 	if base > 0 {
 		return ports{
 			listener: base + offsetListener, database: base + offsetDatabase, api: base + offsetAPI,
-			idp: base + offsetIDP, admin: base + offsetAdmin,
+			idp: base + offsetIDP, admin: base + offsetAdmin, http: base + offsetHTTP, service: base + offsetService,
 		}, nil
 	}
-	for _, port := range []*int{&p.listener, &p.database, &p.api, &p.idp, &p.admin} {
+	for _, port := range []*int{&p.listener, &p.database, &p.api, &p.idp, &p.admin, &p.http, &p.service} {
 		if *port, err = stack.FreePort(ctx); err != nil {
 			return p, err
 		}

@@ -44,6 +44,9 @@ type Stage struct {
 	API, IDP, EnvoyAdmin string
 	// PolicyDir is watched; Recordings is where the record is.
 	PolicyDir, Recordings string
+	// HTTP is the base URL of the demo's API through Envoy, HTTPCA what its certificate is verified with, HTTPDirect the
+	// API itself.
+	HTTP, HTTPCA, HTTPDirect string
 	// Binary is the sluice command.
 	Binary string
 	// CA is what agents verify the gateway's certificate with; Port is Envoy's listener.
@@ -55,6 +58,8 @@ type Stage struct {
 	Envoy    *stack.Envoy
 
 	sluice, idp *process
+	service     *httpService
+	gateway     stack.Files
 	sockets     string
 	config      string
 }
@@ -90,6 +95,9 @@ func Start(ctx context.Context, o Options) (_ *Stage, err error) {
 	if err := s.startServers(ctx, o, p); err != nil {
 		return nil, err
 	}
+	if err := s.startService(ctx, p); err != nil {
+		return nil, err
+	}
 	if err := s.startIDP(ctx, p); err != nil {
 		return nil, err
 	}
@@ -100,6 +108,7 @@ func Start(ctx context.Context, o Options) (_ *Stage, err error) {
 	err = writePolicy(s.PolicyDir, values{
 		Issuer: s.IDP, ListenAddr: "127.0.0.1", ListenPort: p.listener, DatabasePort: p.database,
 		DatabaseCA: s.Postgres.CAFile(), Via: via, Plaintext: o.Plaintext,
+		HTTPPort: p.http, ServicePort: p.service, HTTPCA: s.HTTPCA, GatewayCert: s.gateway.Cert, GatewayKey: s.gateway.Key,
 	})
 	if err != nil {
 		return nil, err
@@ -120,7 +129,7 @@ func (s *Stage) prepare() (err error) {
 	}
 	s.PolicyDir = filepath.Join(s.Dir, "policy")
 	s.Recordings = filepath.Join(s.Dir, "state", "recordings")
-	for _, name := range []string{"env", "policy", "state", "idp", "postgresql", "valkey", "log", "sluice.yaml"} {
+	for _, name := range []string{"env", "policy", "state", "idp", "postgresql", "valkey", "log", "certs", "sluice.yaml"} {
 		if err := os.RemoveAll(filepath.Join(s.Dir, name)); err != nil {
 			return err
 		}
@@ -172,10 +181,11 @@ control:
 process:
   id: p1
   postgres: {unix: %q}
+  http: {unix: %q}
 redis: {unix: %q}
 api: {listen: "127.0.0.1:%d"}
 `, filepath.Join(s.Dir, "state"), s.xdsSocket(), s.PolicyDir, filepath.Join(s.sockets, "egress"),
-		s.ProcessorSocket(), filepath.Join(s.sockets, "valkey.sock"), p.api)
+		s.ProcessorSocket(), filepath.Join(s.sockets, "http.sock"), filepath.Join(s.sockets, "valkey.sock"), p.api)
 	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
 		return err
 	}
@@ -189,7 +199,7 @@ func (s *Stage) xdsSocket() string { return filepath.Join(s.sockets, "xds.sock")
 
 // StartSluice starts the sluice process; after StopSluice or KillSluice, again.
 func (s *Stage) StartSluice(ctx context.Context) (err error) {
-	env := []string{"ORDERS_PASSWORD=the-real-database-password"}
+	env := []string{"ORDERS_PASSWORD=the-real-database-password", "SHOP_TOKEN=" + apiToken}
 	if s.sluice, err = start("sluice serve", s.logFile("sluice"), env, s.Binary, "serve", "--config", s.config); err != nil {
 		return err
 	}
@@ -317,6 +327,9 @@ func (s *Stage) writeEnv() error {
 		{"SLUICE_ENVOY_ADMIN", s.EnvoyAdmin},
 		{"SLUICE_POLICY_DIR", s.PolicyDir},
 		{"SLUICE_RECORDINGS", s.Recordings},
+		{"SLUICE_HTTP", s.HTTP},
+		{"SLUICE_HTTP_CA", s.HTTPCA},
+		{"SLUICE_HTTP_DIRECT", s.HTTPDirect},
 	} {
 		fmt.Fprintf(&b, "%s=\"%s\"\n", kv[0], strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(kv[1]))
 	}
@@ -350,6 +363,9 @@ func (s *Stage) Stop() {
 		if p != nil {
 			p.stop(30 * time.Second)
 		}
+	}
+	if s.service != nil {
+		s.service.stop()
 	}
 	if s.Valkey != nil {
 		s.Valkey.Stop()

@@ -29,7 +29,7 @@ func Play(ctx context.Context, s *stage.Stage, out io.Writer) (err error) {
 		return err
 	}
 	for _, chapter := range []func(context.Context) error{
-		t.masked, t.held, t.denied, t.changedLive, t.replayed, t.verified,
+		t.masked, t.held, t.denied, t.changedLive, t.replayed, t.http, t.verified,
 	} {
 		if err := chapter(ctx); err != nil {
 			return fmt.Errorf("step %d: %w", t.step, err)
