@@ -337,3 +337,41 @@ func TestAProcessorThatDiesLeaksNothing(t *testing.T) {
 		return err == nil
 	})
 }
+
+// A service that cannot be reached is told of as other refusals are, to whom masks apply too.
+func TestAServiceThatIsDownIsAProblem(t *testing.T) {
+	s := sharedStage(t)
+	port := freePort(t)
+	policyFile(t, s, "90-down.yaml", fmt.Sprintf(`targets:
+- name: down
+  listener: {address: 127.0.0.1, port: %d, allow_plaintext: true}
+  http: {endpoints: [{host: 127.0.0.1, port: %d}], tls: {mode: DISABLE}}
+  credential: {bearer: {token: {env: SHOP_TOKEN}}}
+rules:
+- {name: down-get, who: {groups: [agents]}, on: {targets: [down], http: {methods: [GET]}}, allow: {}}
+masks:
+- {name: down-secrets, on: {targets: [down]}, paths: ["$..password"], redact: {}}
+`, port, freePort(t)))
+	defer policyFile(t, s, "90-down.yaml", "")
+	token, err := s.Token(t.Context(), "agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a answer
+	waitUntil(t, "Envoy does not listen", func() bool {
+		req, err := http.NewRequestWithContext(patient(t), http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/x", port), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = res.Body.Close() }()
+		body, err := io.ReadAll(res.Body)
+		a = answer{res, string(body)}
+		return err == nil
+	})
+	problemText(t, a, 503, "urn:sluice:problem:service", "does not answer")
+}

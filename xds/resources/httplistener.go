@@ -101,6 +101,7 @@ func connectionManager(name, prefix string) (*hcm, error) {
 		GenerateRequestId:            wrapperspb.Bool(true),
 		AlwaysSetRequestIdInResponse: true,
 		// The answer is the service's, not Envoy's.
+		LocalReplyConfig:           localReplies(),
 		ServerHeaderTransformation: envoy_extensions_filters_network_http_connection_manager_v3.HttpConnectionManager_PASS_THROUGH,
 		// Routes of targets that want them let them through.
 		UpgradeConfigs: []*upgrade{{UpgradeType: websocket, Enabled: wrapperspb.Bool(false)}},
