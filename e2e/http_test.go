@@ -375,3 +375,14 @@ masks:
 	})
 	problemText(t, a, 503, "urn:sluice:problem:service", "does not answer")
 }
+
+func TestExplainKnowsRequests(t *testing.T) {
+	s := sharedStage(t)
+	out, err := s.Sluice(t.Context(), "alice", "policy", "explain", "--as", "demo:agent", "--groups", "agents", "--target", "shop", "DELETE /customers/7")
+	if err != nil || !strings.Contains(out, "hold by deletes-are-held") || !strings.Contains(out, "CALL /customers/7") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err = s.Sluice(t.Context(), "alice", "policy", "explain", "--as", "demo:agent", "--groups", "agents", "--target", "shop", "DELETE"); err == nil || !strings.Contains(out, "METHOD PATH") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

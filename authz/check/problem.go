@@ -28,7 +28,12 @@ type problem struct {
 }
 
 // Error implements error: what ends a hold is told to whoever waits.
-func (p *problem) Error() string { return p.Title }
+func (p *problem) Error() string {
+	if p.Detail == "" {
+		return p.Title
+	}
+	return p.Title + ": " + p.Detail
+}
 
 // Unwrap returns the cause.
 func (p *problem) Unwrap() error { return p.cause }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 
 	controlv1 "github.com/sluicegate/sluice/api/gen/sluice/control/v1"
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/authz/check"
 )
 
 // controlService shows what is served and what would be decided.
@@ -58,6 +60,13 @@ func (s *controlService) Explain(ctx context.Context, req *connect.Request[contr
 	target := p.Target(req.Msg.GetTarget())
 	if target == nil {
 		return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("no target is named %q", req.Msg.GetTarget()))
+	}
+	if target.GetHttp() != nil {
+		answer, err := check.Explain(p, who, target, req.Msg.GetSql(), time.Now())
+		if err != nil {
+			return nil, connect.NewError(connect.CodeInvalidArgument, err)
+		}
+		return connect.NewResponse(answer), nil
 	}
 	answer, err := s.instance.process.server.Explain(ctx, p, who, target, req.Msg.GetSql())
 	if err != nil {

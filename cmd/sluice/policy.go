@@ -77,7 +77,7 @@ type policyExplain struct {
 	As     string   `placeholder:"ISSUER:SUBJECT" help:"About whom. Default: you."`
 	Groups []string `help:"The groups of that principal."`
 	Target string   `required:"" help:"The target."`
-	SQL    string   `arg:"" name:"sql" help:"The statement. It is not run."`
+	Action string   `arg:"" help:"A SQL statement, or METHOD and PATH of an HTTP request. It is not run."`
 }
 
 // Run asks for an explanation. The exit status is 0 whatever the decision: it is the answer.
@@ -86,7 +86,7 @@ func (c *policyExplain) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	res, err := client.Control.Explain(ctx, connect.NewRequest(&controlv1.ExplainRequest{As: c.As, Groups: c.Groups, Target: c.Target, Sql: c.SQL}))
+	res, err := client.Control.Explain(ctx, connect.NewRequest(&controlv1.ExplainRequest{As: c.As, Groups: c.Groups, Target: c.Target, Sql: c.Action}))
 	if err != nil {
 		return err
 	}

@@ -477,9 +477,10 @@ type ExplainRequest struct {
 	// "issuer:subject"; absent: the caller.
 	As string `protobuf:"bytes,1,opt,name=as,proto3" json:"as,omitempty"`
 	// Groups of that principal.
-	Groups        []string `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
-	Target        string   `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
-	Sql           string   `protobuf:"bytes,4,opt,name=sql,proto3" json:"sql,omitempty"`
+	Groups []string `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
+	Target string   `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
+	// The statement; for an HTTP target METHOD and PATH, or METHOD and URL.
+	Sql           string `protobuf:"bytes,4,opt,name=sql,proto3" json:"sql,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
