@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"encoding/base64"
 	"io"
 	"sync"
@@ -37,8 +38,9 @@ type Exchange struct {
 	// Method of the request, which says whether a response has a body.
 	Method    string
 	Recording Recording
-	// Session is the session's id.
+	// Session is the session's id; Life ends when somebody ends it, and the cause says why.
 	Session string
+	Life    context.Context //nolint:containedctx // it is the session's, not a call's
 	// Leave lets go of the session, once.
 	Leave func()
 	Now   func() time.Time

@@ -221,7 +221,7 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 	}
 	e := &Exchange{
 		Admission: a.admission, Policy: v.Policy, Number: a.number, ID: r.id, Method: r.method, Recording: a.session.rec,
-		Session: a.session.id, Leave: func() { a.session.leave(s.o.Now()) }, Now: s.o.Now, Began: s.o.Now(),
+		Session: a.session.id, Life: a.session.life, Leave: func() { a.session.leave(s.o.Now()) }, Now: s.o.Now, Began: s.o.Now(),
 	}
 	metadata, err := s.tickets.put(e, s.o.Now())
 	if err != nil {

@@ -33,6 +33,9 @@ type session struct {
 	key  key
 	rec  Recording
 	ends time.Time
+	// life ends when somebody ends the session; over ends it.
+	life context.Context //nolint:containedctx // it is the session's, not a call's
+	over context.CancelCauseFunc
 
 	mu     sync.Mutex // guards the rest
 	number uint64
@@ -166,8 +169,9 @@ func (s *Server) begin(ctx context.Context, r *request, k key, a *guard.Admissio
 		return nil, err
 	}
 	s.o.Metrics.sessions.Inc()
+	life, over := context.WithCancelCause(ctx)
 	return &session{
-		id: id, key: k, rec: rec, ends: a.Ends, last: s.o.Now(), cancels: map[uint64]context.CancelCauseFunc{},
+		id: id, key: k, rec: rec, ends: a.Ends, life: life, over: over, last: s.o.Now(), cancels: map[uint64]context.CancelCauseFunc{},
 	}, nil
 }
 
@@ -227,6 +231,7 @@ func (s *session) stop(why *problem) {
 	defer s.mu.Unlock()
 	if s.ended == nil {
 		s.ended = why
+		s.over(why)
 	}
 	for _, cancel := range s.cancels {
 		cancel(s.ended)
@@ -253,6 +258,7 @@ func (s *session) due(now time.Time, draining bool) (reason string, ok bool) {
 		return "", false
 	}
 	s.closed = true
+	s.over(nil)
 	return reason, true
 }
 

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -25,8 +26,10 @@ type conversation struct {
 	exchange *check.Exchange
 	// agent and record are how the response is shown; the same if they are alike.
 	agent, record *httpmask.View
-	status        uint32
-	sent          uint64 // bytes of the body that the agent got
+	// leave stops watching for the session's end.
+	leave  func() bool
+	status uint32
+	sent   uint64 // bytes of the body that the agent got
 }
 
 func (c *conversation) requestID() string { return c.id }
@@ -46,6 +49,7 @@ func (c *conversation) run() error {
 	if c.exchange == nil {
 		return err
 	}
+	defer c.leave()
 	message := ""
 	if err != nil {
 		if message = err.Error(); quietEnd(c.stream.Context(), err) {
@@ -122,6 +126,8 @@ func (c *conversation) request(in *envoy_service_ext_proc_v3.ProcessingRequest) 
 		return c.refuse(403, "Not decided", "Nothing says that this request was allowed.")
 	}
 	c.exchange = exchange
+	// A session that somebody ends takes its responses with it.
+	c.leave = context.AfterFunc(exchange.Life, func() { c.watch.fire(context.Cause(exchange.Life)) })
 	var err error
 	c.agent, c.record, err = c.server.o.Views.Of(exchange.Policy, exchange.Admission.Principal, exchange.Admission.Target.GetName())
 	if err != nil {

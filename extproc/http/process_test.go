@@ -140,6 +140,7 @@ type options struct {
 	groups         []string
 	tape           *tape
 	patience       time.Duration
+	life           context.Context //nolint:containedctx // as in an Exchange
 }
 
 func dial(t *testing.T, o options) *envoy {
@@ -152,6 +153,9 @@ func dial(t *testing.T, o options) *envoy {
 	}
 	if o.tape == nil {
 		o.tape = &tape{}
+	}
+	if o.life == nil {
+		o.life = t.Context()
 	}
 	if o.patience == 0 {
 		o.patience = time.Minute
@@ -168,7 +172,7 @@ func dial(t *testing.T, o options) *envoy {
 	left := make(chan struct{}, 1)
 	s := &shelf{exchange: &check.Exchange{
 		Admission: &guard.Admission{Principal: &identityv1.Principal{Issuer: "corp", Subject: "x", Groups: o.groups}, Target: p.Target(o.target)},
-		Policy:    p, Number: 1, ID: "r-1", Method: o.method, Recording: o.tape, Session: "s", Leave: func() { left <- struct{}{} }, Now: time.Now, Began: time.Now(),
+		Policy:    p, Number: 1, ID: "r-1", Method: o.method, Recording: o.tape, Session: "s", Life: o.life, Leave: func() { left <- struct{}{} }, Now: time.Now, Began: time.Now(),
 	}}
 	l := bufconn.Listen(1 << 20)
 	server := grpc.NewServer(grpc.ChainStreamInterceptor(exthttp.NeverOK))
@@ -500,6 +504,21 @@ func TestNothingFollowsAFault(t *testing.T) {
 			<-e.left
 		})
 	}
+}
+
+func TestASessionThatSomebodyEndsTakesItsResponsesWithIt(t *testing.T) {
+	life, end := context.WithCancelCause(t.Context())
+	e := dial(t, options{life: life})
+	e.start(false, ":status= 200", "content-type= application/json")
+	e.chunk(`[1,`, false)
+	if s := e.receive().GetResponseBody(); s == nil {
+		t.Error("nothing came")
+	}
+	end(errors.New("enough"))
+	if _, err := e.body(); err == nil || status.Code(err) == codes.OK {
+		t.Errorf("got %v", err)
+	}
+	<-e.left
 }
 
 func TestAnAgentThatGoesAwayEndsTheExchange(t *testing.T) {

@@ -53,8 +53,7 @@ func (s *Server) Process(stream envoy_service_ext_proc_v3.ExternalProcessor_Proc
 	var err error
 	select {
 	case err = <-done:
-	case <-c.watch.fired:
-		err = errHung
+	case err = <-c.watch.fired:
 	}
 	var refused *refusedError
 	switch {

@@ -1,22 +1,26 @@
 package http
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // watch sees that what is between work and rest does not take too long.
 type watch struct {
-	fired    chan struct{}
+	fired    chan error
 	patience time.Duration
 	timer    *time.Timer
-	once     sync.Once
 }
 
 func newWatch(patience time.Duration) *watch {
-	w := &watch{fired: make(chan struct{}), patience: patience}
-	w.timer = time.AfterFunc(patience, func() { w.once.Do(func() { close(w.fired) }) })
+	w := &watch{fired: make(chan error, 1), patience: patience}
+	w.timer = time.AfterFunc(patience, func() { w.fire(errHung) })
 	return w
+}
+
+// fire ends the response; the first reason counts.
+func (w *watch) fire(why error) {
+	select {
+	case w.fired <- why:
+	default:
+	}
 }
 
 // work begins a step of ours.
