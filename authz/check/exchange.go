@@ -40,7 +40,7 @@ type Exchange struct {
 	Recording Recording
 	// Session is the session's id; Life ends when somebody ends it, and the cause says why.
 	Session string
-	Life    context.Context //nolint:containedctx // it is the session's, not a call's
+	Life    context.Context // it is the session's, not a call's
 	// Leave lets go of the session, once.
 	Leave func()
 	Now   func() time.Time

@@ -34,7 +34,7 @@ type session struct {
 	rec  Recording
 	ends time.Time
 	// life ends when somebody ends the session; over ends it.
-	life context.Context //nolint:containedctx // it is the session's, not a call's
+	life context.Context // it is the session's, not a call's
 	over context.CancelCauseFunc
 
 	mu     sync.Mutex // guards the rest

@@ -140,7 +140,7 @@ type options struct {
 	groups         []string
 	tape           *tape
 	patience       time.Duration
-	life           context.Context //nolint:containedctx // as in an Exchange
+	life           context.Context
 }
 
 func dial(t *testing.T, o options) *envoy {
