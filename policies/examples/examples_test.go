@@ -9,6 +9,7 @@ import (
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/httppath"
 	"github.com/sluicegate/sluice/policies/source"
 )
 
@@ -107,5 +108,37 @@ func TestTheDemoGivesAccessToAuditors(t *testing.T) {
 	carol, agent := principal("demo", "carol", "auditors"), principal("demo", "agent", "agents")
 	if !demo.May(carol, policyv1.Permission_audit_read) || demo.May(agent, policyv1.Permission_audit_read) || demo.May(carol, policyv1.Permission_policy_push) {
 		t.Error("auditors read recordings, and nobody pushes policy")
+	}
+}
+
+func TestTheHTTPExampleDecidesWhatItsCommentsSay(t *testing.T) {
+	p := load(t, "http")
+	agent, other := principal("corp", "bot", "agents"), principal("corp", "x")
+	for name, c := range map[string]struct {
+		who          *identityv1.Principal
+		target       string
+		method, path string
+		body         map[string]any
+		want         policies.Verdict
+	}{
+		"agents read":                    {agent, "payments", "GET", "/v1/charges", nil, policies.Allow},
+		"on both":                        {agent, "search", "GET", "/q", nil, policies.Allow},
+		"others do not":                  {other, "payments", "GET", "/v1/charges", nil, policies.Deny},
+		"a small refund":                 {agent, "payments", "POST", "/v1/charges/7/refunds", map[string]any{"amount": 20.0}, policies.Allow},
+		"a large one":                    {agent, "payments", "POST", "/v1/charges/7/refunds", map[string]any{"amount": 500.0}, policies.Hold},
+		"one without an amount":          {agent, "payments", "POST", "/v1/charges/7/refunds", map[string]any{}, policies.Hold},
+		"a key":                          {agent, "payments", "GET", "/v1/keys/1", nil, policies.Deny},
+		"a key, as some servers read it": {agent, "payments", "GET", "/V1/Keys/1/", nil, policies.Deny},
+		"a path that no rule is about":   {agent, "payments", "DELETE", "/v1/charges/7", nil, policies.Deny},
+	} {
+		path, err := httppath.Parse(c.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		call := &policies.Call{Host: "payments.gateway.example", Path: path, Values: func() map[string]any { return map[string]any{"body": c.body} }}
+		d := p.Decide(&policies.Request{Principal: c.who, Target: c.target, Operations: []policies.Operation{policies.CallOf(c.method, call)}})
+		if d.Verdict != c.want {
+			t.Errorf("%s: %v %s %s, want %v", name, d.Verdict, d.Message, d.Detail, c.want)
+		}
 	}
 }
