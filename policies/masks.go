@@ -21,6 +21,7 @@ type mask struct {
 	paths   []jsonpath.Path
 	headers []string
 	detect  []string
+	finds   *detect.Set
 	except  who
 }
 
@@ -29,7 +30,7 @@ func (m *mask) hides(t *policyv1.Target) bool {
 	if t.GetHttp() != nil {
 		return len(m.paths)+len(m.headers)+len(m.detect) > 0
 	}
-	return len(m.columns) > 0
+	return len(m.columns)+len(m.detect) > 0
 }
 
 // MaskRule is how a column is hidden.
@@ -71,7 +72,7 @@ func (c *compiler) mask(m *policyv1.Mask, field string) (*mask, error) {
 		out.paths = append(out.paths, path)
 	}
 	out.headers, out.detect = m.GetHeaders(), m.GetDetect()
-	if _, err := detect.New(out.detect); err != nil {
+	if out.finds, err = detect.New(out.detect); err != nil {
 		return nil, &Fault{Field: field + ".detect", Message: err.Error()}
 	}
 	if m.GetExcept() != nil {
@@ -108,16 +109,53 @@ func (s MaskSet) Empty() bool { return len(s.masks) == 0 }
 // Equal reports whether both hide the same.
 func (s MaskSet) Equal(o MaskSet) bool { return slices.Equal(s.masks, o.masks) }
 
-// Column finds the mask of a column: the first in the bundle's order. nil means in clear.
+// HidesColumns reports whether any mask hides columns in whole.
+func (s MaskSet) HidesColumns() bool {
+	return slices.ContainsFunc(s.masks, func(m *mask) bool { return len(m.columns) > 0 && len(m.detect) == 0 })
+}
+
+// Column finds the mask that hides a column in whole: the first in the bundle's order. nil means in clear, but for what
+// Searches find.
 func (s MaskSet) Column(schema, table, column string) *MaskRule {
 	for _, m := range s.masks {
-		for _, g := range m.columns {
-			if matchSegment(g.segments[0], schema) && matchSegment(g.segments[1], table) && matchSegment(g.segments[2], column) {
-				return &m.rule
-			}
+		if len(m.detect) == 0 && m.names(schema, table, column) {
+			return &m.rule
 		}
 	}
 	return nil
+}
+
+// names reports whether a column is one of the mask's.
+func (m *mask) names(schema, table, column string) bool {
+	return slices.ContainsFunc(m.columns, func(g glob) bool {
+		return matchSegment(g.segments[0], schema) && matchSegment(g.segments[1], table) && matchSegment(g.segments[2], column)
+	})
+}
+
+// Search is a mask that hides what its detectors find in the texts of columns, and nothing else of them.
+type Search struct {
+	// Finds are the detectors.
+	Finds *detect.Set
+	// Rule is how a find is hidden.
+	Rule *MaskRule
+	mask *mask
+}
+
+// Everywhere reports whether the mask names no columns: it looks into the texts of all.
+func (s Search) Everywhere() bool { return len(s.mask.columns) == 0 }
+
+// Column reports whether the mask names a column.
+func (s Search) Column(schema, table, column string) bool { return s.mask.names(schema, table, column) }
+
+// Searches are the masks with detectors, in the bundle's order.
+func (s MaskSet) Searches() []Search {
+	var out []Search
+	for _, m := range s.masks {
+		if len(m.detect) > 0 {
+			out = append(out, Search{Finds: m.finds, Rule: &m.rule, mask: m})
+		}
+	}
+	return out
 }
 
 // MaskedPath is a path of JSON documents with its mask.

@@ -111,21 +111,22 @@ func (v *View) isSequence(object string) bool {
 // Touches reports whether any output of the statements could have to be hidden. If not, rows pass as they are and
 // their description need not be known.
 func (v *View) Touches(statements []sqlfacts.Statement) bool {
-	if v.Empty() {
+	if v.Passes() {
 		return false
 	}
 	for i := range statements {
 		s := &statements[i]
-		if len(s.Calls) > 0 || v.unknown(s) != "" {
+		if v.hidesColumns && v.hides(s) || v.searches(s) {
 			return true
-		}
-		for _, r := range s.Relations {
-			if v.Column(r, "*") != nil {
-				return true
-			}
 		}
 	}
 	return false
+}
+
+// hides reports whether a whole column of the statement's output could have to be hidden.
+func (v *View) hides(s *sqlfacts.Statement) bool {
+	return len(s.Calls) > 0 || v.unknown(s) != "" ||
+		slices.ContainsFunc(s.Relations, func(r *sqlfacts.Relation) bool { return v.Column(r, "*") != nil })
 }
 
 // Hides reports whether a constant or parameter must not be shown or recorded: it meets something masked, or a secret.
@@ -164,20 +165,29 @@ type Field struct {
 
 // Plan plans what happens to each field; nil if all pass.
 func (v *View) Plan(statements []sqlfacts.Statement, fields []Field) Plan {
-	if v.Empty() {
+	if v.Passes() {
 		return nil
 	}
 	impure := v.unprovable(statements)
+	computed := v.searchedIn(statements, impure)
 	var plan Plan
 	for i, f := range fields {
-		m := v.field(f, impure)
-		if m == nil {
+		var h *hiding
+		if v.hidesColumns {
+			if m := v.field(f, impure); m != nil {
+				h = &hiding{rule: m, text: isText(f.Type)}
+			}
+		}
+		if h == nil {
+			h = v.searching(v.searchedField(f, computed), f.Type, f.Format == 1)
+		}
+		if h == nil {
 			continue
 		}
 		if plan == nil {
 			plan = make(Plan, len(fields))
 		}
-		plan[i] = &hiding{rule: m, text: isText(f.Type)}
+		plan[i] = h
 	}
 	return plan
 }

@@ -2,6 +2,7 @@ package masking
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -27,18 +28,26 @@ type CopyPlan struct {
 	failed  bool
 	fields  [][]byte
 	value   []byte
+	unit    []byte
 }
 
-// Copy plans for COPY; nil if all columns pass. A COPY of a query never reaches it with something masked.
+// Copy plans for COPY of a relation; nil if all columns pass. A COPY of a query never reaches it with something masked.
 func (v *View) Copy(c *sqlfacts.Copy) *CopyPlan {
-	if v.Empty() || c == nil || c.Relation == nil {
+	if v.Passes() || c == nil || c.Relation == nil {
 		return nil
 	}
 	columns := make([]*hiding, len(c.Columns))
 	found := false
 	for i, col := range c.Columns {
-		if m := v.Column(c.Relation, col.Name); m != nil {
-			columns[i], found = &hiding{rule: m, text: isText(col.TypeOID)}, true
+		if v.hidesColumns {
+			if m := v.Column(c.Relation, col.Name); m != nil {
+				columns[i], found = &hiding{rule: m, text: isText(col.TypeOID)}, true
+				continue
+			}
+		}
+		h := v.searching(v.searchedColumn(c.Relation, col.Name), col.TypeOID, c.Format == sqlfacts.CopyBinary)
+		if h != nil {
+			columns[i], found = h, true
 		}
 	}
 	if !found {
@@ -47,52 +56,93 @@ func (v *View) Copy(c *sqlfacts.Copy) *CopyPlan {
 	return &CopyPlan{spec: c, columns: columns, started: c.Format != sqlfacts.CopyBinary && !c.Header}
 }
 
+// CopyQuery plans for a COPY whose columns are known by their number alone: that of a query, or of a relation that the
+// catalog knows with other columns. Nothing is hidden in whole of it; nil if nothing is searched either.
+func (v *View) CopyQuery(s *sqlfacts.Statement, columns int) *CopyPlan {
+	if len(v.search.list) == 0 || s.Copy == nil || columns == 0 {
+		return nil
+	}
+	statements := []sqlfacts.Statement{*s}
+	set := v.searchedIn(statements, v.unprovable(statements))
+	if r := s.Copy.Relation; r != nil {
+		set |= v.searchedColumn(r, "*")
+	}
+	h := v.searching(set, 0, s.Copy.Format == sqlfacts.CopyBinary)
+	if h == nil {
+		return nil
+	}
+	// A header of names is searched as a row: which names it must have is not known.
+	return &CopyPlan{spec: s.Copy, columns: slices.Repeat([]*hiding{h}, columns), started: s.Copy.Format != sqlfacts.CopyBinary}
+}
+
 // Rewrite appends the hidden form of a piece of the stream. Rows may be split over pieces in any way; an incomplete
 // row waits for its rest. After ErrMalformed nothing of the piece is appended and nothing goes on: where a row begins
 // is not known any more.
 func (p *CopyPlan) Rewrite(dst, piece []byte) ([]byte, error) {
-	if p.failed {
-		return dst, ErrMalformed
+	out, same, err := p.Hide(dst, piece)
+	if err == nil && same {
+		out = append(out, piece...)
 	}
-	out, err := p.rewrite(dst, piece)
-	if err != nil {
-		p.failed, p.held = true, nil
-		return dst, err
-	}
-	return out, nil
+	return out, err
 }
 
-func (p *CopyPlan) rewrite(dst, piece []byte) ([]byte, error) {
+// Hide is Rewrite, but that nothing is appended and same is true for a piece that is its own hidden form.
+func (p *CopyPlan) Hide(dst, piece []byte) (out []byte, same bool, err error) {
+	if p.failed {
+		return dst, false, ErrMalformed
+	}
+	if out, same, err = p.hide(dst, piece); err != nil {
+		p.failed, p.held = true, nil
+		return dst, false, err
+	}
+	return out, same, nil
+}
+
+func (p *CopyPlan) hide(dst, piece []byte) (out []byte, same bool, err error) {
 	data := piece
-	if len(p.held) > 0 {
+	same = len(p.held) == 0
+	if !same {
 		p.held = append(p.held, piece...)
 		data = p.held
 	}
-	offered := len(data)
-	for len(data) > 0 {
-		n, err := p.next(data)
+	clean, at := 0, 0 // data[clean:at] passes as it is and is not yet copied
+	for at < len(data) {
+		n, err := p.next(data[at:])
 		if err != nil {
-			return dst, err
+			return dst, false, err
 		}
 		if n == 0 {
 			break
 		}
 		p.scanned, p.inside = 0, false
-		if dst, err = p.one(dst, data[:n]); err != nil {
-			return dst, err
+		var passes bool
+		if p.unit, passes, err = p.one(p.unit[:0], data[at:at+n]); err != nil {
+			return dst, false, err
 		}
-		data = data[n:]
+		if !passes {
+			dst = append(append(dst, data[clean:at]...), p.unit...)
+			clean, same = at+n, false
+		}
+		at += n
 	}
+	if cap(p.unit) > keptBuffer {
+		p.unit = nil
+	}
+	rest := data[at:]
+	if same && len(rest) == 0 {
+		return dst, true, nil
+	}
+	dst = append(dst, data[clean:at]...)
 	switch {
-	case len(data) > maxCopyRow:
-		return dst, ErrMalformed
-	case len(data) == len(p.held) && len(data) == offered: // all of it is held already
-	case len(data) == 0 && cap(p.held) > keptBuffer:
+	case len(rest) > maxCopyRow:
+		return dst, false, ErrMalformed
+	case at == 0 && len(rest) == len(p.held): // all of it is held already
+	case len(rest) == 0 && cap(p.held) > keptBuffer:
 		p.held = nil
 	default:
-		p.held = append(p.held[:0], data...)
+		p.held = append(p.held[:0], rest...)
 	}
-	return dst, nil
+	return dst, false, nil
 }
 
 // End reports whether the stream ended at the end of a row.
@@ -115,36 +165,45 @@ func (p *CopyPlan) next(data []byte) (int, error) {
 	}
 }
 
-// one appends one unit: a header, a row, or the trailer.
-func (p *CopyPlan) one(dst, unit []byte) ([]byte, error) {
+// one appends one unit: a header, a row, or the trailer. If nothing of it is hidden, nothing is appended and passes is
+// true.
+func (p *CopyPlan) one(dst, unit []byte) (out []byte, passes bool, err error) {
 	if p.spec.Format == sqlfacts.CopyBinary {
 		return p.binaryUnit(dst, unit)
 	}
 	line := unit[:len(unit)-1]
 	if p.started && p.spec.Format == sqlfacts.CopyText && string(line) == `\.` {
-		return append(dst, unit...), nil
+		return dst, true, nil
 	}
 	if !p.split(line) {
-		return dst, ErrMalformed
+		return dst, false, ErrMalformed
 	}
 	if !p.started {
 		p.started = true
 		if !p.isHeader() {
-			return dst, ErrMalformed // a row taken for the header would pass in clear
+			return dst, false, ErrMalformed // a row taken for the header would pass in clear
 		}
-		return append(dst, unit...), nil
+		return dst, true, nil
 	}
+	clean, at := 0, 0 // unit[clean:at] passes as it is and is not yet copied
+	passes = true
 	for i, field := range p.fields {
-		if i > 0 {
-			dst = append(dst, p.spec.Delimiter)
-		}
+		same := false
 		if p.spec.Format == sqlfacts.CopyCSV {
-			dst = p.csvField(dst, p.columns[i], field)
+			dst, same = p.csvField(dst, unit[clean:at], p.columns[i], field)
 		} else {
-			dst = p.textField(dst, p.columns[i], field)
+			dst, same = p.textField(dst, unit[clean:at], p.columns[i], field)
 		}
+		at += len(field)
+		if !same {
+			clean, passes = at, false
+		}
+		at++ // the delimiter
 	}
-	return append(dst, '\n'), nil
+	if passes {
+		return dst, true, nil
+	}
+	return append(dst, unit[clean:]...), false, nil
 }
 
 // split cuts a line into fields, and reports whether it has as many as there are columns.

@@ -47,11 +47,11 @@ func (p *CopyPlan) nextBinary(data []byte) (int, error) {
 	return at, nil
 }
 
-// binaryUnit appends the header, a row, which has the layout of a DataRow, or the trailer, a count of -1.
-func (p *CopyPlan) binaryUnit(dst, unit []byte) ([]byte, error) {
+// binaryUnit appends a row, which has the layout of a DataRow; the header, and the trailer, a count of -1, pass.
+func (p *CopyPlan) binaryUnit(dst, unit []byte) (out []byte, passes bool, err error) {
 	if !p.started || len(unit) == 2 {
 		p.started = true
-		return append(dst, unit...), nil
+		return dst, true, nil
 	}
 	return Plan(p.columns).Row(dst, unit)
 }

@@ -38,25 +38,29 @@ func (p *CopyPlan) csvEnd(line []byte) int {
 	return min(end, len(line))
 }
 
-// csvField hides one field. PostgreSQL quotes a value that equals the NULL string, so NULL is never mistaken.
-func (p *CopyPlan) csvField(dst []byte, h *hiding, field []byte) []byte {
+// csvField appends what comes before a field, and the field with what is hidden hidden; if nothing is, nothing is
+// appended and passes is true.
+// PostgreSQL quotes a value that equals the NULL string, so NULL is never mistaken.
+func (p *CopyPlan) csvField(dst, before []byte, h *hiding, field []byte) (out []byte, passes bool) {
 	if h == nil || string(field) == p.spec.Null {
-		return append(dst, field...)
+		return dst, true
 	}
 	if !h.text {
-		return append(dst, p.spec.Null...)
+		return append(append(dst, before...), p.spec.Null...), false
 	}
 	plain := unquoteCSV(p.value[:0], field, p.spec.Quote, p.spec.Escape)
 	start := len(plain)
-	p.value = h.value(plain, plain)
-	dst = append(dst, p.spec.Quote)
+	if p.value, passes = h.shown(plain, nil, plain); passes {
+		return dst, true
+	}
+	dst = append(append(dst, before...), p.spec.Quote)
 	for _, b := range p.value[start:] {
 		if b == p.spec.Quote || b == p.spec.Escape {
 			dst = append(dst, p.spec.Escape)
 		}
 		dst = append(dst, b)
 	}
-	return append(dst, p.spec.Quote)
+	return append(dst, p.spec.Quote), false
 }
 
 func unquoteCSV(dst, field []byte, quote, escape byte) []byte {

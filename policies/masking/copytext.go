@@ -26,18 +26,23 @@ func (p *CopyPlan) textEnd(line []byte) int {
 // defaultNull cannot be mistaken for a value: a backslash in a value is doubled.
 const defaultNull = `\N`
 
-// textField hides one field. With another NULL string a value that equals it looks like NULL, so that somebody could
-// guess values by it: then all fields of a hidden column are masked alike.
-func (p *CopyPlan) textField(dst []byte, h *hiding, field []byte) []byte {
-	if h == nil || (string(field) == p.spec.Null && p.spec.Null == defaultNull) {
-		return append(dst, field...)
+// textField appends what comes before a field, and the field with what is hidden hidden; if nothing is, nothing is
+// appended and passes is true. With
+// another NULL string a value that equals it looks like NULL, so that somebody could guess values by it: then all fields
+// of a hidden column are masked alike.
+func (p *CopyPlan) textField(dst, before []byte, h *hiding, field []byte) (out []byte, passes bool) {
+	if h == nil || (string(field) == p.spec.Null && (p.spec.Null == defaultNull || h.finder != nil)) {
+		return dst, true
 	}
 	if !h.text {
-		return append(dst, p.spec.Null...)
+		return append(append(dst, before...), p.spec.Null...), false
 	}
 	plain := unescapeText(p.value[:0], field)
 	start := len(plain)
-	p.value = h.value(plain, plain)
+	if p.value, passes = h.shown(plain, nil, plain); passes {
+		return dst, true
+	}
+	dst = append(dst, before...)
 	for _, b := range p.value[start:] {
 		switch b {
 		case '\\', p.spec.Delimiter:
@@ -52,7 +57,7 @@ func (p *CopyPlan) textField(dst []byte, h *hiding, field []byte) []byte {
 			dst = append(dst, b)
 		}
 	}
-	return dst
+	return dst, false
 }
 
 // unescapeText undoes the escapes that COPY TO writes.

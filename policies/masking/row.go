@@ -13,11 +13,14 @@ var ErrMalformed = errors.New("masking: malformed data")
 // Plan says by index which columns are hidden; nil entries pass.
 type Plan []*hiding
 
-// hiding hides one column.
+// hiding hides one column, or what is found in it.
 type hiding struct {
 	rule *policies.MaskRule
 	// text: the type takes any text, so a mask can stand in it; others become NULL.
 	text bool
+	// finder is set where only what it finds is hidden; form is then what it reads.
+	finder *finder
+	form   form
 }
 
 // OIDs of types whose text and binary forms are the plain bytes (pg_type.dat).
@@ -30,54 +33,52 @@ func isText(oid uint32) bool {
 }
 
 // Row appends the body of a DataRow with what is hidden hidden: a 16-bit count, then for each column a 32-bit length,
-// -1 for NULL, and so many bytes. With ErrMalformed nothing is appended: what is no row may have anything anywhere.
-func (p Plan) Row(dst, body []byte) ([]byte, error) {
-	out, ok := p.row(dst, body)
-	if !ok {
-		return dst, ErrMalformed
-	}
-	return out, nil
-}
-
-func (p Plan) row(dst, body []byte) ([]byte, bool) {
+// -1 for NULL, and so many bytes. If nothing in it is, nothing is appended and same is true. With ErrMalformed nothing is
+// appended: what is no row may have anything anywhere.
+func (p Plan) Row(dst, body []byte) (out []byte, same bool, err error) {
 	if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != len(p) {
-		return dst, false
+		return dst, false, ErrMalformed
 	}
-	dst = append(dst, body[:2]...)
-	rest := body[2:]
-	clean := 0 // bytes of rest that pass as they are and are not yet copied
-	at := 0
+	out = dst
+	clean := 0 // bytes of body that pass as they are and are not yet copied
+	at := 2
 	for _, h := range p {
-		if len(rest)-at < 4 {
-			return dst, false
+		if len(body)-at < 4 {
+			return dst, false, ErrMalformed
 		}
-		n := int(int32(binary.BigEndian.Uint32(rest[at:]))) //nolint:gosec // the length is a signed 32-bit number on the wire
-		if n < -1 || n > len(rest)-at-4 {
-			return dst, false
+		n := int(int32(binary.BigEndian.Uint32(body[at:]))) //nolint:gosec // the length is a signed 32-bit number on the wire
+		if n < -1 || n > len(body)-at-4 {
+			return dst, false, ErrMalformed
 		}
-		end := at + 4 + max(n, 0)
-		if h == nil || n == -1 {
-			at = end
-			continue
+		begin, end := at+4, at+4+max(n, 0)
+		if h != nil && n != -1 {
+			var passes bool
+			if out, passes = h.field(out, body[clean:begin], body[begin:end]); !passes {
+				clean = end
+			}
 		}
-		dst = append(dst, rest[clean:at]...)
-		dst = h.field(dst, rest[at+4:end])
-		at, clean = end, end
+		at = end
 	}
-	if at != len(rest) {
-		return dst, false
+	if at != len(body) {
+		return dst, false, ErrMalformed
 	}
-	return append(dst, rest[clean:]...), true
+	if clean == 0 {
+		return dst, true, nil
+	}
+	return append(out, body[clean:]...), false, nil
 }
 
-// field appends a length and the hidden value.
-func (h *hiding) field(dst, value []byte) []byte {
-	start := len(dst)
-	dst = append(dst, 0xff, 0xff, 0xff, 0xff)
+// field appends what comes before a value, which ends with its length, and the hidden value, and puts its length right.
+// If nothing of the value is hidden, nothing is appended and passes is true.
+func (h *hiding) field(dst, before, value []byte) (out []byte, passes bool) {
+	length := len(dst) + len(before) - 4
 	if !h.text {
-		return dst
+		dst = append(dst, before...)
+		binary.BigEndian.PutUint32(dst[length:], 0xffffffff)
+		return dst, false
 	}
-	dst = h.value(dst, value)
-	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4)) //nolint:gosec // shorter than the row, which is bounded
-	return dst
+	if dst, passes = h.shown(dst, before, value); !passes {
+		binary.BigEndian.PutUint32(dst[length:], uint32(len(dst)-length-4)) //nolint:gosec // a row is bounded, and a mask too
+	}
+	return dst, passes
 }

@@ -104,7 +104,13 @@ func TestRow(t *testing.T) {
 		{"nothing hidden", Plan{nil}, dataRow([]byte("a")), dataRow([]byte("a"))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := c.plan.Row([]byte("before"), c.row)
+			got, same, err := c.plan.Row([]byte("before"), c.row)
+			if same {
+				got = append(got, c.row...)
+			}
+			if same != bytes.Equal(c.row, c.want) {
+				t.Errorf("same: %v", same)
+			}
 			if err != nil || !bytes.Equal(got, append([]byte("before"), c.want...)) {
 				t.Errorf("got %q, %v; want %q", got, err, c.want)
 			}
@@ -135,8 +141,8 @@ func TestARowThatIsNoneGivesNothing(t *testing.T) {
 		"bytes behind it":               append(bytes.Clone(good), 0),
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := Plan{nil, secret}.Row([]byte("before"), row)
-			if !errors.Is(err, ErrMalformed) || string(got) != "before" {
+			got, same, err := Plan{nil, secret}.Row([]byte("before"), row)
+			if same || !errors.Is(err, ErrMalformed) || string(got) != "before" {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})
@@ -172,9 +178,13 @@ func TestRowChangesWhatIsHiddenAndNothingElse(t *testing.T) {
 				values[i] = append([]byte{}, rapid.SliceOf(rapid.Byte()).Draw(t, "value")...)
 			}
 		}
-		got, err := plan.Row(nil, dataRow(values...))
+		row := dataRow(values...)
+		got, same, err := plan.Row(nil, row)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if same {
+			got = row
 		}
 		for i, v := range parseRow(t, got) {
 			want := plan[i].masked(values[i])
@@ -192,7 +202,10 @@ func FuzzRow(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
 	plan := Plan{nil, hide(policies.MaskRule{}, true), hide(policies.MaskRule{KeepDomain: true}, true), hide(policies.MaskRule{}, false)}
 	f.Fuzz(func(t *testing.T, row []byte) {
-		got, err := plan.Row(nil, row)
+		got, same, err := plan.Row(nil, row)
+		if same {
+			got = row
+		}
 		if err != nil {
 			if len(got) > 0 {
 				t.Error("an error and bytes")

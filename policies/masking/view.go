@@ -17,9 +17,13 @@ var unproven = policies.MaskRule{Name: "unproven", Text: policies.DefaultMaskTex
 type View struct {
 	masks   policies.MaskSet
 	catalog sqlfacts.Catalog
+	search  searches
+	// hidesColumns: a mask hides columns in whole.
+	hidesColumns bool
 
-	mu    sync.RWMutex
-	rules map[uint32]*relationRules
+	mu      sync.RWMutex
+	rules   map[uint32]*relationRules
+	finders map[searchSet]*finder
 }
 
 // relationRules are the masks of one relation's columns.
@@ -27,6 +31,9 @@ type relationRules struct {
 	byNumber map[int16]*policies.MaskRule
 	// whole hides every column: a view over something masked.
 	whole *policies.MaskRule
+	// searched are the narrow searches of a column; searchedAny those of any.
+	searched    map[int16]searchSet
+	searchedAny searchSet
 }
 
 // any is the mask of the whole, or of the first column that has one, nil if there is none.
@@ -46,11 +53,18 @@ func (r *relationRules) any() *policies.MaskRule {
 
 // NewView lays masks over a catalog.
 func NewView(masks policies.MaskSet, catalog sqlfacts.Catalog) *View {
-	return &View{masks: masks, catalog: catalog, rules: map[uint32]*relationRules{}}
+	return &View{
+		masks: masks, catalog: catalog, search: newSearches(masks), hidesColumns: masks.HidesColumns(),
+		rules: map[uint32]*relationRules{}, finders: map[searchSet]*finder{},
+	}
 }
 
-// Empty reports whether the view hides nothing anywhere.
-func (v *View) Empty() bool { return v.masks.Empty() }
+// Empty reports whether the view hides no column in whole: nothing is refused or withheld for its sake. It may search
+// texts all the same.
+func (v *View) Empty() bool { return !v.hidesColumns }
+
+// Passes reports whether the view hides nothing and searches nothing.
+func (v *View) Passes() bool { return v.masks.Empty() }
 
 // Catalog is the snapshot that the view was laid over.
 func (v *View) Catalog() sqlfacts.Catalog { return v.catalog }
@@ -91,6 +105,7 @@ func (v *View) relation(rel *sqlfacts.Relation) *relationRules {
 	if showsStatistics(rel) {
 		rules.whole = &unproven
 	}
+	v.searchRelation(rel, rules)
 	v.mu.Lock()
 	v.rules[rel.OID] = rules
 	v.mu.Unlock()

@@ -235,6 +235,17 @@ func (catalog) UserCasts() bool                                       { return f
 
 // maskedScript masks public.customers.password.
 func maskedScript(t testing.TB) *script {
+	return scriptWith(t, &policyv1.Mask{Columns: []string{"public.customers.password"}})
+}
+
+// searchingScript finds GitHub's tokens everywhere.
+func searchingScript(t testing.TB) *script {
+	return scriptWith(t, &policyv1.Mask{Detect: []string{"github-token"}})
+}
+
+func scriptWith(t testing.TB, mask *policyv1.Mask) *script {
+	mask.Name, mask.On = "secrets", &policyv1.MaskOn{Targets: []string{"t"}}
+	mask.Kind = &policyv1.Mask_Redact{Redact: &policyv1.Redact{}}
 	s := newScript(t)
 	p, err := policies.Compile(&policyv1.Bundle{
 		Issuers: []*policyv1.Issuer{{Name: "corp", Url: "https://idp.example", Audiences: []string{"a"}}},
@@ -247,10 +258,7 @@ func maskedScript(t testing.TB) *script {
 				Username: "u", Password: &policyv1.DataSource{Source: &policyv1.DataSource_Env{Env: "X"}},
 			}}},
 		}},
-		Masks: []*policyv1.Mask{{
-			Name: "secrets", On: &policyv1.MaskOn{Targets: []string{"t"}}, Columns: []string{"public.customers.password"},
-			Kind: &policyv1.Mask_Redact{Redact: &policyv1.Redact{}},
-		}},
+		Masks: []*policyv1.Mask{mask},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -47,17 +47,25 @@ func hideRow(to *Stream, plan masking.Plan, msg, body []byte) ([]byte, error) {
 		to.pass(msg)
 		return msg, nil
 	}
+	same := false
 	var err error
 	var hidden []byte
 	to.make(func(b []byte) []byte {
 		hidden = appendMessage(b, 'D', func(b []byte) []byte {
-			b, err = plan.Row(b, body)
+			b, same, err = plan.Row(b, body)
 			return b
 		})
+		if same || err != nil {
+			return b
+		}
 		return hidden
 	})
 	if err != nil {
 		return nil, violation("server", "malformed row")
+	}
+	if same {
+		to.pass(msg)
+		return msg, nil
 	}
 	return hidden, nil
 }
@@ -144,22 +152,35 @@ func (r *Run) copyOut(body []byte) error {
 		}
 		if seen == r.copies {
 			r.copies++
-			spec := r.Facts.Statements[i].Copy
 			for _, m := range []*masks{&r.agent, &r.record} {
-				m.copy = nil
-				if m.view == nil || m.view.Empty() {
-					continue
+				if err := m.copyOut(&r.Facts.Statements[i], count); err != nil {
+					return err
 				}
-				if spec != nil && spec.Relation != nil && count != len(spec.Columns) {
-					return violation("server", "COPY of %d columns where the catalog has %d", count, len(spec.Columns))
-				}
-				m.copy = m.view.Copy(spec)
 			}
 			return nil
 		}
 		seen++
 	}
 	return violation("server", "COPY that no statement asked for")
+}
+
+// copyOut plans for a COPY of so many columns.
+func (m *masks) copyOut(s *sqlfacts.Statement, count int) error {
+	m.copy = nil
+	if m.view == nil || m.view.Passes() {
+		return nil
+	}
+	spec := s.Copy
+	ofRelation := spec != nil && spec.Relation != nil
+	switch known := ofRelation && count == len(spec.Columns); {
+	case known:
+		m.copy = m.view.Copy(spec)
+	case ofRelation && !m.view.Empty():
+		return violation("server", "COPY of %d columns where the catalog has %d", count, len(spec.Columns))
+	default:
+		m.copy = m.view.CopyQuery(s, count)
+	}
+	return nil
 }
 
 // copyOut hides columns in a piece of COPY data.
@@ -184,9 +205,13 @@ func hideCopy(to *Stream, plan *masking.CopyPlan, msg, body []byte) error {
 		to.pass(msg)
 		return nil
 	}
-	hidden, err := plan.Rewrite(nil, body)
+	hidden, same, err := plan.Hide(nil, body)
 	if err != nil {
 		return violation("server", "COPY data that is not in its format")
+	}
+	if same {
+		to.pass(msg)
+		return nil
 	}
 	if len(hidden) > 0 {
 		to.make(func(b []byte) []byte {

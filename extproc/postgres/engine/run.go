@@ -128,7 +128,7 @@ func (r *Run) doubted() *Run {
 	d := *r
 	d.doubtful = true
 	for _, m := range []*masks{&d.agent, &d.record} {
-		if m.view != nil && !m.view.Empty() {
+		if m.view != nil && !m.view.Passes() {
 			m.touches, m.planned, m.plan = true, false, nil
 		}
 	}

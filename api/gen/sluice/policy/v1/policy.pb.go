@@ -2266,7 +2266,8 @@ type Mask struct {
 	// HTTP: names of response headers, in lower case.
 	Headers []string `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
 	// Names of detectors, or "*" for all: secrets are hidden wherever they are found in a text, and nothing else of it.
-	// They are a help against what no path and no column names, not a proof.
+	// They are a help against what no path and no column names, not a proof. PostgreSQL: in the texts of columns, or of
+	// all columns if none is named; such a mask never refuses a statement.
 	Detect []string `protobuf:"bytes,9,rep,name=detect,proto3" json:"detect,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
