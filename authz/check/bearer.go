@@ -2,6 +2,7 @@ package check
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/sluicegate/sluice/authz/identity"
@@ -14,6 +15,19 @@ func (r *request) bearer() string {
 		return ""
 	}
 	return strings.TrimSpace(token)
+}
+
+// shows reports whether the token stands where it would go on to the service, or into the record.
+func (r *request) shows(token string) bool {
+	if strings.Contains(r.path.Query, token) || strings.Contains(r.path.Raw, token) {
+		return true
+	}
+	for _, h := range r.headers {
+		if !slices.Contains(removed, h.name) && strings.Contains(h.value, token) {
+			return true
+		}
+	}
+	return false
 }
 
 // unidentified says why a token was refused, and how to get one. It never shows the token.

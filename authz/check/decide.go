@@ -1,15 +1,20 @@
 package check
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
@@ -59,10 +64,53 @@ func (r *request) json() (any, bool) {
 		return nil, false
 	}
 	var v any
-	if json.Unmarshal(r.body, &v) != nil {
+	if json.Unmarshal(r.body, &v) != nil || doubtful(v) || !exact(r.body) {
 		return nil, false
 	}
 	return v, true
+}
+
+// doubtful reports whether some object has two names that differ by case alone: many servers take them for one.
+func doubtful(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		folded := make(map[string]struct{}, len(v))
+		for name, member := range v {
+			f := strings.ToLower(strings.ToUpper(name))
+			if _, twice := folded[f]; twice || doubtful(member) {
+				return true
+			}
+			folded[f] = struct{}{}
+		}
+	case []any:
+		return slices.ContainsFunc(v, doubtful)
+	}
+	return false
+}
+
+// exactDigits is how many decimal digits a number may have so that it is read as what it says (IEEE 754).
+const exactDigits = 15
+
+// exact reports whether every number of a valid document is read as what it says: a server may hold more digits.
+func exact(document []byte) bool {
+	d := jsontext.NewDecoder(bytes.NewReader(document))
+	for {
+		token, err := d.ReadToken()
+		switch {
+		case errors.Is(err, io.EOF):
+			return true
+		case err != nil:
+			return false
+		case token.Kind() != '0':
+			continue
+		}
+		mantissa, _, _ := strings.Cut(strings.ToLower(token.String()), "e")
+		digits := strings.Trim(strings.NewReplacer("-", "", ".", "").Replace(mantissa), "0")
+		f, err := strconv.ParseFloat(token.String(), 64)
+		if err != nil || len(digits) > exactDigits || f == 0 && digits != "" {
+			return false
+		}
+	}
 }
 
 // recordRequest writes what is asked, before anything is decided on it.
@@ -71,7 +119,7 @@ func (a *asking) recordRequest() error {
 	show := func(v string) string { return shown.Value(a.policy, r.target, v) }
 	event := &recordv1.Event{Kind: &recordv1.Event_HttpRequest{HttpRequest: &recordv1.HttpRequest{
 		Number: a.number, Method: r.method, Scheme: r.scheme, Host: r.authority, Path: show(r.pathAndQuery()),
-		Headers: r.recorded(show), RequestId: r.id, ClientAddress: r.client,
+		Headers: r.recorded(show), RequestId: readable(r.id), ClientAddress: r.client,
 	}}}
 	if len(r.body) == 0 {
 		return a.session.rec.Append(false, event)

@@ -86,7 +86,7 @@ func (a *asking) action() *approvalv1.Action {
 			{Name: "client", Value: r.client},
 		},
 	}
-	if kind := r.header("content-type"); kind != "" {
+	if kind := readable(r.header("content-type")); kind != "" {
 		action.Details = append(action.Details, &approvalv1.Detail{Name: "content-type", Value: shown.Value(a.policy, r.target, kind)})
 	}
 	if len(r.body) > 0 {

@@ -3,7 +3,9 @@ package check
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	envoy_service_auth_v3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -63,6 +65,10 @@ func read(in *envoy_service_auth_v3.CheckRequest) (*request, *problem) {
 			value = string(v.GetRawValue())
 		}
 		if strings.HasPrefix(name, ":") {
+			// What is no UTF-8 is shown to us in other bytes than the service gets.
+			if shown, ok := map[string]string{":path": h.GetPath(), ":method": h.GetMethod(), ":authority": h.GetHost()}[name]; ok && shown != value {
+				return r, malformed("The request line has bytes that must be percent-encoded.")
+			}
 			continue
 		}
 		if seen[name] && slices.Contains(once, name) {
@@ -75,6 +81,12 @@ func read(in *envoy_service_auth_v3.CheckRequest) (*request, *problem) {
 		r.headers = append(r.headers, header{name, value})
 	}
 	r.id = r.header("x-request-id")
+	if !isAuthority(r.authority) {
+		return r, malformed("The host is no name or address with a port, or without.")
+	}
+	if r.header("upgrade") != "" && !onlyUpgrades(r.header("connection")) {
+		return r, malformed("With an upgrade, Connection may name nothing else.") // a server behind would drop what it names
+	}
 	if !isMethod(r.method) {
 		return r, malformed("The method is not one that Sluice lets through.")
 	}
@@ -102,6 +114,42 @@ func tooLong(r *request, t *policyv1.Target) *problem {
 		Status: 413, Type: "too-long", Title: "The body is too long", Detail: fmt.Sprintf("At most %d bytes are allowed.", most),
 		Hint: "Nothing was forwarded. Send it in parts, or ask the owner of the policy for a greater max_request_bytes.",
 	}
+}
+
+// isAuthority takes a name or an address, with a port or without, in the one spelling that servers do not differ on.
+func isAuthority(s string) bool {
+	host := s
+	if i := strings.LastIndexByte(s, ':'); i >= 0 && !strings.HasSuffix(s, "]") {
+		port, err := strconv.ParseUint(s[i+1:], 10, 16)
+		if err != nil || port == 0 || strconv.FormatUint(port, 10) != s[i+1:] {
+			return false
+		}
+		host = s[:i]
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		address, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+		return err == nil && address.Is6() && strings.HasSuffix(inner, "]") && address.Zone() == ""
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || strings.ContainsFunc(label, func(c rune) bool {
+			return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_'
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// onlyUpgrades reports whether Connection names nothing but what an upgrade needs (RFC 9110, 7.6.1 and 7.8).
+func onlyUpgrades(connection string) bool {
+	for option := range strings.SplitSeq(connection, ",") {
+		switch strings.ToLower(strings.TrimSpace(option)) {
+		case "", "upgrade", "keep-alive", "close":
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // isMethod takes tokens of capital letters (RFC 9110, 9.1). CONNECT makes a tunnel, TRACE shows the credential.
@@ -152,12 +200,15 @@ func secret(name string) bool {
 	return name == "authorization" || name == "proxy-authorization" || name == "cookie"
 }
 
+// readable is a text as it may stand in a record: headers may have bytes that are no UTF-8.
+func readable(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
+
 // recorded are the headers as they are recorded.
 func (r *request) recorded(show func(string) string) []*recordv1.Header {
 	out := make([]*recordv1.Header, 0, len(r.headers))
 	for _, h := range r.headers {
 		if !envoys(h.name) && !secret(h.name) {
-			out = append(out, &recordv1.Header{Name: h.name, Value: show(h.value)})
+			out = append(out, &recordv1.Header{Name: readable(h.name), Value: show(readable(h.value))})
 		}
 	}
 	return out

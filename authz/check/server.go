@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -135,6 +137,9 @@ func (s *Server) decide(ctx context.Context, r *request) (*envoy_service_auth_v3
 	if err != nil {
 		return nil, unidentified(err)
 	}
+	if r.shows(token) {
+		return nil, malformed("The token stands in another place than the header Authorization: it would go on.")
+	}
 	admission, err := s.o.Guard.Connect(who, r.target)
 	if err != nil {
 		return nil, turnedAway(err)
@@ -228,7 +233,7 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 		return nil, &problem{Status: 500, Type: "internal", Title: "An internal error", cause: err}
 	}
 	a.through = true
-	return okResponse(name, value, metadata), nil
+	return okResponse(r, name, value, metadata), nil
 }
 
 // removed are headers of the agent's that never go on: credentials, what asks for answers that cannot be read, and what
@@ -238,13 +243,32 @@ var removed = []string{
 	"x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url",
 }
 
-func okResponse(name, value string, metadata *structpb.Struct) *envoy_service_auth_v3.CheckResponse {
+// removes reports whether a header of the agent's that is not among removed stays behind all the same: what proxies say
+// to services about a request is not for an agent to say.
+func removes(name string) bool {
+	if name == "x-forwarded-proto" { // Envoy's own
+		return false
+	}
+	for _, prefix := range []string{"x-forwarded-", "x-original-", "x-rewrite-", "x-envoy-"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return name == "x-host" || name == "true-client-ip" || name == "x-client-ip" || name == "x-real-ip" || name == "forwarded"
+}
+
+func okResponse(r *request, name, value string, metadata *structpb.Struct) *envoy_service_auth_v3.CheckResponse {
 	ok := &envoy_service_auth_v3.OkHttpResponse{
 		Headers: []*envoy_config_core_v3.HeaderValueOption{set(name, value)},
 	}
 	for _, h := range removed {
 		if h != name {
 			ok.HeadersToRemove = append(ok.HeadersToRemove, h)
+		}
+	}
+	for _, h := range r.headers {
+		if h.name != name && removes(h.name) && !slices.Contains(ok.HeadersToRemove, h.name) {
+			ok.HeadersToRemove = append(ok.HeadersToRemove, h.name)
 		}
 	}
 	return &envoy_service_auth_v3.CheckResponse{

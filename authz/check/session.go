@@ -162,7 +162,7 @@ func (s *Server) begin(ctx context.Context, r *request, k key, a *guard.Admissio
 	}
 	rec, err := s.o.Recorder.Begin(ctx, id, &recordv1.SessionStart{
 		Principal: a.Principal, ClientAddress: r.client, Target: a.Target.GetName(),
-		Application: s.o.Shown.Value(p, r.target, r.header("user-agent")), EnvoyNode: r.node, ListenerRevision: r.revision,
+		Application: s.o.Shown.Value(p, r.target, readable(r.header("user-agent"))), EnvoyNode: r.node, ListenerRevision: r.revision,
 		Processor: s.o.Processor, BundleVersion: a.Version,
 	})
 	if err != nil {

@@ -196,7 +196,7 @@ func (c *conversation) recordHeaders(all *envoy_config_core_v3.HeaderMap) error 
 	event := &recordv1.HttpResponse{Number: c.exchange.Number, Status: c.status}
 	for _, h := range all.GetHeaders() {
 		if name := h.GetKey(); !strings.HasPrefix(name, ":") {
-			value := rawValue(h)
+			value := strings.ToValidUTF8(rawValue(h), "\ufffd")
 			if masked, ok := c.record.Header(name, value); ok {
 				value = masked
 			}

@@ -150,7 +150,7 @@ func (s *Session) encode(now time.Time, events ...*recordv1.Event) error {
 		b := protowire.AppendVarint(c.buf.b, uint64(s.sizes[i])) //nolint:gosec // G115: a size
 		b, err := (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend(b, e)
 		if err != nil {
-			return s.r.failed("encode", err) // what is half encoded cannot be taken back
+			return &Error{Op: "encode", Err: err} // the buffer ends before it, so the recording goes on
 		}
 		c.buf.b = b
 		s.endEvent()

@@ -3,6 +3,7 @@ package httppath
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxLength is the longest path that is read, in bytes, the query included.
@@ -33,16 +34,16 @@ func Parse(target string) (Path, error) {
 	}
 	raw, query, _ := strings.Cut(target, "?")
 	p := Path{Raw: raw, Query: query}
-	switch {
-	case raw == "" || raw[0] != '/':
+	if raw == "" || raw[0] != '/' {
 		return Path{}, &Error{"it does not begin with a slash"}
-	case raw == "/":
-		return p, nil
 	}
 	for i := range len(target) {
 		if c := target[i]; c <= ' ' || c >= 0x7f || c == '#' {
 			return Path{}, &Error{fmt.Sprintf("byte %#02x must be percent-encoded", c)}
 		}
+	}
+	if raw == "/" {
+		return p, nil
 	}
 	parts := strings.Split(raw[1:], "/")
 	if last := len(parts) - 1; parts[last] == "" {
@@ -86,6 +87,9 @@ func decode(part string) (string, error) {
 			b.WriteByte(c)
 		}
 		out = b.String()
+	}
+	if !utf8.ValidString(out) {
+		return "", &Error{"it is no UTF-8: some servers read other characters in it"}
 	}
 	if out == "." || out == ".." {
 		return "", &Error{"it has a dot segment"}

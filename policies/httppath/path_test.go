@@ -57,6 +57,9 @@ func TestParseRefusesWhatServersReadInOtherWays(t *testing.T) {
 		"/%":                                 "two hexadecimal digits",
 		"/a%4":                               "two hexadecimal digits",
 		"/a%zz":                              "two hexadecimal digits",
+		"/?\x80":                             "percent-encoded",
+		"/x/%c0%ae%c0%ae/admin":              "no UTF-8",
+		"/%ff":                               "no UTF-8",
 		"/a b":                               "percent-encoded",
 		"/ä":                                 "percent-encoded",
 		"/a\x00":                             "percent-encoded",
@@ -90,6 +93,8 @@ func TestTemplatesMatchBySegment(t *testing.T) {
 		{"/admin/**", "/ADMIN/x/y", false, true, nil},
 		{"/admin/**", "/%61dmin/x/y", true, true, nil},
 		{"/admin/**", "/administrator", false, false, nil},
+		{"/admin/**", "/admin./x", false, true, nil},
+		{"/admin/**", "/admin%20/x", false, true, nil},
 		{"/**", "/", true, true, nil},
 		{"/a%20b", "/a%20b", true, true, nil},
 	} {

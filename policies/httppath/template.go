@@ -79,8 +79,10 @@ func (t Template) Match(p Path) bool {
 }
 
 // MayMatch reports whether a server could take a path for one of this form: many do not tell letters by case, or pass
-// over a slash at the end.
-func (t Template) MayMatch(p Path) bool { return t.match(p, strings.EqualFold) }
+// over a slash at the end, or over dots and blanks at the ends of names as file systems do.
+func (t Template) MayMatch(p Path) bool {
+	return t.match(p, func(a, b string) bool { return strings.EqualFold(a, strings.Trim(b, " .")) })
+}
 
 func (t Template) match(p Path, same func(a, b string) bool) bool {
 	if len(p.Segments) < len(t.segments) || len(p.Segments) > len(t.segments) && !t.rest {
