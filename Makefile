@@ -17,7 +17,7 @@ E2E_TIMEOUT ?= 20m
 install := deploy/tools/install
 servers := envoy postgresql valkey
 
-.PHONY: help tools check generate build lint test fuzz bench up demo ci generated clean
+.PHONY: help tools check generate build lint test fuzz bench bench-http soak up demo ci generated clean
 
 help: ## List the targets.
 	@echo "usage: make TARGET"
@@ -57,6 +57,14 @@ fuzz: check ## Run each fuzz target for FUZZTIME (20s).
 bench: build ## Measure throughput and memory: direct, Envoy alone, a bare relay, sluice.
 	@$(install) $(servers)
 	go run ./e2e/bench
+
+bench-http: build ## Measure HTTP at a fixed rate, memory and held requests: direct, Envoy alone, a no-op processor, sluice.
+	@$(install) $(servers)
+	go run ./e2e/benchhttp
+
+soak: build ## Hold requests for 330 s and see them succeed after approval (not part of ci).
+	@$(install) $(servers)
+	go run ./e2e/soak
 
 bin/sluice-demo: build
 	@$(install) $(servers)
