@@ -273,6 +273,10 @@ func (o outcome) judge(t *testing.T, name, status string, whole bool, seen strin
 	}
 }
 
+// spoiled reports whether a request met a connection in which a service had said too much before: Envoy ends that
+// connection, and the request once gets no answer.
+func spoiled(seen string) bool { return strings.Contains(seen, "reset reason: protocol") }
+
 // Whatever a service answers, no secret reaches whom masks apply to, nothing that was cut looks whole, and the next
 // request gets its own answer.
 func TestAnswersThatLieLeakNothing(t *testing.T) {
@@ -294,8 +298,14 @@ func TestAnswersThatLieLeakNothing(t *testing.T) {
 			up.mu.Unlock()
 			try := func() {
 				said := slowly(t, port, token, get(path))
+				if spoiled(said) {
+					said = slowly(t, port, token, get(path))
+				}
 				o.judge(t, name, statuses(said), whole(said, http.MethodGet), said)
 				status, seen, err := frames{fields: asH2("GET", path)}.send(t.Context(), port, token)
+				if err == nil && spoiled(seen) {
+					status, seen, err = frames{fields: asH2("GET", path)}.send(t.Context(), port, token)
+				}
 				if err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
