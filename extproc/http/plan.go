@@ -3,6 +3,7 @@ package http
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -92,7 +93,7 @@ func maskHeaders(all *envoy_config_core_v3.HeaderMap, v *httpmask.View) *envoy_s
 			continue
 		}
 		value, ok := v.Header(name, rawValue(h))
-		if _, seen := values[name]; ok && (!seen || !contains(hidden, name)) {
+		if _, seen := values[name]; ok && (!seen || !slices.Contains(hidden, name)) {
 			hidden = append(hidden, name)
 		}
 		values[name] = append(values[name], value)
@@ -109,15 +110,6 @@ func maskHeaders(all *envoy_config_core_v3.HeaderMap, v *httpmask.View) *envoy_s
 		}
 	}
 	return m
-}
-
-func contains(all []string, s string) bool {
-	for _, one := range all {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // immediate is an answer of ours (RFC 9457).
