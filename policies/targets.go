@@ -11,6 +11,18 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 )
 
+// DefaultMaxRequestBytes is the longest body of a request if a target names none, in bytes.
+const DefaultMaxRequestBytes = 1 << 20
+
+// MaxRequestBytes is the longest body of a request to a target, in bytes: what Envoy is told and what the processor
+// refuses past it must be the same.
+func MaxRequestBytes(h *policyv1.Http) uint32 {
+	if most := h.GetMaxRequestBytes(); most > 0 {
+		return most
+	}
+	return DefaultMaxRequestBytes
+}
+
 func (c *compiler) targets(p *Policy) {
 	issuers, names := map[string]string{}, map[string]string{}
 	for i, s := range p.bundle.GetIssuers() {

@@ -12,6 +12,7 @@ import (
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
+	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/httppath"
 )
 
@@ -97,16 +98,10 @@ func read(in *envoy_service_auth_v3.CheckRequest) (*request, *problem) {
 	return r, nil
 }
 
-// defaultMaxBody is the longest body if a target says nothing, in bytes.
-const defaultMaxBody = 1 << 20
-
 // tooLong refuses a body past the target's limit. Envoy's own limit is a byte more, so that a body of which only the
 // beginning came here, while the service would get all of it, is seen to be too long.
 func tooLong(r *request, t *policyv1.Target) *problem {
-	most := int(t.GetHttp().GetMaxRequestBytes())
-	if most == 0 {
-		most = defaultMaxBody
-	}
+	most := int(policies.MaxRequestBytes(t.GetHttp()))
 	if len(r.body) <= most {
 		return nil
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 
 	envoy_service_ext_proc_v3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
@@ -34,9 +33,6 @@ type body struct {
 	// give up, the agent gets the rest all the same.
 	raw     []byte
 	keepRaw bool
-	// digest stands in the record for what cannot be shown there.
-	digest hash.Hash
-	unseen uint64
 }
 
 // body passes the body, masked.
@@ -83,16 +79,17 @@ func (b *body) clear(f jsonmask.Format) error {
 
 // unshown passes what the record cannot show: it has the length and the digest of it.
 func (b *body) unshown() error {
-	b.digest, b.same = sha256.New(), false
+	b.same = false
+	digest, unseen := sha256.New(), 0
 	_, err := io.Copy(writer(func(p []byte) error {
-		b.unseen += uint64(len(p))
-		_, _ = b.digest.Write(p) // a hash never fails
+		unseen += len(p)
+		_, _ = digest.Write(p) // a hash never fails
 		return b.toAgent(p)
 	}), onlyReader{b})
 	if err != nil {
 		return err
 	}
-	b.shown = fmt.Appendf(b.shown, "‹not shown, %d bytes, sha256 %s›", b.unseen, hex.EncodeToString(b.digest.Sum(nil)))
+	b.shown = fmt.Appendf(b.shown, "‹not shown, %d bytes, sha256 %s›", unseen, hex.EncodeToString(digest.Sum(nil)))
 	return nil
 }
 

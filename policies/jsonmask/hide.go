@@ -1,42 +1,9 @@
 package jsonmask
 
 import (
-	"bytes"
 	"slices"
 	"unicode/utf8"
-
-	"github.com/sluicegate/sluice/policies"
 )
-
-// kept stands before what a partial mask keeps.
-const kept = "***"
-
-// appendHidden appends what a text becomes, as policies/masking does it for columns. A partial mask that would show the
-// whole text hides all of it.
-func appendHidden(dst, text []byte, rule *policies.MaskRule) []byte {
-	switch {
-	case rule.KeepDomain:
-		dst = append(dst, kept...)
-		if at := bytes.LastIndexByte(text, '@'); at > 0 {
-			dst = append(dst, text[at:]...)
-		}
-		return dst
-	case rule.KeepLast > 0:
-		dst = append(dst, kept...)
-		keep := int(rule.KeepLast)
-		if utf8.RuneCount(text) <= 2*keep {
-			return dst
-		}
-		tail := len(text)
-		for range keep {
-			_, n := utf8.DecodeLastRune(text[:tail])
-			tail -= n
-		}
-		return append(dst, text[tail:]...)
-	default:
-		return append(dst, rule.Text...)
-	}
-}
 
 // find gives the finds in text as tidy brings them into order. The spans are valid until the next call.
 func (l *lane) find(text []byte) []Span {
@@ -82,7 +49,7 @@ func (l *lane) appendFound(dst, text []byte, spans []Span) []byte {
 	at := 0
 	for _, s := range spans {
 		dst = append(dst, text[at:s.Start]...)
-		dst = appendHidden(dst, text[s.Start:s.End], l.view.found)
+		dst = l.view.found.Append(dst, text[s.Start:s.End])
 		at = s.End
 	}
 	return append(dst, text[at:]...)

@@ -184,7 +184,7 @@ func (l *textLane) put(text []byte, shift int, spans []Span) {
 		begin := max(s.Start, at)
 		l.out = append(l.out, text[at:begin]...)
 		if !l.running || s.Start > 0 {
-			l.out = appendHidden(l.out, text[begin:s.End], l.view.found)
+			l.out = l.view.found.Append(l.out, text[begin:s.End])
 		}
 		at = s.End
 	}

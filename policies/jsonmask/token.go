@@ -69,7 +69,7 @@ func (w *walker) replace(l *lane, text []byte) {
 func (w *walker) hide(l *lane, kind byte, rule *policies.MaskRule) {
 	switch kind {
 	case '"':
-		l.plain = appendHidden(l.plain[:0], w.string(), rule)
+		l.plain = rule.Append(l.plain[:0], w.string())
 		if rule.KeepDomain || rule.KeepLast > 0 {
 			// What a partial mask keeps may itself be a find.
 			if spans := l.find(l.plain); len(spans) > 0 {

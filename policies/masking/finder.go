@@ -157,7 +157,7 @@ func (f *finder) inText(dst, before, value []byte, escape func([]byte) []byte) (
 	for _, s := range found {
 		dst = append(dst, value[last:s.Start]...)
 		at := len(dst)
-		dst = masked(dst, value[s.Start:s.End], f.rule)
+		dst = f.rule.Append(dst, value[s.Start:s.End])
 		if escape != nil {
 			dst = append(dst[:at], escape(dst[at:])...)
 		}

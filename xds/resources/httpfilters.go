@@ -12,6 +12,8 @@ import (
 	envoy_type_v3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/sluicegate/sluice/policies"
 )
 
 // Names of filters: routes configure a filter by its name, and ext_authz's is the namespace of its metadata.
@@ -22,8 +24,6 @@ const (
 )
 
 const (
-	// DefaultMaxRequestBytes is the longest body of a request if the target names none.
-	DefaultMaxRequestBytes = 1 << 20
 	// messageTimeout is how long a processor may take to answer about headers. Envoy sets no time for bodies in full
 	// duplex: there the processor needs a watchdog of its own (FACTS 4).
 	messageTimeout = 5 * time.Second
@@ -62,7 +62,7 @@ func authz() *envoy_extensions_filters_http_ext_authz_v3.ExtAuthz {
 		TransportApiVersion: envoy_config_core_v3.ApiVersion_V3,
 		StatusOnError:       &envoy_type_v3.HttpStatus{Code: envoy_type_v3.StatusCode_ServiceUnavailable},
 		// Routes set their target's own limit; a limit of the greatest of them here would change the listener with each.
-		WithRequestBody:   wholeBody(DefaultMaxRequestBytes),
+		WithRequestBody:   wholeBody(policies.DefaultMaxRequestBytes),
 		EncodeRawHeaders:  true,
 		ValidateMutations: true,
 	}

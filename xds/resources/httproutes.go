@@ -13,6 +13,8 @@ import (
 	envoy_extensions_filters_http_ext_authz_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/sluicegate/sluice/policies"
 )
 
 // Context extensions that come with each Check: which target's route was taken, at which Envoy, and a hash of that
@@ -142,13 +144,9 @@ func (b *builder) route(r *routed) (*envoy_config_route_v3.Route, error) {
 		Match:  match,
 		Action: &envoy_config_route_v3.Route_Route{Route: action},
 	}
-	most := h.GetMaxRequestBytes()
-	if most == 0 {
-		most = DefaultMaxRequestBytes
-	}
 	settings := &envoy_extensions_filters_http_ext_authz_v3.CheckSettings{
 		ContextExtensions: map[string]string{ExtensionTarget: r.target.GetName(), ExtensionNode: b.node.ID},
-		WithRequestBody:   wholeBody(most),
+		WithRequestBody:   wholeBody(policies.MaxRequestBytes(h)),
 	}
 	var err error
 	if out.TypedPerFilterConfig, err = checkSettings(settings); err != nil {
