@@ -83,36 +83,37 @@ func (k *keySet) close() {
 	k.wg.Wait()
 }
 
-// verify checks the signature of a compact JWS and returns its payload.
-func (k *keySet) verify(ctx context.Context, raw string, algorithms []string) ([]byte, error) {
+// verify checks the signature of a compact JWS and returns its payload, with the keys that it is good by.
+func (k *keySet) verify(ctx context.Context, raw string, algorithms []string) ([]byte, *snapshot, error) {
 	allowed := make([]jose.SignatureAlgorithm, len(algorithms))
 	for i, a := range algorithms {
 		allowed[i] = jose.SignatureAlgorithm(a)
 	}
 	jws, err := jose.ParseSignedCompact(raw, allowed)
 	if err != nil || len(jws.Signatures) != 1 {
-		return nil, errSignature
+		return nil, nil, errSignature
 	}
 	snap, err := k.fresh(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	payload, err := check(jws, snap.keys)
 	if err == nil {
-		return payload, nil
+		return payload, snap, nil
 	}
 	header := jws.Signatures[0].Protected
 	if header.KeyID != "" && errors.Is(err, errSignature) {
-		return nil, err // the key is known: new keys would not make the signature good
+		return nil, nil, err // the key is known: new keys would not make the signature good
 	}
 	newer, fetchErr := k.newer(ctx, snap)
 	if fetchErr != nil {
-		return nil, fetchErr // whether the key is known now cannot be told
+		return nil, nil, fetchErr // whether the key is known now cannot be told
 	}
 	if newer == snap {
-		return nil, err
+		return nil, nil, err
 	}
-	return check(jws, newer.keys)
+	payload, err = check(jws, newer.keys)
+	return payload, newer, err
 }
 
 // check tries the keys that the header names. A token without kid may be from any of them (RFC 7515 section 4.1.4).
@@ -197,6 +198,13 @@ func (k *keySet) usable() *snapshot {
 		return nil
 	}
 	return k.current
+}
+
+// uses reports whether these keys are the ones in use.
+func (k *keySet) uses(snap *snapshot) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return snap != nil && !k.closed && k.usable() == snap
 }
 
 // join returns the fetch under way, or begins one. The caller holds mu and has seen that the set is not closed.

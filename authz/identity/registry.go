@@ -34,11 +34,17 @@ type Options struct {
 type Registry struct {
 	opts Options
 
-	state atomic.Pointer[map[string]*verifier] // by issuer URL; never changed once stored
+	state atomic.Pointer[trust]
 
 	mu     sync.Mutex // one Update or Close at a time
 	sets   map[keySetID]*keySet
 	closed bool
+}
+
+// trust is the issuers of one policy.
+type trust struct {
+	verifiers map[string]*verifier // by issuer URL; never changed
+	proven    proven
 }
 
 // keySetID is what makes two issuers share keys: the same URL, trusted by the same certificates.
@@ -59,27 +65,37 @@ func New(issuers []*policyv1.Issuer, opts Options) (*Registry, error) {
 		opts.Transport = transport
 	}
 	r := &Registry{opts: opts, sets: map[keySetID]*keySet{}}
-	r.state.Store(&map[string]*verifier{})
+	r.state.Store(&trust{})
 	if err := r.Update(issuers); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// Verify proves whose token it is. Its error is always an *Error.
+// Verify proves whose token it is. Its error is always an *Error. A token that was proven before is not checked again
+// where the result could not be another: its issuer's keys and settings are the same ones, and it has not expired.
 func (r *Registry) Verify(ctx context.Context, rawToken string) (*Identity, error) {
+	if len(rawToken) > MaxTokenBytes {
+		return nil, tooLong(rawToken)
+	}
+	current := r.state.Load()
+	digest := sha256.Sum256([]byte(rawToken))
+	if p := current.proven.find(digest); p.holds(r.opts.Now()) {
+		return p.identity, nil
+	}
 	tok, refused := parse(rawToken)
 	if refused != nil {
 		return nil, refused
 	}
-	v, ok := (*r.state.Load())[tok.issuer]
+	v, ok := current.verifiers[tok.issuer]
 	if !ok {
 		return nil, &Error{Kind: UnknownIssuer, Issuer: tok.issuer}
 	}
-	id, refused := v.verify(ctx, rawToken, tok)
+	id, keys, refused := v.verify(ctx, rawToken, tok)
 	if refused != nil {
 		return nil, refused
 	}
+	current.proven.add(digest, &proof{identity: id, set: v.keys, keys: keys})
 	return id, nil
 }
 
@@ -115,7 +131,7 @@ func (r *Registry) Update(issuers []*policyv1.Issuer) error {
 	}
 	old := r.sets
 	r.sets = sets
-	r.state.Store(&next)
+	r.state.Store(&trust{verifiers: next})
 	for id, set := range old {
 		if sets[id] != set {
 			set.close()
@@ -129,7 +145,7 @@ func (r *Registry) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	r.state.Store(&map[string]*verifier{})
+	r.state.Store(&trust{})
 	for _, set := range r.sets {
 		set.close()
 	}

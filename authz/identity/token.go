@@ -28,7 +28,7 @@ func parse(raw string) (*unverified, *Error) {
 		return nil, &Error{Kind: Missing}
 	}
 	if len(raw) > MaxTokenBytes {
-		return nil, malformed(fmt.Errorf("%d bytes, at most %d", len(raw), MaxTokenBytes))
+		return nil, tooLong(raw)
 	}
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 {
@@ -52,6 +52,10 @@ func parse(raw string) (*unverified, *Error) {
 	}
 	issuer, _ := body["iss"].(string)
 	return &unverified{algorithm: algorithm, issuer: issuer, claims: body}, nil
+}
+
+func tooLong(raw string) *Error {
+	return malformed(fmt.Errorf("%d bytes, at most %d", len(raw), MaxTokenBytes))
 }
 
 func malformed(cause error) *Error { return &Error{Kind: Malformed, cause: cause} }

@@ -44,14 +44,14 @@ type verifier struct {
 	now        func() time.Time
 }
 
-// verify checks a token that names this issuer. The order is from cheap to dear, and a token that says itself that it
-// is expired never costs a fetch of keys.
-func (v *verifier) verify(ctx context.Context, raw string, tok *unverified) (*Identity, *Error) {
+// verify checks a token that names this issuer, and says by which keys it is good. The order is from cheap to dear, and a
+// token that says itself that it is expired never costs a fetch of keys.
+func (v *verifier) verify(ctx context.Context, raw string, tok *unverified) (*Identity, *snapshot, *Error) {
 	if !slices.Contains(v.algorithms, tok.algorithm) {
-		return nil, v.fail(BadAlgorithm, nil)
+		return nil, nil, v.fail(BadAlgorithm, nil)
 	}
 	if _, refused := v.checkTimes(tok.claims); refused != nil && refused.Kind == Expired {
-		return nil, refused
+		return nil, nil, refused
 	}
 	signed := &signatureCheck{keys: v.keys, algorithms: v.algorithms}
 	_, err := oidc.NewVerifier(v.issuer.GetUrl(), signed, &oidc.Config{
@@ -61,16 +61,17 @@ func (v *verifier) verify(ctx context.Context, raw string, tok *unverified) (*Id
 	}).Verify(ctx, raw)
 	switch {
 	case signed.err != nil && (errors.Is(signed.err, errUnknownKey) || errors.Is(signed.err, errSignature)):
-		return nil, v.fail(BadSignature, signed.err)
+		return nil, nil, v.fail(BadSignature, signed.err)
 	case signed.err != nil:
-		return nil, v.fail(Unavailable, signed.err)
+		return nil, nil, v.fail(Unavailable, signed.err)
 	case err != nil && signed.payload != nil:
 		// The signature is good. go-oidc's text may quote claims: it stays out.
-		return nil, v.fail(BadClaims, errors.New("claims of a wrong type"))
+		return nil, nil, v.fail(BadClaims, errors.New("claims of a wrong type"))
 	case err != nil:
-		return nil, v.fail(Malformed, errors.New("not a JWS"))
+		return nil, nil, v.fail(Malformed, errors.New("not a JWS"))
 	}
-	return v.accept(signed.payload)
+	id, refused := v.accept(signed.payload)
+	return id, signed.by, refused
 }
 
 // accept checks claims whose signature is good.
@@ -135,17 +136,18 @@ func (v *verifier) fail(k Kind, cause error) *Error {
 	return &Error{Kind: k, Issuer: v.issuer.GetUrl(), cause: cause}
 }
 
-// signatureCheck is go-oidc's view of a key set for one token. It keeps the error, which go-oidc turns into text, and
-// the payload.
+// signatureCheck is go-oidc's view of a key set for one token. It keeps the error, which go-oidc turns into text, the
+// payload, and the keys that it is good by.
 type signatureCheck struct {
 	keys       *keySet
 	algorithms []string
 	payload    []byte
+	by         *snapshot
 	err        error
 }
 
 // VerifySignature implements oidc.KeySet.
 func (s *signatureCheck) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
-	s.payload, s.err = s.keys.verify(ctx, jwt, s.algorithms)
+	s.payload, s.by, s.err = s.keys.verify(ctx, jwt, s.algorithms)
 	return s.payload, s.err
 }
