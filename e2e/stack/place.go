@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 )
 
 // longestShortDir leaves 47 of the 107 bytes of a socket path for the name in the directory.
@@ -29,9 +30,24 @@ func ShortDir() (string, error) {
 	return "", fmt.Errorf("directory for sockets: the paths of %s and /tmp are too long", parent)
 }
 
-// FreePort is a TCP port on 127.0.0.1 that was free a moment ago. Another process may take it
+// given are the ports that FreePort gave: what gets two ports before it listens on the first must get two.
+var given sync.Map
+
+// FreePort is a TCP port on 127.0.0.1 that was free a moment ago, and another one each time. Another process may take it
 // first: who must not fail then asks again.
 func FreePort(ctx context.Context) (int, error) {
+	for {
+		port, err := freePort(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if _, twice := given.LoadOrStore(port, true); !twice {
+			return port, nil
+		}
+	}
+}
+
+func freePort(ctx context.Context) (int, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -16,6 +16,13 @@ import (
 	"github.com/sluicegate/sluice/policies/httpmask"
 )
 
+// How Envoy says where an answer comes from: in the attributes of this filter, the service's as via_upstream.
+const (
+	attributes  = "envoy.filters.http.ext_proc"
+	codeDetails = "response.code_details"
+	viaUpstream = "via_upstream"
+)
+
 // conversation is one stream: one request and its response.
 type conversation struct {
 	server *Server
@@ -40,8 +47,8 @@ func (c *conversation) run() error {
 	if err != nil {
 		return err
 	}
-	if h := first.GetResponseHeaders(); h != nil {
-		return c.denial(h)
+	if first.GetResponseHeaders() != nil {
+		return c.denial(first)
 	}
 	if err = c.request(first); err == nil {
 		err = c.response()
@@ -75,8 +82,13 @@ func (c *conversation) end() error {
 }
 
 // denial passes an answer to a request that never came this far: it is Envoy's or ext_authz's own, since the service is
-// asked behind this filter only.
-func (c *conversation) denial(h *envoy_service_ext_proc_v3.HttpHeaders) error {
+// asked behind this filter only, and Envoy must say so.
+func (c *conversation) denial(in *envoy_service_ext_proc_v3.ProcessingRequest) error {
+	details := in.GetAttributes()[attributes].GetFields()[codeDetails].GetStringValue()
+	if details == "" || details == viaUpstream {
+		return c.refuse(403, "Not decided", "Nothing says that the request of this response was allowed.")
+	}
+	h := in.GetResponseHeaders()
 	err := c.send(&envoy_service_ext_proc_v3.ProcessingResponse{
 		Response: &envoy_service_ext_proc_v3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &envoy_service_ext_proc_v3.HeadersResponse{}},
 	})

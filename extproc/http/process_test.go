@@ -240,6 +240,20 @@ func (e *envoy) respond(end bool, lines ...string) {
 	}})
 }
 
+// local is an answer of Envoy's own, or one that comes in its place.
+func (e *envoy) local(details string, lines ...string) {
+	e.t.Helper()
+	m := &envoy_service_ext_proc_v3.ProcessingRequest{Request: &envoy_service_ext_proc_v3.ProcessingRequest_ResponseHeaders{
+		ResponseHeaders: &envoy_service_ext_proc_v3.HttpHeaders{Headers: headers(lines...)},
+	}}
+	if details != "" {
+		m.Attributes = map[string]*structpb.Struct{
+			"envoy.filters.http.ext_proc": {Fields: map[string]*structpb.Value{"response.code_details": structpb.NewStringValue(details)}},
+		}
+	}
+	e.send(m)
+}
+
 func (e *envoy) chunk(text string, end bool) {
 	e.t.Helper()
 	e.send(&envoy_service_ext_proc_v3.ProcessingRequest{Request: &envoy_service_ext_proc_v3.ProcessingRequest_ResponseBody{
@@ -364,7 +378,7 @@ func TestWithoutATicketNothingPasses(t *testing.T) {
 // An answer of ext_authz's own comes without its request.
 func TestADenialPasses(t *testing.T) {
 	e := dial(t, options{})
-	e.respond(false, ":status= 403", "content-type= application/problem+json")
+	e.local("ext_authz_denied", ":status= 403", "content-type= application/problem+json")
 	if m := e.receive().GetResponseHeaders(); m == nil || m.GetResponse() != nil {
 		t.Errorf("got %v", m)
 	}
@@ -374,6 +388,19 @@ func TestADenialPasses(t *testing.T) {
 		t.Errorf("got %s, %v", got, err)
 	}
 	e.ended()
+}
+
+func TestAnAnswerOfTheServiceWithoutItsRequestIsRefused(t *testing.T) {
+	for name, details := range map[string]string{"of the service": "via_upstream", "of nobody knows whom": ""} {
+		t.Run(name, func(t *testing.T) {
+			e := dial(t, options{})
+			e.local(details, ":status= 200", "content-type= application/json")
+			if m := e.receive().GetImmediateResponse(); m.GetStatus().GetCode() != 403 {
+				t.Errorf("got %v", m)
+			}
+			e.ended()
+		})
+	}
 }
 
 func TestWhatCannotBeMaskedIsKeptBack(t *testing.T) {

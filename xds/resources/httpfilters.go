@@ -89,7 +89,9 @@ func proc() *envoy_extensions_filters_http_ext_proc_v3.ExternalProcessor {
 			RequestTrailerMode:  envoy_extensions_filters_http_ext_proc_v3.ProcessingMode_SKIP,
 			ResponseTrailerMode: envoy_extensions_filters_http_ext_proc_v3.ProcessingMode_SEND,
 		},
-		MessageTimeout: seconds(messageTimeout),
+		// It tells Envoy's own answers from the service's.
+		ResponseAttributes: []string{"response.code_details"},
+		MessageTimeout:     seconds(messageTimeout),
 		MetadataOptions: &envoy_extensions_filters_http_ext_proc_v3.MetadataOptions{
 			ForwardingNamespaces: &envoy_extensions_filters_http_ext_proc_v3.MetadataOptions_MetadataNamespaces{Untyped: []string{authzFilter}},
 		},
