@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
@@ -68,12 +67,11 @@ func (d *Desk) Close() {
 
 // Hold stores an approval and begins to wait for people. The caller sets id, requester, target, session, action, rules,
 // requirements, expires_at, digest, recorded_digest, warnings; state, times, holder and votes are the desk's. The
-// approval is copied. ErrInvalid, ErrExists, ErrUnavailable.
+// approval is the desk's from then on. ErrInvalid, ErrExists, ErrUnavailable.
 //
 // Whoever gets a Hold ends it by Consume or Withdraw.
-func (d *Desk) Hold(ctx context.Context, a *approvalv1.Approval) (*Hold, error) {
-	own := proto.CloneOf(a)
-	own.State, own.Votes, own.DecidedAt, own.CreatedAt, own.Reason = approvalv1.State_PENDING, nil, nil, nil, ""
+func (d *Desk) Hold(ctx context.Context, own *approvalv1.Approval) (*Hold, error) {
+	own.State, own.Votes, own.DecidedAt, own.CreatedAt, own.Reason = 0, nil, nil, nil, ""
 	own.Holder = d.holder
 	if err := complete(own, d.now()); err != nil {
 		return nil, err
@@ -82,7 +80,7 @@ func (d *Desk) Hold(ctx context.Context, a *approvalv1.Approval) (*Hold, error) 
 	if err != nil {
 		return nil, fmt.Errorf("approval: hold: %w", err)
 	}
-	own.CreatedAt = timestamppb.New(created)
+	own.State, own.CreatedAt = approvalv1.State_PENDING, timestamppb.New(created)
 	h := &Hold{desk: d, own: own, ended: make(chan struct{})}
 	d.mu.Lock()
 	d.holds[own.GetId()] = h

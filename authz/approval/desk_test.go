@@ -166,7 +166,7 @@ func TestWhoeverCanWriteToTheStoreCannotApprove(t *testing.T) {
 func TestRequirementsAreTheHoldersNotTheStores(t *testing.T) {
 	o := open(t)
 	h := o.hold(t, time.Minute, need(2, "corp:dba"))
-	easier := h.Approval()
+	easier := proto.CloneOf(h.Approval())
 	easier.Requirements, easier.State, easier.CreatedAt = []*approvalv1.Requirement{need(1, "corp:dba")}, 0, nil
 	body, err := proto.Marshal(easier)
 	if err != nil {

@@ -31,8 +31,8 @@ type Hold struct {
 // ID is the approval's id.
 func (h *Hold) ID() string { return h.own.GetId() }
 
-// Approval is a copy of what was asked for.
-func (h *Hold) Approval() *approvalv1.Approval { return proto.CloneOf(h.own) }
+// Approval is what was asked for. It must not be changed.
+func (h *Hold) Approval() *approvalv1.Approval { return h.own }
 
 // Wait blocks until people have decided, the deadline has passed, the approval is gone, or ctx ends. It returns what
 // was asked for with the state, votes, reason and time of the decision. The store may be away for a while: Wait goes on

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	envoy_service_auth_v3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
+	"github.com/sluicegate/sluice/policies"
 )
 
 func TestAnAllowedRequestGoesOnWithTheRealCredential(t *testing.T) {
@@ -196,6 +198,56 @@ func TestWhatEndsAHold(t *testing.T) {
 				t.Errorf("recorded: %s", f.tape.kinds())
 			}
 		})
+	}
+}
+
+// panicking shows nothing: it panics when it is asked for the time that it counts down to.
+type panicking struct {
+	plain
+	left atomic.Int64
+}
+
+func (p *panicking) Value(policy *policies.Policy, target, v string) string {
+	if p.left.Add(-1) == 0 {
+		panic("a fault of ours")
+	}
+	return p.plain.Value(policy, target, v)
+}
+
+func TestAStepThatPanicsIsADenialAndLetsGoOfTheSession(t *testing.T) {
+	for name, calls := range map[string]int64{"while it is recorded": 1, "while it is put before people": 2} {
+		t.Run(name, func(t *testing.T) {
+			f := open(t)
+			shown := &panicking{}
+			f.o.Shown = shown
+			f.check(t, ask("api", "GET", "/", good))
+			open := f.sessions.ids["p1-1"].open
+			shown.left.Store(calls)
+			if p := problemOf(t, f.check(t, ask("api", "DELETE", "/customers/7", good))); p.Status != 500 || strings.Contains(p.Title+p.Detail+p.Hint, "ours") {
+				t.Errorf("got %+v", p)
+			}
+			if now := f.sessions.ids["p1-1"].open; now != open || shown.left.Load() > 0 {
+				t.Errorf("%d requests hold the session, not %d; %d calls left", now, open, shown.left.Load())
+			}
+		})
+	}
+}
+
+func TestAnAgentThatGoesBeforeItsTurnIsPutBeforeNobody(t *testing.T) {
+	f := open(t)
+	for range maxTurns {
+		f.turns <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if r, err := f.Check(ctx, ask("api", "DELETE", "/customers/7", good)); err == nil {
+		t.Errorf("got %v", r)
+	}
+	if got := f.tape.kinds(); got != "SessionStart HttpRequest Decision:DENY" {
+		t.Errorf("recorded: %s", got)
+	}
+	if open := f.sessions.ids["p1-1"].open; open != 0 {
+		t.Errorf("%d requests hold the session", open)
 	}
 }
 

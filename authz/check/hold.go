@@ -4,69 +4,129 @@ import (
 	"context"
 	"errors"
 
+	envoy_service_auth_v3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
 )
 
-// hold keeps the request until people have decided. It returns the approval that was used, and the verdict of the
-// moment in which it was.
-func (a *asking) hold(ctx context.Context, v guard.Verdict) (string, guard.Verdict, *problem) {
-	s := a.server
-	ctx, done := a.session.stoppable(ctx, a.number)
-	defer done()
-	binding := a.binding()
-	pending, err := s.o.Guard.Hold(ctx, guard.Asked{
-		Admission: a.admission, Verdict: v, SessionID: a.session.id, Action: a.action(), Binding: binding,
-	})
-	if err != nil {
-		return "", v, a.refused(v.Decision, turnedAway(err))
+// maxTurns is how many requests are put before people at once: when many come together, the rest wait where each costs
+// least.
+const maxTurns = 64
+
+// held is a request that waits for people. Thousands may: it keeps what is needed to go on, and no more.
+type held struct {
+	asking  *asking
+	verdict guard.Verdict
+	pending *guard.Pending
+	// ctx ends with the agent, and with the session.
+	ctx  context.Context //nolint:containedctx // it is the call's, and held does not outlive that
+	stop context.CancelFunc
+}
+
+// hold makes a request wait. Its done is for the very end.
+func (a *asking) hold(ctx context.Context, v guard.Verdict) *held {
+	h := &held{asking: a, verdict: v}
+	h.ctx, h.stop = a.session.stoppable(ctx, a.number)
+	return h
+}
+
+// done lets go of the session, unless the request went through.
+func (h *held) done() {
+	h.stop()
+	if !h.asking.through {
+		h.asking.session.leave(h.asking.server.o.Now())
+	}
+}
+
+// wait puts the request before people, and goes on with what they say.
+func (s *Server) wait(h *held) (ok *envoy_service_auth_v3.CheckResponse, p *problem) {
+	select {
+	case s.turns <- struct{}{}:
+	case <-h.ctx.Done():
+		return nil, h.asking.refused(h.verdict.Decision, h.over())
+	}
+	panicked := aside(func() { p = h.ask() })
+	<-s.turns
+	if p == nil {
+		p = panicked
+	}
+	if p != nil {
+		return nil, p
 	}
 	s.o.Metrics.holding.Inc()
-	defer s.o.Metrics.holding.Dec()
-	started := &recordv1.HoldStart{Number: a.number, Approval: pending.Approval()}
-	err = a.session.rec.Append(true, a.decision(recordv1.Decision_HOLD, v.Decision, nil),
+	approved, err := h.pending.Wait(h.ctx)
+	s.o.Metrics.holding.Dec()
+	if panicked := aside(func() { ok, p = h.end(approved, err) }); panicked != nil {
+		return nil, panicked
+	}
+	return ok, p
+}
+
+// over is the problem of a hold whose session was ended, or whose agent does not wait any more.
+func (h *held) over() *problem {
+	var p *problem
+	if errors.As(context.Cause(h.ctx), &p) {
+		return p
+	}
+	return gone(h.ctx)
+}
+
+// ask puts the request before people.
+func (h *held) ask() *problem {
+	a := h.asking
+	var err error
+	h.pending, err = a.server.o.Guard.Hold(h.ctx, guard.Asked{
+		Admission: a.admission, Verdict: h.verdict, SessionID: a.session.id, Action: a.action(), Binding: a.binding(),
+	})
+	if err != nil {
+		return a.refused(h.verdict.Decision, turnedAway(err))
+	}
+	started := &recordv1.HoldStart{Number: a.number, Approval: h.pending.Approval()}
+	err = a.session.rec.Append(true, a.decision(recordv1.Decision_HOLD, h.verdict.Decision, nil),
 		&recordv1.Event{Kind: &recordv1.Event_HoldStart{HoldStart: started}})
 	if err != nil {
-		pending.Withdraw(ctx, "it could not be recorded")
-		return "", v, noRecord(err)
+		h.pending.Withdraw(h.ctx, "it could not be recorded")
+		return noRecord(err)
 	}
-	approved, err := pending.Wait(ctx)
-	now := v
+	return nil
+}
+
+// end goes on by the verdict of the moment in which the approval was used.
+func (h *held) end(approved *approvalv1.Approval, err error) (*envoy_service_auth_v3.CheckResponse, *problem) {
+	a := h.asking
+	now := h.verdict
 	if err == nil {
-		approved, now, err = pending.Release(ctx, a.operations, nil, binding)
+		approved, now, err = h.pending.Release(h.ctx, a.operations, nil, a.binding())
 	}
 	if err != nil {
-		return "", v, a.unapproved(ctx, pending, approved, v, err)
+		return nil, h.unapproved(approved, err)
 	}
 	ended := &recordv1.HoldEnd{Number: a.number, Approval: approved}
 	if err := a.session.rec.Append(true, &recordv1.Event{Kind: &recordv1.Event_HoldEnd{HoldEnd: ended}}); err != nil {
-		return "", v, noRecord(err)
+		return nil, noRecord(err)
 	}
-	return approved.GetId(), now, nil
+	return a.let(h.ctx, h.verdict, now, approved.GetId())
 }
 
 // unapproved ends a hold that nobody approved, or whose agent went away.
-func (a *asking) unapproved(ctx context.Context, pending *guard.Pending, left *approvalv1.Approval, v guard.Verdict, err error) *problem {
-	id := pending.Approval().GetId()
-	var p *problem
-	if ctx.Err() != nil {
-		if !errors.As(context.Cause(ctx), &p) {
-			p = gone(ctx)
-		}
-		pending.Withdraw(ctx, p.Title)
-	} else {
-		p = turnedAway(err)
+func (h *held) unapproved(left *approvalv1.Approval, err error) *problem {
+	a := h.asking
+	id := h.pending.Approval().GetId()
+	p := turnedAway(err)
+	if h.ctx.Err() != nil {
+		p = h.over()
+		h.pending.Withdraw(h.ctx, p.Title)
 	}
 	if left == nil {
-		left = pending.Approval()
-		left.State = approvalv1.State_WITHDRAWN
+		left = h.pending.Withdrawn()
 	}
 	shown := *p
 	shown.Approval = id
 	recordErr := a.session.rec.Append(true,
 		&recordv1.Event{Kind: &recordv1.Event_HoldEnd{HoldEnd: &recordv1.HoldEnd{Number: a.number, Approval: left}}},
-		a.decision(recordv1.Decision_DENY, v.Decision, &shown))
+		a.decision(recordv1.Decision_DENY, h.verdict.Decision, &shown))
 	if recordErr != nil {
 		return noRecord(recordErr)
 	}

@@ -59,8 +59,10 @@ func read(in *envoy_service_auth_v3.CheckRequest) (*request, *problem) {
 	if r.target == "" {
 		return r, &problem{Status: 404, Title: "Not found", Detail: "There is nothing at this host and path."}
 	}
-	seen := map[string]bool{}
-	for _, v := range h.GetHeaderMap().GetHeaders() {
+	all := h.GetHeaderMap().GetHeaders()
+	seen := make(map[string]bool, len(all))
+	r.headers = make([]header, 0, len(all))
+	for _, v := range all {
 		name, value := strings.ToLower(v.GetKey()), v.GetValue()
 		if len(v.GetRawValue()) > 0 {
 			value = string(v.GetRawValue())
@@ -162,6 +164,15 @@ func (r *request) header(name string) string {
 		}
 	}
 	return ""
+}
+
+// forgetToken drops the token once it has been used: nothing needs it any more, and a request may wait for long.
+func (r *request) forgetToken() {
+	for i := range r.headers {
+		if r.headers[i].name == "authorization" {
+			r.headers[i].value = ""
+		}
+	}
 }
 
 // host is the authority without its port.

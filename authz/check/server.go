@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -30,6 +31,7 @@ type Server struct {
 	o        Options
 	sessions sessions
 	tickets  tickets
+	turns    chan struct{} // those that are put before people just now
 	done     chan struct{}
 	work     sync.WaitGroup
 }
@@ -37,7 +39,7 @@ type Server struct {
 // NewServer makes one; Close ends it.
 func NewServer(o Options) *Server {
 	s := &Server{
-		o: o, done: make(chan struct{}),
+		o: o, done: make(chan struct{}), turns: make(chan struct{}, maxTurns),
 		sessions: sessions{by: map[key]*session{}, ids: map[string]*session{}, opening: map[key]*opening{}},
 		tickets:  tickets{random: o.Random, waiting: map[string]waiting{}},
 	}
@@ -96,7 +98,7 @@ func (s *Server) Check(ctx context.Context, in *envoy_service_auth_v3.CheckReque
 	}
 	var ok *envoy_service_auth_v3.CheckResponse
 	if p == nil {
-		ok, p = s.decide(ctx, r)
+		ok, p = s.answer(ctx, r)
 	}
 	if p == nil {
 		s.o.Metrics.requests.WithLabelValues("0").Inc()
@@ -107,6 +109,9 @@ func (s *Server) Check(ctx context.Context, in *envoy_service_auth_v3.CheckReque
 	}
 	if p.cause != nil {
 		s.o.Logger.Warn("a request was refused", slog.String("target", r.target), slog.String("problem", p.Type), slog.Any("error", p.cause))
+		if fault := (*PanicError)(nil); errors.As(p.cause, &fault) {
+			s.o.Logger.Error("a fault of ours", slog.String("what", fault.What), slog.String("stack", fault.Stack))
+		}
 	}
 	s.o.Metrics.requests.WithLabelValues(strconv.Itoa(p.Status)).Inc()
 	return p.response(r.method == "HEAD"), nil
@@ -129,27 +134,40 @@ func gone(ctx context.Context) *problem {
 	return &problem{Status: 499, Title: "The client went away", cause: context.Cause(ctx)}
 }
 
-// decide identifies, decides and records a request that could be read.
-func (s *Server) decide(ctx context.Context, r *request) (*envoy_service_auth_v3.CheckResponse, *problem) {
+// answer decides, waits for people where they are asked, and goes on.
+func (s *Server) answer(ctx context.Context, r *request) (ok *envoy_service_auth_v3.CheckResponse, p *problem) {
+	var h *held
+	if panicked := aside(func() { ok, h, p = s.decide(ctx, r) }); panicked != nil {
+		return nil, panicked
+	}
+	if h == nil {
+		return ok, p
+	}
+	defer h.done()
+	return s.wait(h)
+}
+
+// decide identifies, decides and records a request that could be read. What it returns is one of the three.
+func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_v3.CheckResponse, h *held, _ *problem) {
 	began := s.o.Now()
 	token := r.bearer()
 	who, err := s.o.Guard.Identify(ctx, token)
 	if err != nil {
-		return nil, unidentified(err)
+		return nil, nil, unidentified(err)
 	}
 	if r.shows(token) {
-		return nil, malformed("The token stands in another place than the header Authorization: it would go on.")
+		return nil, nil, malformed("The token stands in another place than the header Authorization: it would go on.")
 	}
 	admission, err := s.o.Guard.Connect(who, r.target)
 	if err != nil {
-		return nil, turnedAway(err)
+		return nil, nil, turnedAway(err)
 	}
 	if p := tooLong(r, admission.Target); p != nil {
-		return nil, p
+		return nil, nil, p
 	}
 	policy, err := s.o.Guard.Current()
 	if err != nil {
-		return nil, turnedAway(err)
+		return nil, nil, turnedAway(err)
 	}
 	a := &asking{
 		server: s, request: r, admission: admission,
@@ -157,22 +175,23 @@ func (s *Server) decide(ctx context.Context, r *request) (*envoy_service_auth_v3
 	}
 	var p *problem
 	if a.session, a.number, p = s.enter(ctx, r, token, admission, policy); p != nil {
-		return nil, p
+		return nil, nil, p
 	}
 	defer func() {
-		if !a.through {
+		if h == nil && !a.through {
 			a.session.leave(s.o.Now())
 		}
 	}()
+	r.forgetToken()
 	if err := a.recordRequest(); err != nil {
-		return nil, noRecord(err)
+		return nil, nil, noRecord(err)
 	}
 	verdict, err := s.o.Guard.Decide(admission, a.operations, nil)
 	s.o.Metrics.decide.Observe(s.o.Now().Sub(began).Seconds())
 	if err != nil {
-		return nil, a.refused(policies.Decision{}, turnedAway(err))
+		return nil, nil, a.refused(policies.Decision{}, turnedAway(err))
 	}
-	return a.answer(ctx, verdict)
+	return a.follow(ctx, verdict)
 }
 
 // asking is one request on its way through the decision.
@@ -188,19 +207,17 @@ type asking struct {
 	through bool
 }
 
-func (a *asking) answer(ctx context.Context, v guard.Verdict) (*envoy_service_auth_v3.CheckResponse, *problem) {
-	approval := ""
-	decided := v
+// follow does what the verdict says.
+func (a *asking) follow(ctx context.Context, v guard.Verdict) (*envoy_service_auth_v3.CheckResponse, *held, *problem) {
 	switch v.Verdict {
 	case policies.Deny:
-		return nil, a.refused(v.Decision, denial(v.Decision))
+		return nil, nil, a.refused(v.Decision, denial(v.Decision))
 	case policies.Hold:
-		var p *problem
-		if approval, v, p = a.hold(ctx, v); p != nil {
-			return nil, p
-		}
+		return nil, a.hold(ctx, v), nil
+	default:
+		ok, p := a.let(ctx, v, v, "")
+		return ok, nil, p
 	}
-	return a.let(ctx, decided, v, approval)
 }
 
 // let records that the request goes on, and tells Envoy what to change in it.

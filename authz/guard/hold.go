@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
@@ -70,6 +71,7 @@ func (g *Guard) Hold(ctx context.Context, asked Asked) (*Pending, error) {
 		return nil, unavailable(err)
 	}
 	p := &Pending{guard: g, asked: asked, nonce: nonce}
+	p.asked.Action, p.asked.Binding, p.asked.Warnings = nil, nil, nil // many may wait, and these are not needed again
 	if p.bound, err = p.digest(asked.Verdict, asked.Binding); err != nil {
 		return nil, unavailable(err)
 	}
@@ -128,8 +130,15 @@ func (p *Pending) digest(v Verdict, binding []Field) ([]byte, error) {
 	return d.Field("nonce", p.nonce).Sum(), nil
 }
 
-// Approval is what people were asked, with its id and deadline.
+// Approval is what people were asked, with its id and deadline. It must not be changed.
 func (p *Pending) Approval() *approvalv1.Approval { return p.hold.Approval() }
+
+// Withdrawn is what people were asked as it stands once it is withdrawn.
+func (p *Pending) Withdrawn() *approvalv1.Approval {
+	a := proto.CloneOf(p.hold.Approval())
+	a.State = approvalv1.State_WITHDRAWN
+	return a
+}
 
 // Wait waits for people, or for the context to end. It returns the approval as they left it: with a nil error it is
 // approved, and may be released. A *Denied says that they did not approve; any other error is the context's.

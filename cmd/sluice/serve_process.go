@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
 	"k8s.io/klog/v2"
 
 	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
@@ -202,15 +203,25 @@ func (p *processRole) endSession(id, reason string) bool {
 	return p.server.EndSession(id, reason) || p.http != nil && p.http.check.EndSession(id, reason)
 }
 
-// durable checks that Redis keeps what it acknowledged, unless the operator accepts that it may not.
+// durable checks that Redis keeps what it acknowledged, unless the operator accepts that it may not. Those who ask at the
+// same time share an answer.
 func (p *processRole) durable(c *configv1.Redis) func(context.Context) error {
+	if c.GetAcceptLoss() {
+		return func(context.Context) error { return nil }
+	}
+	var asking singleflight.Group
 	return func(ctx context.Context) error {
-		if c.GetAcceptLoss() {
-			return nil
+		answer := asking.DoChan("", func() (any, error) {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			return nil, p.store.CheckDurability(ctx)
+		})
+		select {
+		case a := <-answer:
+			return a.Err
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		return p.store.CheckDurability(ctx)
 	}
 }
 

@@ -50,9 +50,12 @@ func (c *conversation) run() error {
 	if first.GetResponseHeaders() != nil {
 		return c.denial(first)
 	}
-	if err = c.request(first); err == nil {
-		err = c.response()
-	}
+	err = guarded(func() error {
+		if err := c.request(first); err != nil {
+			return err
+		}
+		return c.response()
+	})
 	if c.exchange == nil {
 		return err
 	}
@@ -70,6 +73,16 @@ func (c *conversation) run() error {
 		return err
 	}
 	return c.end()
+}
+
+// guarded makes an error of a panic: what a service answers must not be able to end the process.
+func guarded(step func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = check.Panicked(fault)
+		}
+	}()
+	return step()
 }
 
 // end waits for Envoy to end the stream, which it does once the response is done: until then it must not end well.

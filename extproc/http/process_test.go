@@ -64,6 +64,7 @@ type tape struct {
 	events []*recordv1.Event
 	body   bytes.Buffer
 	fail   error
+	panics bool
 	block  chan struct{}
 }
 
@@ -81,6 +82,9 @@ func (r *tape) AppendData(_ []*recordv1.Event, _ recordv1.Data_Direction, _ uint
 	defer r.mu.Unlock()
 	if r.block != nil {
 		<-r.block
+	}
+	if r.panics {
+		panic("what a service answered, s3cret")
 	}
 	if r.fail != nil {
 		return r.fail
@@ -510,6 +514,7 @@ func TestNothingFollowsAFault(t *testing.T) {
 		"JSON that is broken": {options{}, []string{`{"a": 1, "password": "s3cret" "b"}`}},
 		"invalid UTF-8":       {options{}, []string{"{\"a\": \"\xff\", \"password\": \"s3cret\"}"}},
 		"a record that fails": {options{tape: &tape{fail: errors.New("the disk is full")}}, []string{`{"a": 1, "password": "s3cret"}`}},
+		"a fault of ours":     {options{tape: &tape{panics: true}}, []string{`{"a": 1, "password": "s3cret"}`}},
 		"a record that hangs": {options{tape: &tape{block: make(chan struct{})}, patience: 100 * time.Millisecond}, []string{`{"a": 1, "password": "s3cret"}`}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -282,8 +282,7 @@ func (s *session) release(ctx context.Context, sub *subject, pending *guard.Pend
 func (s *session) recordHoldEnd(sub *subject, pending *guard.Pending, approved *approvalv1.Approval, refusal *engine.Refusal) error {
 	a := approved
 	if a == nil {
-		a = pending.Approval()
-		a.State = approvalv1.State_WITHDRAWN
+		a = pending.Withdrawn()
 	}
 	events := []*recordv1.Event{{Kind: &recordv1.Event_HoldEnd{HoldEnd: &recordv1.HoldEnd{Number: sub.number, Approval: a}}}}
 	if refusal != nil {
