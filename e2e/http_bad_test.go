@@ -436,6 +436,41 @@ func TestTrailersAreMasked(t *testing.T) {
 	recordHidesAll(t, s, token)
 }
 
+// A service that speaks HTTP/2 would get them.
+func TestTrailersOfRequestsDoNotGoOn(t *testing.T) {
+	s := ownStage(t, stage.Options{})
+	got := make(chan http.Header, 10)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		body, _ := io.ReadAll(r.Body) // what cannot be read is not there
+		_, _ = fmt.Fprintf(w, `{"got": %q}`, body)
+		got <- r.Trailer
+	}))
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(server.Close)
+	port := freePort(t)
+	policyFile(t, s, "70-bad.yaml", evasionPolicy(t, s, "bad", port, server.Listener.Addr().String(), ", http2: true"))
+	token, err := s.Token(t.Context(), "agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready(t, port, token)
+	for len(got) > 0 {
+		<-got
+	}
+	declared := append(asH2("POST", "/x"), [2]string{"trailer", "x-api-key, x-other"}) // Go's servers know only those
+	f := frames{fields: declared, body: "hello", trailers: [][2]string{{"x-api-key", "forged"}, {"x-other", "o"}}}
+	status, seen, err := f.send(t.Context(), port, token)
+	if err != nil || status != "200" || !strings.Contains(seen, "hello") {
+		t.Fatalf("%s %v %q", status, err, seen)
+	}
+	if trailer := <-got; len(trailer.Values("X-Api-Key"))+len(trailer.Values("X-Other")) > 0 {
+		t.Errorf("the service got %v", trailer)
+	}
+}
+
 // Frames pass for whom no mask hides anything, and for nobody else; what is said before the service agrees goes nowhere.
 func TestWebSocketsPassWhereNothingIsMasked(t *testing.T) {
 	s := ownStage(t, stage.Options{})

@@ -123,11 +123,30 @@ func (c *conversation) denial(in *envoy_service_ext_proc_v3.ProcessingRequest) e
 	return c.end()
 }
 
-// receive waits for Envoy.
+// receive waits for Envoy, and takes the trailers of the request away as they come: nobody decided on them.
 func (c *conversation) receive() (*envoy_service_ext_proc_v3.ProcessingRequest, error) {
-	c.watch.rest()
-	defer c.watch.work()
-	return c.stream.Recv()
+	for {
+		c.watch.rest()
+		in, err := c.stream.Recv()
+		c.watch.work()
+		trailers := in.GetRequestTrailers()
+		if err != nil || trailers == nil || c.exchange == nil {
+			return in, err
+		}
+		if err := c.send(without(trailers)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func without(t *envoy_service_ext_proc_v3.HttpTrailers) *envoy_service_ext_proc_v3.ProcessingResponse {
+	m := &envoy_service_ext_proc_v3.HeaderMutation{}
+	for _, h := range t.GetTrailers().GetHeaders() {
+		m.RemoveHeaders = append(m.RemoveHeaders, h.GetKey())
+	}
+	return &envoy_service_ext_proc_v3.ProcessingResponse{Response: &envoy_service_ext_proc_v3.ProcessingResponse_RequestTrailers{
+		RequestTrailers: &envoy_service_ext_proc_v3.TrailersResponse{HeaderMutation: m},
+	}}
 }
 
 // send waits while Envoy takes no more: so the agent's pace becomes the service's.

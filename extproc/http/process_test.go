@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -405,6 +406,34 @@ func TestAnAnswerOfTheServiceWithoutItsRequestIsRefused(t *testing.T) {
 			e.ended()
 		})
 	}
+}
+
+// trailers are those of the request.
+func (e *envoy) trailers(lines ...string) {
+	e.t.Helper()
+	e.send(&envoy_service_ext_proc_v3.ProcessingRequest{Request: &envoy_service_ext_proc_v3.ProcessingRequest_RequestTrailers{
+		RequestTrailers: &envoy_service_ext_proc_v3.HttpTrailers{Trailers: headers(lines...)},
+	}})
+}
+
+func TestTrailersOfARequestAreTakenAwayWheneverTheyCome(t *testing.T) {
+	e := dial(t, options{})
+	e.start(false, ":status= 200", "content-type= application/json")
+	e.trailers("x-api-key= forged", "x-other= o")
+	if m := e.receive().GetRequestTrailers().GetHeaderMutation(); !slices.Equal(m.GetRemoveHeaders(), []string{"x-api-key", "x-other"}) {
+		t.Errorf("got %v", m)
+	}
+	e.chunk(`{"a": 1}`, true)
+	if got, err := e.body(); err != nil || got != `{"a": 1}` {
+		t.Errorf("got %s, %v", got, err)
+	}
+	e.ended()
+}
+
+func TestTrailersWithoutARequestAreRefused(t *testing.T) {
+	e := dial(t, options{})
+	e.trailers("x-api-key= forged")
+	e.ended()
 }
 
 func TestWhatCannotBeMaskedIsKeptBack(t *testing.T) {

@@ -52,7 +52,7 @@ func (v *View) Body() *jsonmask.View { return v.body }
 // Header is the value of a header as it may be seen, and whether it is another than it was. The name is in lower case.
 func (v *View) Header(name, value string) (string, bool) {
 	if rule := v.masks.Header(name); rule != nil {
-		return rule.Text, true
+		return string(rule.Append(nil, []byte(value))), true
 	}
 	text := v.Text(value)
 	return text, text != value
@@ -67,15 +67,14 @@ func (v *View) Text(s string) string {
 	if len(spans) == 0 {
 		return s
 	}
-	var b strings.Builder
+	var out []byte
 	last := 0
 	for _, span := range spans {
-		b.WriteString(s[last:span.Start])
-		b.WriteString(v.found.Text)
+		out = append(out, s[last:span.Start]...)
+		out = v.found.Append(out, []byte(s[span.Start:span.End]))
 		last = span.End
 	}
-	b.WriteString(s[last:])
-	return b.String()
+	return string(append(out, s[last:]...))
 }
 
 // Format is how a body of a type is read; false if it cannot be (RFC 8259, RFC 6839 for +json; WHATWG HTML, 9.2). A

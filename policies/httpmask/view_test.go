@@ -24,14 +24,19 @@ targets:
   listener: {address: 127.0.0.1, port: 2, allow_plaintext: true}
   http: {endpoints: [{host: 127.0.0.1, port: 8080}]}
   credential: {bearer: {token: {env: T}}}
+- name: ends
+  listener: {address: 127.0.0.1, port: 5, allow_plaintext: true}
+  http: {endpoints: [{host: 127.0.0.1, port: 8080}]}
+  credential: {bearer: {token: {env: T}}}
 - name: orders
   listener: {address: 127.0.0.1, port: 3}
   postgres: {endpoints: [{host: 127.0.0.1, port: 4}], database: d}
   credential: {static: {username: u, password: {env: P}}}
 masks:
 - {name: paths, on: {targets: [api]}, paths: ["$..password"], headers: [x-secret], redact: {text: "***"}, except: {groups: [dba]}}
-- {name: mail, on: {targets: [api]}, paths: ["$.email"], partial: {keep_domain: true}}
+- {name: mail, on: {targets: [api]}, paths: ["$.email"], headers: [x-mail], partial: {keep_domain: true}}
 - {name: found, on: {targets: [texts]}, detect: ["*"], redact: {}}
+- {name: ends, on: {targets: [ends]}, detect: [github-token], partial: {keep_last: 4}}
 - {name: columns, on: {targets: ["*"]}, columns: ["*.*.password"], redact: {}}
 `
 
@@ -69,6 +74,9 @@ func TestAViewHidesWhatTheMasksName(t *testing.T) {
 	}
 	if v, hidden := agent.Header("x-secret", "s"); !hidden || v != "***" {
 		t.Errorf("header: %q", v)
+	}
+	if v, hidden := agent.Header("x-mail", "a@b.c"); !hidden || v != "***@b.c" {
+		t.Errorf("a header that is hidden in part: %q", v)
 	}
 	if _, hidden := agent.Header("x-other", "s"); hidden {
 		t.Error("a header that no mask names is hidden")
@@ -112,6 +120,13 @@ func TestDetectorsReadTextsAndHeaders(t *testing.T) {
 	}
 }
 
+func TestWhatDetectorsFindCanBeHiddenInPart(t *testing.T) {
+	agent, _ := views(t, "ends")
+	if got := agent.Text("see ghp_" + strings.Repeat("a1B2", 9) + " there"); got != "see ***a1B2 there" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestFormatsAreThoseOfTheType(t *testing.T) {
 	api, _ := views(t, "api")
 	texts, _ := views(t, "texts")
@@ -142,11 +157,11 @@ func TestFormatsAreThoseOfTheType(t *testing.T) {
 
 func TestMasksOfAnotherProtocolAreRefused(t *testing.T) {
 	for mask, words := range map[string]string{
-		`{name: m, on: {targets: [orders]}, paths: ["$.a"], redact: {}}`:    "masks[4]: it hides nothing of target \"orders\"",
-		`{name: m, on: {targets: [api]}, columns: ["a.b.c"], redact: {}}`:   "masks[4]: it hides nothing of target \"api\"",
-		`{name: m, on: {targets: [api]}, paths: ["$[?@.a]"], redact: {}}`:   "masks[4].paths[0]",
-		`{name: m, on: {targets: [api]}, detect: [nonsense], redact: {}}`:   "masks[4].detect",
-		`{name: m, on: {targets: [api]}, headers: ["X-Upper"], redact: {}}`: "masks[4].headers[0]",
+		`{name: m, on: {targets: [orders]}, paths: ["$.a"], redact: {}}`:    "masks[5]: it hides nothing of target \"orders\"",
+		`{name: m, on: {targets: [api]}, columns: ["a.b.c"], redact: {}}`:   "masks[5]: it hides nothing of target \"api\"",
+		`{name: m, on: {targets: [api]}, paths: ["$[?@.a]"], redact: {}}`:   "masks[5].paths[0]",
+		`{name: m, on: {targets: [api]}, detect: [nonsense], redact: {}}`:   "masks[5].detect",
+		`{name: m, on: {targets: [api]}, headers: ["X-Upper"], redact: {}}`: "masks[5].headers[0]",
 		`{name: m, on: {targets: [api]}, redact: {}}`:                       "name columns, paths, headers or detect",
 	} {
 		if _, err := compile(t, bundle+"- "+mask+"\n"); err == nil || !strings.Contains(err.Error(), words) {

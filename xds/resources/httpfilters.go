@@ -86,7 +86,7 @@ func proc() *envoy_extensions_filters_http_ext_proc_v3.ExternalProcessor {
 			ResponseHeaderMode:  envoy_extensions_filters_http_ext_proc_v3.ProcessingMode_SEND,
 			RequestBodyMode:     envoy_extensions_filters_http_ext_proc_v3.ProcessingMode_NONE,
 			ResponseBodyMode:    envoy_extensions_filters_http_ext_proc_v3.ProcessingMode_FULL_DUPLEX_STREAMED,
-			RequestTrailerMode:  envoy_extensions_filters_http_ext_proc_v3.ProcessingMode_SKIP,
+			RequestTrailerMode:  envoy_extensions_filters_http_ext_proc_v3.ProcessingMode_SEND,
 			ResponseTrailerMode: envoy_extensions_filters_http_ext_proc_v3.ProcessingMode_SEND,
 		},
 		// It tells Envoy's own answers from the service's.
