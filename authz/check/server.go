@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -109,9 +108,6 @@ func (s *Server) Check(ctx context.Context, in *envoy_service_auth_v3.CheckReque
 	}
 	if p.cause != nil {
 		s.o.Logger.Warn("a request was refused", slog.String("target", r.target), slog.String("problem", p.Type), slog.Any("error", p.cause))
-		if fault := (*PanicError)(nil); errors.As(p.cause, &fault) {
-			s.o.Logger.Error("a fault of ours", slog.String("what", fault.What), slog.String("stack", fault.Stack))
-		}
 	}
 	s.o.Metrics.requests.WithLabelValues(strconv.Itoa(p.Status)).Inc()
 	return p.response(r.method == "HEAD"), nil

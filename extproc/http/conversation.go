@@ -13,6 +13,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/check"
+	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/policies/httpmask"
 )
 
@@ -50,7 +51,7 @@ func (c *conversation) run() error {
 	if first.GetResponseHeaders() != nil {
 		return c.denial(first)
 	}
-	err = guarded(func() error {
+	err = guard.Safely(func() error {
 		if err := c.request(first); err != nil {
 			return err
 		}
@@ -73,16 +74,6 @@ func (c *conversation) run() error {
 		return err
 	}
 	return c.end()
-}
-
-// guarded makes an error of a panic: what a service answers must not be able to end the process.
-func guarded(step func() error) (err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = check.Panicked(fault)
-		}
-	}()
-	return step()
 }
 
 // end waits for Envoy to end the stream, which it does once the response is done: until then it must not end well.

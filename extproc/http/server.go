@@ -63,9 +63,6 @@ func (s *Server) Process(stream envoy_service_ext_proc_v3.ExternalProcessor_Proc
 	default:
 		s.o.Metrics.failures.Inc()
 		s.o.Logger.Warn("a response was given up", slog.String("request", c.requestID()), slog.Any("error", err))
-		if p := (*check.PanicError)(nil); errors.As(err, &p) {
-			s.o.Logger.Error("a fault of ours", slog.String("what", p.What), slog.String("stack", p.Stack))
-		}
 	}
 	return failure(err)
 }

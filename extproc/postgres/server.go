@@ -59,7 +59,13 @@ func (s *Server) Serve(l net.Listener) error {
 		s.work.Add(1)
 		go func() {
 			defer s.work.Done()
-			s.handle(s.life, conn)
+			err := guard.Safely(func() error {
+				s.handle(s.life, conn)
+				return nil
+			})
+			if err != nil {
+				s.o.Logger.Error("a connection ends by a fault of ours", slog.Any("error", err))
+			}
 		}()
 	}
 }

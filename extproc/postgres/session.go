@@ -134,9 +134,9 @@ func (s *session) run(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.stop(s.relay())
+		s.stop(guard.Safely(s.relay))
 	}()
-	s.stop(s.serve(ctx))
+	s.stop(guard.Safely(func() error { return s.serve(ctx) }))
 	s.goodbye()
 	_ = s.agent.Close()
 	_ = s.up.Conn.Close()
@@ -148,6 +148,7 @@ func (s *session) run(ctx context.Context) {
 func (s *session) goodbye() {
 	s.ended = "the client closed the connection"
 	var f *fatal
+	var fault *guard.PanicError
 	switch {
 	case errors.As(s.why, &f): // first: its cause may be an end of file too, the database's
 		s.ended = f.refusal.Message
@@ -155,6 +156,9 @@ func (s *session) goodbye() {
 			s.server.o.Logger.Warn("a session ends", slog.String("session", s.id), slog.Any("error", f))
 		}
 	case s.why == nil || errors.Is(s.why, io.EOF) || errors.Is(s.why, net.ErrClosed):
+	case errors.As(s.why, &fault):
+		s.ended = fault.Error()
+		s.server.o.Logger.Error("a session ends by a fault of ours", slog.String("session", s.id), slog.Any("error", fault))
 	default:
 		s.ended = "the connection was lost"
 		s.server.o.Logger.Info("a session ends", slog.String("session", s.id), slog.Any("error", s.why))
