@@ -118,7 +118,7 @@ func (a *asking) recordRequest() error {
 	r, shown := a.request, a.server.o.Shown
 	show := func(v string) string { return shown.Value(a.policy, r.target, v) }
 	event := &recordv1.Event{Kind: &recordv1.Event_HttpRequest{HttpRequest: &recordv1.HttpRequest{
-		Number: a.number, Method: r.method, Scheme: r.scheme, Host: r.authority, Path: show(r.pathAndQuery()),
+		Number: a.number, Method: r.method, Scheme: r.scheme, Host: r.authority, Path: show(r.uri),
 		Headers: r.recorded(show), RequestId: readable(r.id), ClientAddress: r.client,
 	}}}
 	if len(r.body) == 0 {

@@ -136,7 +136,7 @@ func (h *held) unapproved(left *approvalv1.Approval, err error) *problem {
 // action is what people see.
 func (a *asking) action() *approvalv1.Action {
 	r, shown := a.request, a.server.o.Shown
-	path := shown.Value(a.policy, r.target, r.pathAndQuery())
+	path := shown.Value(a.policy, r.target, r.uri)
 	action := &approvalv1.Action{
 		Summary: r.method + " " + r.path.Raw,
 		Text:    r.method + " " + r.scheme + "://" + r.authority + path,
@@ -162,7 +162,7 @@ func (a *asking) binding() []guard.Field {
 		{Name: "method", Value: []byte(r.method)},
 		{Name: "scheme", Value: []byte(r.scheme)},
 		{Name: "authority", Value: []byte(r.authority)},
-		{Name: "path", Value: []byte(r.pathAndQuery())},
+		{Name: "path", Value: []byte(r.uri)},
 	}
 	for _, h := range r.headers {
 		if !envoys(h.name) && h.name != "authorization" {

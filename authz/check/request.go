@@ -31,6 +31,7 @@ type request struct {
 
 	method, scheme, authority string
 	path                      httppath.Path
+	uri                       string // path and query as the service gets them
 	// headers are in Envoy's order, names in lower case, without pseudo-headers.
 	headers []header
 	body    []byte
@@ -51,7 +52,7 @@ func read(in *envoy_service_auth_v3.CheckRequest) (*request, *problem) {
 	r := &request{
 		target: extensions[ExtensionTarget], node: extensions[ExtensionNode], revision: extensions[ExtensionRevision],
 		client: net.JoinHostPort(a.GetSource().GetAddress().GetSocketAddress().GetAddress(), fmt.Sprint(a.GetSource().GetAddress().GetSocketAddress().GetPortValue())),
-		method: h.GetMethod(), scheme: h.GetScheme(), authority: strings.ToLower(h.GetHost()), body: h.GetRawBody(),
+		method: h.GetMethod(), uri: h.GetPath(), scheme: h.GetScheme(), authority: strings.ToLower(h.GetHost()), body: h.GetRawBody(),
 	}
 	if r.body == nil {
 		r.body = []byte(h.GetBody())
@@ -94,7 +95,7 @@ func read(in *envoy_service_auth_v3.CheckRequest) (*request, *problem) {
 		return r, malformed("The method is not one that Sluice lets through.")
 	}
 	var err error
-	if r.path, err = httppath.Parse(h.GetPath()); err != nil {
+	if r.path, err = httppath.Parse(r.uri); err != nil {
 		return r, malformed(err.Error() + ".")
 	}
 	return r, nil
@@ -181,14 +182,6 @@ func (r *request) host() string {
 		return host
 	}
 	return r.authority
-}
-
-// target and query as the service gets them.
-func (r *request) pathAndQuery() string {
-	if r.path.Query == "" {
-		return r.path.Raw
-	}
-	return r.path.Raw + "?" + r.path.Query
 }
 
 // safe methods ask for nothing to change (RFC 9110, 9.2.1).
