@@ -185,14 +185,18 @@ func (s MaskSet) Header(name string) *MaskRule {
 	return nil
 }
 
-// Detectors are the names of all that look for secrets, and the mask of the first of them; nil if there are none.
+// Detectors are the names of all that look for secrets, and how their finds are hidden; nil if there are none. Where masks
+// differ in what they leave, nothing is left: a find does not say whose it is.
 func (s MaskSet) Detectors() (names []string, rule *MaskRule) {
 	for _, m := range s.masks {
 		if len(m.detect) == 0 {
 			continue
 		}
-		if rule == nil {
+		switch {
+		case rule == nil:
 			rule = &m.rule
+		case rule.KeepDomain != m.rule.KeepDomain || rule.KeepLast != m.rule.KeepLast:
+			rule = &MaskRule{Name: rule.Name, Text: DefaultMaskText}
 		}
 		for _, name := range m.detect {
 			if !slices.Contains(names, name) {

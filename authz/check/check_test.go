@@ -316,3 +316,22 @@ func TestAnExchangeThatNobodyAsksAboutEnds(t *testing.T) {
 		t.Errorf("recorded: %s", got)
 	}
 }
+
+func TestATokenInAnotherPlaceIsRefused(t *testing.T) {
+	f := open(t)
+	for name, in := range map[string]*envoy_service_auth_v3.CheckRequest{
+		"a header that does not go on":  ask("api", "GET", "/", good, "x-original-url: /?t=good"),
+		"the query, encoded":            ask("api", "GET", "/?t=%67oo%64", good),
+		"the path, encoded":             ask("api", "GET", "/a/%67ood", good),
+		"a body":                        withBody(ask("api", "POST", "/pay", good), `{"t":"good"}`),
+		"a body, the signature of it":   withBody(ask("api", "POST", "/pay", "authorization: Bearer good.claims.signature"), `{"t":"signature"}`),
+		"a header, the signature of it": ask("api", "GET", "/", "authorization: Bearer good.claims.signature", "x-a: signature"),
+	} {
+		if p := problemOf(t, f.check(t, in)); p.Status != 400 || strings.Contains(p.Detail+p.Title+p.Hint, "good") {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+	if len(f.tape.order) > 0 {
+		t.Errorf("recorded: %s", f.tape.text())
+	}
+}

@@ -118,8 +118,8 @@ func (a *asking) recordRequest() error {
 	r, shown := a.request, a.server.o.Shown
 	show := func(v string) string { return shown.Value(a.policy, r.target, v) }
 	event := &recordv1.Event{Kind: &recordv1.Event_HttpRequest{HttpRequest: &recordv1.HttpRequest{
-		Number: a.number, Method: r.method, Scheme: r.scheme, Host: r.authority, Path: show(r.uri),
-		Headers: r.recorded(show), RequestId: readable(r.id), ClientAddress: r.client,
+		Number: a.number, Method: r.method, Scheme: r.scheme, Host: show(r.authority), Path: show(r.uri),
+		Headers: r.recorded(show, a.admission.Target.GetCredential().GetHeader().GetName()), RequestId: readable(r.id), ClientAddress: r.client,
 	}}}
 	if len(r.body) == 0 {
 		return a.session.rec.Append(false, event)
@@ -134,8 +134,9 @@ func (a *asking) body() []byte {
 
 func (a *asking) decision(verdict recordv1.Decision_Verdict, d policies.Decision, p *problem) *recordv1.Event {
 	out := &recordv1.Decision{Number: a.number, Verdict: verdict, Rules: d.Rules, BundleVersion: d.Version}
-	if p != nil {
-		out.Code, out.Message, out.Detail, out.Hint = statusText(uint32(p.Status)), p.Title, p.Detail, p.Hint //nolint:gosec // G115: a status
+	if p != nil { // its words may have the path
+		show := func(v string) string { return a.server.o.Shown.Value(a.policy, a.request.target, v) }
+		out.Code, out.Message, out.Detail, out.Hint = statusText(uint32(p.Status)), show(p.Title), show(p.Detail), p.Hint //nolint:gosec // G115: a status
 	}
 	return &recordv1.Event{Kind: &recordv1.Event_Decision{Decision: out}}
 }

@@ -136,10 +136,10 @@ func (h *held) unapproved(left *approvalv1.Approval, err error) *problem {
 // action is what people see.
 func (a *asking) action() *approvalv1.Action {
 	r, shown := a.request, a.server.o.Shown
-	path := shown.Value(a.policy, r.target, r.uri)
+	show := func(v string) string { return shown.Value(a.policy, r.target, v) }
 	action := &approvalv1.Action{
-		Summary: r.method + " " + r.path.Raw,
-		Text:    r.method + " " + r.scheme + "://" + r.authority + path,
+		Summary: r.method + " " + show(r.path.Raw),
+		Text:    r.method + " " + r.scheme + "://" + show(r.authority) + show(r.uri),
 		Details: []*approvalv1.Detail{
 			{Name: "requester", Value: a.admission.Principal.GetIssuer() + ":" + a.admission.Principal.GetSubject()},
 			{Name: "target", Value: r.target},
@@ -147,7 +147,7 @@ func (a *asking) action() *approvalv1.Action {
 		},
 	}
 	if kind := readable(r.header("content-type")); kind != "" {
-		action.Details = append(action.Details, &approvalv1.Detail{Name: "content-type", Value: shown.Value(a.policy, r.target, kind)})
+		action.Details = append(action.Details, &approvalv1.Detail{Name: "content-type", Value: show(kind)})
 	}
 	if len(r.body) > 0 {
 		action.Parameters = append(action.Parameters, &approvalv1.Parameter{Type: "body", Value: string(a.body())})

@@ -202,11 +202,12 @@ func secret(name string) bool {
 // readable is a text as it may stand in a record: headers may have bytes that are no UTF-8.
 func readable(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
-// recorded are the headers as they are recorded.
-func (r *request) recorded(show func(string) string) []*recordv1.Header {
+// recorded are the headers as they are recorded: without credentials, so without that which Sluice puts in the place of
+// one of the agent's own.
+func (r *request) recorded(show func(string) string, credential string) []*recordv1.Header {
 	out := make([]*recordv1.Header, 0, len(r.headers))
 	for _, h := range r.headers {
-		if !envoys(h.name) && !secret(h.name) {
+		if !envoys(h.name) && !secret(h.name) && h.name != credential {
 			out = append(out, &recordv1.Header{Name: readable(h.name), Value: show(readable(h.value))})
 		}
 	}

@@ -42,6 +42,10 @@ func (c *conversation) body(p plan) error {
 	switch {
 	case p.upgrade:
 		err = b.unshown()
+	case p.masked && p.apart:
+		err = b.digested(func(write func([]byte) error) error {
+			return jsonmask.Copy(p.format, b, jsonmask.Output{View: c.agent.Body(), Write: write})
+		})
 	case p.masked && b.same:
 		err = jsonmask.Copy(p.format, b, jsonmask.Output{View: c.agent.Body(), Write: b.toAgent})
 	case p.masked:
@@ -79,13 +83,21 @@ func (b *body) clear(f jsonmask.Format) error {
 
 // unshown passes what the record cannot show: it has the length and the digest of it.
 func (b *body) unshown() error {
+	return b.digested(func(write func([]byte) error) error {
+		_, err := io.Copy(writer(write), onlyReader{b})
+		return err
+	})
+}
+
+// digested is for what pass writes to the agent: the record has the length and the digest of it.
+func (b *body) digested(pass func(write func([]byte) error) error) error {
 	b.same = false
 	digest, unseen := sha256.New(), 0
-	_, err := io.Copy(writer(func(p []byte) error {
+	err := pass(func(p []byte) error {
 		unseen += len(p)
 		_, _ = digest.Write(p) // a hash never fails
 		return b.toAgent(p)
-	}), onlyReader{b})
+	})
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ type plan struct {
 	// format of the body, if masks of the agent's (masked) or of the record's (shown) are applied to it.
 	format        jsonmask.Format
 	masked, shown bool
+	// apart: the record's masks cannot be applied in the format of the agent's: it shows nothing of the body.
+	apart bool
 }
 
 func (p plan) how() string {
@@ -51,13 +53,18 @@ func (c *conversation) plan(h *envoy_service_ext_proc_v3.HttpHeaders) plan {
 	agentFormat, agentOK := c.agent.Format(kind)
 	recordFormat, recordOK := c.record.Format(kind)
 	encoding := strings.ToLower(strings.TrimSpace(valueOf(headers, "content-encoding")))
+	// What stands there may be a secret, and reasons go to the agent, the log and the record.
+	quote := func(name, value string) string {
+		shown, _ := c.record.Header(name, value)
+		return fmt.Sprintf("%.64q", shown)
+	}
 	switch {
 	case encoding != "" && encoding != "identity":
-		why = fmt.Sprintf("It is compressed (%.32q), although that was not asked for, so masks cannot be applied to it.", encoding)
+		why = fmt.Sprintf("It is compressed (%s), although that was not asked for, so masks cannot be applied to it.", quote("content-encoding", valueOf(headers, "content-encoding")))
 	case c.status == 206:
 		why = "It is a part of something (206), so masks cannot be applied to it."
 	case !agentOK && masks:
-		why = fmt.Sprintf("It is of the type %.64q, to which masks cannot be applied.", kind)
+		why = fmt.Sprintf("It is of the type %s, to which masks cannot be applied.", quote("content-type", kind))
 	}
 	switch {
 	case why != "" && applies:
@@ -67,7 +74,7 @@ func (c *conversation) plan(h *envoy_service_ext_proc_v3.HttpHeaders) plan {
 	}
 	p := plan{format: recordFormat, masked: masks, shown: recordOK && !c.record.Body().Empty()}
 	if p.masked {
-		p.format = agentFormat
+		p.format, p.apart = agentFormat, !recordOK || recordFormat != agentFormat
 	}
 	return p
 }

@@ -22,11 +22,11 @@ func (s Shown) Body(p *policies.Policy, target, contentType string, body []byte)
 	return []byte(s.Hide(body))
 }
 
-// Value is a header or a query.
+// Value is a header, a path with its query, or words that may have one.
 func (s Shown) Value(p *policies.Policy, target, value string) string {
 	_, view, err := s.Views.Of(p, nil, target)
 	if err != nil {
 		return s.Hide([]byte(value))
 	}
-	return view.Text(value)
+	return view.Value(value)
 }

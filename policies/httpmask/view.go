@@ -2,6 +2,7 @@ package httpmask
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"mime"
 	"strings"
@@ -75,6 +76,48 @@ func (v *View) Text(s string) string {
 		last = span.End
 	}
 	return string(append(out, s[last:]...))
+}
+
+// Value is a text of a request as the record shows it: what detectors find in it is hidden, percent-encoded (RFC 3986,
+// 2.1), as clients put it into a query, or not. Where something was found only so, the text is shown decoded.
+func (v *View) Value(s string) string {
+	shown := v.Text(s)
+	if v.found == nil {
+		return shown
+	}
+	decoded := shown
+	for range maxEncodings {
+		if !strings.ContainsAny(decoded, "%+") {
+			break
+		}
+		decoded = unescape(decoded)
+		if hidden := v.Text(decoded); hidden != decoded {
+			shown, decoded = hidden, hidden
+		}
+	}
+	return shown
+}
+
+// maxEncodings is how often a text is decoded: URLs stand in queries of URLs.
+const maxEncodings = 3
+
+// unescape decodes what is percent-encoded, and leaves what is not as it is.
+func unescape(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '+' {
+			c = ' '
+		}
+		if c == '%' && i+2 < len(s) {
+			if b, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				c = b[0]
+				i += 2
+			}
+		}
+		out = append(out, c)
+	}
+	return strings.ToValidUTF8(string(out), "\ufffd")
 }
 
 // Format is how a body of a type is read; false if it cannot be (RFC 8259, RFC 6839 for +json; WHATWG HTML, 9.2). A

@@ -127,6 +127,33 @@ func TestWhatDetectorsFindCanBeHiddenInPart(t *testing.T) {
 	}
 }
 
+func TestWhatIsFoundInARequestIsHiddenHoweverItIsEncoded(t *testing.T) {
+	agent, _ := views(t, "texts")
+	for in, want := range map[string]string{
+		"/x?a=1%2B1&b=%zz":                                          "/x?a=1%2B1&b=%zz",
+		"/x?dsn=postgres%3A%2F%2Fapp%3Apw%40db":                     "/x?dsn=postgres://app:[masked]@db",
+		"/x?u=a%253Fk%253Dpostgres%253A%252F%252Fapp%253Apw%2540db": "/x?u=a?k=postgres://app:[masked]@db",
+	} {
+		if got := agent.Value(in); got != want {
+			t.Errorf("%s is shown as %s, not %s", in, got, want)
+		}
+	}
+}
+
+func TestMasksThatLeaveDifferentPartsLeaveNothing(t *testing.T) {
+	p, err := compile(t, bundle+`- {name: cards, on: {targets: [ends]}, detect: [card-number], redact: {}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := NewView(p.Masks(nil, "ends"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := v.Text("ghp_" + strings.Repeat("a1B2", 9)); got != "[masked]" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestFormatsAreThoseOfTheType(t *testing.T) {
 	api, _ := views(t, "api")
 	texts, _ := views(t, "texts")
