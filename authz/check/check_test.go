@@ -306,7 +306,7 @@ func TestAnExchangeThatNobodyAsksAboutEnds(t *testing.T) {
 	f := open(t)
 	ticket := ticketOf(f.check(t, ask("api", "GET", "/", good)))
 	f.ahead.Add(int64(untaken))
-	f.endOverdue(f.tickets.overdue(f.now()))
+	f.endOverdue(f.tickets.overdue(f.now(), untaken))
 	if _, ok := f.Take(ticket, "r-1"); ok {
 		t.Error("it can still be taken")
 	}

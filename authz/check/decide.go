@@ -104,13 +104,34 @@ func exact(document []byte) bool {
 		case token.Kind() != '0':
 			continue
 		}
-		mantissa, _, _ := strings.Cut(strings.ToLower(token.String()), "e")
-		digits := strings.Trim(strings.NewReplacer("-", "", ".", "").Replace(mantissa), "0")
-		f, err := strconv.ParseFloat(token.String(), 64)
-		if err != nil || len(digits) > exactDigits || f == 0 && digits != "" {
+		number := token.String()
+		mantissa := number
+		if e := strings.IndexAny(number, "eE"); e >= 0 {
+			mantissa = number[:e]
+		}
+		digits, some := significant(mantissa)
+		f, err := strconv.ParseFloat(number, 64)
+		if err != nil || digits > exactDigits || f == 0 && some {
 			return false
 		}
 	}
+}
+
+// significant counts the digits of a mantissa from the first that is not zero to the last, and says whether there are
+// any. It allocates nothing: a body may be numbers and little else.
+func significant(mantissa string) (n int, some bool) {
+	zeros := 0
+	for i := range len(mantissa) {
+		switch c := mantissa[i]; {
+		case c < '0' || c > '9':
+		case c != '0':
+			n += zeros + 1
+			zeros, some = 0, true
+		case some:
+			zeros++
+		}
+	}
+	return n, some
 }
 
 // recordRequest writes what is asked, before anything is decided on it.

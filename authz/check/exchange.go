@@ -23,8 +23,11 @@ const (
 )
 
 // untaken is how long an exchange waits for its response to be processed before it counts as never sent. Envoy opens
-// that stream at once.
-const untaken = 30 * time.Second
+// that stream at once. When the processor drains, none that was reset on its way may hold it up for so long.
+const (
+	untaken      = 30 * time.Second
+	untakenAtEnd = 3 * time.Second
+)
 
 // Exchange is a request that was let through and its response to come. It is used by one goroutine at a time.
 type Exchange struct {
@@ -102,13 +105,13 @@ func (t *tickets) take(ticket string) *Exchange {
 	return w.exchange
 }
 
-// overdue takes out those whose response nobody asked about.
-func (t *tickets) overdue(now time.Time) []*Exchange {
+// overdue takes out those whose response nobody asked about for so long.
+func (t *tickets) overdue(now time.Time, most time.Duration) []*Exchange {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var out []*Exchange
 	for ticket, w := range t.waiting {
-		if now.Sub(w.since) >= untaken {
+		if now.Sub(w.since) >= most {
 			delete(t.waiting, ticket)
 			out = append(out, w.exchange)
 		}

@@ -42,17 +42,12 @@ func (h *held) done() {
 
 // wait puts the request before people, and goes on with what they say.
 func (s *Server) wait(h *held) (ok *envoy_service_auth_v3.CheckResponse, p *problem) {
-	select {
-	case s.turns <- struct{}{}:
-	case <-h.ctx.Done():
-		return nil, h.asking.refused(h.verdict.Decision, h.over())
+	body := len(h.asking.request.body)
+	if !s.weights.wait(body) {
+		return nil, h.asking.refused(h.verdict.Decision, errTooMuch)
 	}
-	panicked := aside(func() { p = h.ask() })
-	<-s.turns
-	if p == nil {
-		p = panicked
-	}
-	if p != nil {
+	defer s.weights.back(body)
+	if p := s.put(h); p != nil {
 		return nil, p
 	}
 	s.o.Metrics.holding.Inc()
@@ -62,6 +57,31 @@ func (s *Server) wait(h *held) (ok *envoy_service_auth_v3.CheckResponse, p *prob
 		return nil, panicked
 	}
 	return ok, p
+}
+
+// put puts the request before people, in its turn.
+func (s *Server) put(h *held) (p *problem) {
+	put := s.weights.pose(h.ctx, len(h.asking.request.body), func() {
+		select {
+		case s.turns <- struct{}{}:
+		case <-h.ctx.Done():
+			p = h.asking.refused(h.verdict.Decision, h.over())
+			return
+		}
+		if panicked := aside(func() { p = h.ask() }); panicked != nil {
+			p = panicked
+		}
+		<-s.turns
+	})
+	if !put {
+		p = h.asking.refused(h.verdict.Decision, h.over())
+	}
+	return p
+}
+
+var errTooMuch = &problem{
+	Status: 503, Type: "too-many", Title: "Too much waits for people", Detail: "The bodies of requests that wait are as long as they may be in all. Nothing was forwarded.",
+	Hint: "Try again later, or with a shorter body.",
 }
 
 // over is the problem of a hold whose session was ended, or whose agent does not wait any more.
@@ -98,7 +118,12 @@ func (h *held) end(approved *approvalv1.Approval, err error) (*envoy_service_aut
 	a := h.asking
 	now := h.verdict
 	if err == nil {
-		approved, now, err = h.pending.Release(h.ctx, a.operations, nil, a.binding())
+		released := a.server.weights.pose(h.ctx, len(a.request.body), func() {
+			approved, now, err = h.pending.Release(h.ctx, a.operations, nil, a.binding())
+		})
+		if !released {
+			err = context.Cause(h.ctx)
+		}
 	}
 	if err != nil {
 		return nil, h.unapproved(approved, err)

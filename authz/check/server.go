@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ type Server struct {
 	sessions sessions
 	tickets  tickets
 	turns    chan struct{} // those that are put before people just now
+	weights  *weights
 	done     chan struct{}
 	work     sync.WaitGroup
 }
@@ -38,7 +40,7 @@ type Server struct {
 // NewServer makes one; Close ends it.
 func NewServer(o Options) *Server {
 	s := &Server{
-		o: o, done: make(chan struct{}), turns: make(chan struct{}, maxTurns),
+		o: o, done: make(chan struct{}), turns: make(chan struct{}, maxTurns), weights: newWeights(runtime.GOMAXPROCS(0)),
 		sessions: sessions{by: map[key]*session{}, ids: map[string]*session{}, opening: map[key]*opening{}},
 		tickets:  tickets{random: o.Random, waiting: map[string]waiting{}},
 	}
@@ -55,7 +57,7 @@ func (s *Server) run() {
 		case <-s.done:
 			return
 		case <-tick.C:
-			s.endOverdue(s.tickets.overdue(s.o.Now()))
+			s.endOverdue(s.tickets.overdue(s.o.Now(), untaken))
 			ctx, cancel := context.WithTimeout(context.Background(), sweepEvery)
 			s.sweep(ctx)
 			cancel()
@@ -179,12 +181,20 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 		}
 	}()
 	r.forgetToken()
-	if err := a.recordRequest(); err != nil {
-		return nil, nil, noRecord(err)
-	}
-	verdict, err := s.o.Guard.Decide(admission, a.operations, nil)
+	var verdict guard.Verdict
+	var recordErr error
+	read := s.weights.read(ctx, len(r.body), func() {
+		if recordErr = a.recordRequest(); recordErr == nil {
+			verdict, err = s.o.Guard.Decide(admission, a.operations, nil)
+		}
+	})
 	s.o.Metrics.decide.Observe(s.o.Now().Sub(began).Seconds())
-	if err != nil {
+	switch {
+	case !read:
+		return nil, nil, gone(ctx)
+	case recordErr != nil:
+		return nil, nil, noRecord(recordErr)
+	case err != nil:
 		return nil, nil, a.refused(policies.Decision{}, turnedAway(err))
 	}
 	return a.follow(ctx, verdict)
@@ -237,9 +247,11 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 	if err := a.session.rec.Append(approval != "" || !r.safe(), events...); err != nil {
 		return nil, noRecord(err)
 	}
+	session := a.session // and not a, which has the request: its body is not needed for as long as the response takes
 	e := &Exchange{
-		Admission: a.admission, Policy: v.Policy, Number: a.number, ID: r.id, Method: r.method, Recording: a.session.rec,
-		Session: a.session.id, Life: a.session.life, Leave: func() { a.session.leave(s.o.Now()) }, Now: s.o.Now, Began: s.o.Now(),
+		Admission: a.admission, Policy: v.Policy, Number: a.number, ID: r.id, Method: r.method,
+		Recording: session.rec, Session: session.id, Life: session.life, Leave: func() { session.leave(s.o.Now()) },
+		Now: s.o.Now, Began: s.o.Now(),
 	}
 	metadata, err := s.tickets.put(e, s.o.Now())
 	if err != nil {
@@ -306,6 +318,7 @@ func (s *Server) Drain(ctx context.Context) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
+		s.endOverdue(s.tickets.overdue(s.o.Now(), untakenAtEnd))
 		s.sweep(ctx)
 		if s.sessions.open() == 0 {
 			return

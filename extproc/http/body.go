@@ -33,11 +33,25 @@ type body struct {
 	// give up, the agent gets the rest all the same.
 	raw     []byte
 	keepRaw bool
+	kept    int // of the server's budget
+}
+
+var _ jsonmask.Keeper = (*body)(nil)
+
+// Keep implements jsonmask.Keeper.
+func (b *body) Keep(bytes int) error {
+	more := max(bytes-b.kept, 0)
+	if err := b.c.server.kept.take(more); err != nil {
+		return err
+	}
+	b.kept += more
+	return nil
 }
 
 // body passes the body, masked.
 func (c *conversation) body(p plan) error {
 	b := &body{c: c, same: c.agent == c.record}
+	defer func() { c.server.kept.give(b.kept) }()
 	var err error
 	switch {
 	case p.upgrade:

@@ -35,7 +35,8 @@ type Options struct {
 // Server answers Envoy. It is safe for concurrent use.
 type Server struct {
 	envoy_service_ext_proc_v3.UnimplementedExternalProcessorServer
-	o Options
+	o    Options
+	kept budget
 }
 
 // NewServer makes one.

@@ -58,13 +58,18 @@ func (c *cursor) endsAuthority(at int) bool {
 	}
 }
 
+// isPort says whether a text is digits, as many as a port has. It is asked again at each sign that could end a host, so
+// it must not read all that stands before.
 func isPort(text []byte) bool {
+	if len(text) == 0 || len(text) > len("65535") {
+		return false
+	}
 	for _, b := range text {
 		if !digit.is(b) {
 			return false
 		}
 	}
-	return len(text) > 0 && len(text) <= len("65535")
+	return true
 }
 
 // password gives a find unless it is empty, or stands for a password: a mask, a template's place, asterisks.

@@ -10,6 +10,14 @@ const (
 	emptyReads = 100
 )
 
+// Keeper is a source of a body that bounds what is kept of many. Keep is asked before the buffer of a body that is read
+// from it grows past what every body may have, to so many bytes; it stays so large until Copy returns. An error ends the
+// body: Copy returns it wrapped.
+type Keeper interface {
+	io.Reader
+	Keep(bytes int) error
+}
+
 // input is the part of a body that is still needed. Offsets count from the body's begin.
 type input struct {
 	src io.Reader // nil: buf is all there is
@@ -38,7 +46,10 @@ func (in *input) more(keep int64) error {
 	if in.src == nil {
 		return io.EOF
 	}
-	in.room(int(keep - in.base))
+	if err := in.room(int(keep - in.base)); err != nil {
+		in.err = err
+		return err
+	}
 	for range emptyReads {
 		n, err := in.src.Read(in.buf[len(in.buf):cap(in.buf)])
 		in.err = err
@@ -56,14 +67,14 @@ func (in *input) more(keep int64) error {
 }
 
 // room makes free space of a quarter of the buffer at least, so that what is moved stays in proportion to what is read.
-func (in *input) room(drop int) {
+func (in *input) room(drop int) error {
 	live := len(in.buf) - drop
 	grow := in.full && cap(in.buf) < largestChunk
 	switch {
 	case live == 0 && !grow && cap(in.buf) > 0:
 		in.buf = in.buf[:0]
 	case !grow && cap(in.buf)-len(in.buf) > cap(in.buf)/4:
-		return
+		return nil
 	case !grow && live <= cap(in.buf)/2 && cap(in.buf) > 0:
 		in.buf = in.buf[:copy(in.buf, in.buf[drop:])]
 	default:
@@ -71,8 +82,14 @@ func (in *input) room(drop int) {
 		if grow {
 			size = min(4*cap(in.buf), largestChunk)
 		}
+		if k, ok := in.src.(Keeper); ok && size > largestChunk {
+			if err := k.Keep(size); err != nil {
+				return err
+			}
+		}
 		in.buf = append(make([]byte, 0, size), in.buf[drop:]...)
 	}
 	in.base += int64(drop)
 	in.full = false
+	return nil
 }

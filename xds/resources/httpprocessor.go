@@ -19,6 +19,10 @@ const (
 	// processorStreams is how many streams Envoy opens in one connection to a processor: each request has one for its
 	// Check, held or not, and one for its response.
 	processorStreams = 100_000
+	// processorFrames is how many frames may wait to be written to a processor, twice those that reset every stream. By
+	// Envoy's own limits (10,000, and 1,000 that reset or the like) an agent that opens and resets many requests at once
+	// has Envoy take the processor for an attacker, and cut what all other agents have under way or held.
+	processorFrames = 2 * processorStreams
 	// processorWindow is the connection's window, in bytes: 1,000 responses whose agents read nothing fill it, and until
 	// then they stop no Check in the same connection.
 	processorWindow = 1000 * streamWindow
@@ -34,6 +38,8 @@ func (b *builder) httpProcessor() error {
 	c.TypedExtensionProtocolOptions, err = httpOptions(&envoy_extensions_upstreams_http_v3.HttpProtocolOptions{
 		UpstreamProtocolOptions: explicitHTTP2(&envoy_config_core_v3.Http2ProtocolOptions{
 			MaxConcurrentStreams:        wrapperspb.UInt32(processorStreams),
+			MaxOutboundFrames:           wrapperspb.UInt32(processorFrames),
+			MaxOutboundControlFrames:    wrapperspb.UInt32(processorFrames),
 			InitialStreamWindowSize:     wrapperspb.UInt32(streamWindow),
 			InitialConnectionWindowSize: wrapperspb.UInt32(processorWindow),
 			ConnectionKeepalive: &envoy_config_core_v3.KeepaliveSettings{

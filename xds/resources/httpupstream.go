@@ -41,6 +41,8 @@ func (b *builder) httpCluster(t httpTarget) error {
 	if h.GetHttp2() {
 		options.UpstreamProtocolOptions = explicitHTTP2(&envoy_config_core_v3.Http2ProtocolOptions{
 			InitialStreamWindowSize: wrapperspb.UInt32(streamWindow), InitialConnectionWindowSize: wrapperspb.UInt32(connectionWindow),
+			// One agent's resets must not cut what others have under way in the same connection.
+			MaxOutboundFrames: wrapperspb.UInt32(processorFrames), MaxOutboundControlFrames: wrapperspb.UInt32(processorFrames),
 		})
 	}
 	var err error

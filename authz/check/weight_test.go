@@ -1,0 +1,131 @@
+package check
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+)
+
+const typed = "content-type: application/json"
+
+func TestLargeBodiesAreReadInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWeights(2)
+		var now, most, done atomic.Int32
+		step := func() {
+			most.Store(max(most.Load(), now.Add(1)))
+			time.Sleep(time.Second)
+			now.Add(-1)
+			done.Add(1)
+		}
+		for range 5 {
+			go w.read(t.Context(), smallBody+1, step)
+		}
+		synctest.Wait()
+		if w.read(t.Context(), smallBody, func() {}); done.Load() != 0 {
+			t.Error("a small body waited for a large one")
+		}
+		if !w.pose(t.Context(), smallBody+1, func() {}) || done.Load() != 0 {
+			t.Error("what is put before people waited for what is read")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		if w.read(ctx, smallBody+1, func() { t.Error("read") }) {
+			t.Error("it was read when nobody waited any more")
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if most.Load() != 1 || done.Load() != 5 {
+			t.Errorf("%d at once, %d in all", most.Load(), done.Load())
+		}
+	})
+}
+
+func TestBodiesThatWaitForPeopleHaveALimitInAll(t *testing.T) {
+	w := newWeights(1)
+	if !w.wait(maxWaiting) || w.wait(1) || !w.wait(0) {
+		t.Error("what waits has no limit, or those without a body have one")
+	}
+	w.back(maxWaiting)
+	if !w.wait(1) {
+		t.Error("what does not wait any more counts")
+	}
+
+	f := open(t)
+	f.weights.waiting = maxWaiting
+	p := problemOf(t, f.check(t, withBody(ask("api", "POST", "/customers/7", good), "x")))
+	if p.Status != 503 || p.Type != typePrefix+"too-many" {
+		t.Errorf("got %+v", p)
+	}
+	if want := "SessionStart HttpRequest Data Decision:DENY"; f.tape.kinds() != want {
+		t.Errorf("got  %s\nwant %s", f.tape.kinds(), want)
+	}
+}
+
+// A response may take for ever; the body of its request must not stay for as long.
+func TestAnExchangeDoesNotKeepTheBody(t *testing.T) {
+	f := open(t)
+	ticket, body := func() (string, weak.Pointer[byte]) {
+		in := withBody(ask("api", "POST", "/pay", good, typed), `{"amount": 1, "x": "`+strings.Repeat("x", 1<<19)+`"}`)
+		return ticketOf(f.check(t, in)), weak.Make(&in.GetAttributes().GetRequest().GetHttp().GetRawBody()[0])
+	}()
+	if ticket == "" {
+		t.Fatal("it was not let through")
+	}
+	for range 100 {
+		runtime.GC()
+		if body.Value() == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if body.Value() != nil {
+		t.Error("the body is kept")
+	}
+	e, ok := f.Take(ticket, "r-1")
+	if !ok {
+		t.Fatal("no exchange")
+	}
+	if err := e.End(200, "", 0); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDigitsThatMatter(t *testing.T) {
+	for mantissa, want := range map[string]int{
+		"0": 0, "-0.000": 0, "1": 1, "-1": 1, "100": 1, "101": 3, "0.00120": 2, "1000.0001": 8, "9007199254740993": 16, "00": 0,
+	} {
+		if n, some := significant(mantissa); n != want || some != (want > 0) {
+			t.Errorf("%s: %d %v, want %d", mantissa, n, some, want)
+		}
+	}
+}
+
+// A body of numbers costs in proportion to its length.
+func TestNumbersAreReadWithoutGarbage(t *testing.T) {
+	body := []byte("[" + strings.Repeat("0,", 1<<15) + "0]")
+	if !exact(body) {
+		t.Fatal("zeros are exact")
+	}
+	if n := testing.AllocsPerRun(3, func() { exact(body) }); n > 1<<15+1000 {
+		t.Errorf("%.0f allocations for %d numbers", n, 1<<15)
+	}
+}
+
+func TestDrainingDoesNotWaitForRequestsThatWereReset(t *testing.T) {
+	f := open(t)
+	if ticketOf(f.check(t, ask("api", "GET", "/", good))) == "" {
+		t.Fatal("it was not let through")
+	}
+	f.ahead.Store(int64(untakenAtEnd))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if f.Drain(ctx); ctx.Err() != nil {
+		t.Error("it waits for a response that nobody asks about")
+	}
+}
