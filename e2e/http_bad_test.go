@@ -401,27 +401,34 @@ func TestASecretBetweenTwoChunksIsMasked(t *testing.T) {
 	wg.Wait()
 }
 
-// Trailers come only over HTTP/2 on both sides.
-func TestTrailersAreMasked(t *testing.T) {
-	s := ownStage(t, stage.Options{})
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Trailer", "X-Secret, X-Plain")
-		_, _ = io.WriteString(w, oneBody)
-		w.Header().Set("X-Secret", secretPassword+"7")
-		w.Header().Set("X-Plain", "plain")
-	}))
+// http2Service is a target whose service speaks HTTP/2, and the agent's token.
+func http2Service(t *testing.T, s *stage.Stage, handler http.HandlerFunc) (port int, token string) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
 	server.Start()
 	t.Cleanup(server.Close)
-	port := freePort(t)
+	port = freePort(t)
 	policyFile(t, s, "70-bad.yaml", evasionPolicy(t, s, "bad", port, server.Listener.Addr().String(), ", http2: true"))
 	token, err := s.Token(t.Context(), "agent")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ready(t, port, token)
+	return port, token
+}
+
+// Trailers come only over HTTP/2 on both sides.
+func TestTrailersAreMasked(t *testing.T) {
+	s := ownStage(t, stage.Options{})
+	port, token := http2Service(t, s, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Trailer", "X-Secret, X-Plain")
+		_, _ = io.WriteString(w, oneBody)
+		w.Header().Set("X-Secret", secretPassword+"7")
+		w.Header().Set("X-Plain", "plain")
+	})
 	status, seen, err := frames{fields: asH2("GET", "/x")}.send(t.Context(), port, token)
 	if err != nil || status != "200" || hasSecret(seen) || !strings.Contains(seen, "x-secret: [masked]") || !strings.Contains(seen, "x-plain: plain") || !strings.Contains(seen, `"password":"[masked]"`) {
 		t.Errorf("%s %v %q", status, err, seen)
@@ -440,23 +447,12 @@ func TestTrailersAreMasked(t *testing.T) {
 func TestTrailersOfRequestsDoNotGoOn(t *testing.T) {
 	s := ownStage(t, stage.Options{})
 	got := make(chan http.Header, 10)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	port, token := http2Service(t, s, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		body, _ := io.ReadAll(r.Body) // what cannot be read is not there
 		_, _ = fmt.Fprintf(w, `{"got": %q}`, body)
 		got <- r.Trailer
-	}))
-	server.Config.Protocols = new(http.Protocols)
-	server.Config.Protocols.SetUnencryptedHTTP2(true)
-	server.Start()
-	t.Cleanup(server.Close)
-	port := freePort(t)
-	policyFile(t, s, "70-bad.yaml", evasionPolicy(t, s, "bad", port, server.Listener.Addr().String(), ", http2: true"))
-	token, err := s.Token(t.Context(), "agent")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ready(t, port, token)
+	})
 	for len(got) > 0 {
 		<-got
 	}

@@ -5,7 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Append appends what a text becomes; dst may end in the text itself. A partial mask that would show the whole value hides all of it.
+// Append appends what a text becomes; dst may end in the text itself. A partial mask that would show the whole value hides
+// all of it.
 func (m *MaskRule) Append(dst, value []byte) []byte {
 	switch {
 	case m.KeepDomain:

@@ -26,8 +26,11 @@ func (r *request) shows(token string) bool {
 	if err != nil {
 		query = "" // what is no encoding stands there as it is
 	}
-	segments := strings.Join(r.path.Segments, "/")
-	for _, text := range []string{r.path.Raw, segments, r.path.Query, query} {
+	segments := "" // with nothing encoded they are the path
+	if strings.Contains(r.path.Raw, "%") {
+		segments = strings.Join(r.path.Segments, "/")
+	}
+	for _, text := range [...]string{r.path.Raw, segments, r.path.Query, query} {
 		if strings.Contains(text, part) {
 			return true
 		}

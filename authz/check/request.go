@@ -70,7 +70,7 @@ func read(in *envoy_service_auth_v3.CheckRequest) (*request, *problem) {
 		}
 		if strings.HasPrefix(name, ":") {
 			// What is no UTF-8 is shown to us in other bytes than the service gets.
-			if shown, ok := map[string]string{":path": h.GetPath(), ":method": h.GetMethod(), ":authority": h.GetHost()}[name]; ok && shown != value {
+			if name == ":path" && value != h.GetPath() || name == ":method" && value != h.GetMethod() || name == ":authority" && value != h.GetHost() {
 				return r, malformed("The request line has bytes that must be percent-encoded.")
 			}
 			continue

@@ -6,5 +6,7 @@
 //	raw token ─▶ split, bounded ─▶ iss picks the issuer ─▶ alg allowed? ─▶ key set ─▶ signature
 //	          ─▶ aud, exp, nbf, iat ─▶ claims ─▶ Identity
 //
+// A token that was proven is remembered for as long as the same keys and settings would prove it again.
+//
 // Whatever cannot be checked is refused: an issuer that cannot be reached for an hour has no valid tokens.
 package identity

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"buf.build/go/protoyaml"
 	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	envoy_service_ext_proc_v3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,11 +16,9 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
-	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/authz/check"
 	"github.com/sluicegate/sluice/authz/guard"
 	exthttp "github.com/sluicegate/sluice/extproc/http"
-	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/httpmask"
 )
 
@@ -107,15 +104,7 @@ func scripted(text string) []*envoy_service_ext_proc_v3.ProcessingRequest {
 // FuzzConversation: whatever Envoy says and in whatever order, no stream ends well, no fault of ours is hit, nothing is
 // sent that was not recorded, and an answer that nobody decided on does not pass.
 func FuzzConversation(f *testing.F) {
-	b := &policyv1.Bundle{}
-	if err := protoyaml.Unmarshal([]byte(bundle), b); err != nil {
-		f.Fatal(err)
-	}
-	b.Version = "v1"
-	p, err := policies.Compile(b)
-	if err != nil {
-		f.Fatal(err)
-	}
+	p := compiled(f)
 	for _, text := range []string{
 		"q\nh:status= 200|content-type= application/json\nb{\"password\": \"s3c\nBret\"}",
 		"q\nh:status= 200|content-type= text/event-stream|x-secret= s\nbdata: {\"password\":\nb1}\n\nB",

@@ -148,6 +148,21 @@ type options struct {
 	life           context.Context
 }
 
+// compiled is the policy of these tests.
+func compiled(t testing.TB) *policies.Policy {
+	t.Helper()
+	b := &policyv1.Bundle{}
+	if err := protoyaml.Unmarshal([]byte(bundle), b); err != nil {
+		t.Fatal(err)
+	}
+	b.Version = "v1"
+	p, err := policies.Compile(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 func dial(t *testing.T, o options) *envoy {
 	t.Helper()
 	if o.target == "" {
@@ -165,15 +180,7 @@ func dial(t *testing.T, o options) *envoy {
 	if o.patience == 0 {
 		o.patience = time.Minute
 	}
-	b := &policyv1.Bundle{}
-	if err := protoyaml.Unmarshal([]byte(bundle), b); err != nil {
-		t.Fatal(err)
-	}
-	b.Version = "v1"
-	p, err := policies.Compile(b)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := compiled(t)
 	left := make(chan struct{}, 1)
 	s := &shelf{exchange: &check.Exchange{
 		Admission: &guard.Admission{Principal: &identityv1.Principal{Issuer: "corp", Subject: "x", Groups: o.groups}, Target: p.Target(o.target)},
