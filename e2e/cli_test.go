@@ -64,7 +64,7 @@ func TestExplainSaysWhatWouldBeDecidedAndWhy(t *testing.T) {
 		want     []string
 		refused  bool
 	}{
-		{"a read", "alice", []string{"--as", "demo:agent", "--groups", "agents", "select id from customers"}, []string{"allow by people-read", "READ public.customers"}, false},
+		{"a read", "alice", []string{"--as", "demo:agent", "--groups", "agents", "select id from customers"}, []string{"allow by people-read with masks secrets, mail", "READ public.customers"}, false},
 		{"a write", "alice", []string{"--as", "demo:agent", "--groups", "agents", "delete from orders where id = 1"}, []string{"hold by", "writes-are-held", "DELETE public.orders"}, false},
 		{"a drop", "alice", []string{"--as", "demo:agent", "--groups", "agents", "drop table orders"}, []string{"deny by never-drop", "migration"}, false},
 		{"a masked column in a predicate", "alice", []string{"--as", "demo:agent", "--groups", "agents", "select 1 from customers where password = 'x'"}, []string{"deny", "masked by", "WHERE"}, false},

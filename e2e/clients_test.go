@@ -130,6 +130,9 @@ func TestADBASeesInClearAndTheRecordDoesNot(t *testing.T) {
 			t.Errorf("%q is in the record:\n%s", secret, replay)
 		}
 	}
+	if strings.Contains(replay, "with masks") {
+		t.Errorf("masks are named that do not apply to a DBA:\n%s", replay)
+	}
 	for _, w := range []string{"[masked]", "‹hidden, 17 bytes", "‹hidden, 18 bytes", "  2\n"} {
 		if !strings.Contains(replay, w) {
 			t.Errorf("%q is missing in:\n%s", w, replay)

@@ -669,6 +669,9 @@ func recordHidesAll(t *testing.T, s *stage.Stage, token string) {
 		if strings.Contains(text, "HTTP") || strings.Contains(text, "/x") {
 			replayed++
 		}
+		if strings.Contains(text, "session of demo:agent") && strings.Contains(text, "   allow by ") && !strings.Contains(text, " with masks "+one.Target+"-secrets") {
+			t.Errorf("session %s at %s does not say which masks applied: %.600s", one.ID, one.Target, text)
+		}
 		for _, hidden := range []string{secretPassword, secretKey, realKey, apiSecret, parts[1], parts[2]} {
 			if i := strings.Index(text, hidden); i >= 0 {
 				t.Errorf("session %s at %s shows %.20s…: %.300s", one.ID, one.Target, hidden, text[max(0, i-150):])

@@ -27,6 +27,8 @@ type target struct {
 	spec  *policyv1.Target
 	rules []*rule
 	masks []*mask
+	// named are the masks' names.
+	named []string
 }
 
 // rule is a compiled Rule.
@@ -210,6 +212,7 @@ func (c *compiler) masks(p *Policy) {
 			if compiled.hides(t.spec) {
 				used++
 				t.masks = append(t.masks, compiled)
+				t.named = append(t.named, compiled.rule.Name)
 			}
 		}
 		if len(targets) > 0 && used == 0 {

@@ -33,6 +33,15 @@ func (p *Policy) decide(req *Request, trace func(RuleTrace)) Decision {
 			Detail: "The policy in force has no such target.", Hint: "Check the name of the target, or the port that you connect to.",
 		}
 	}
+	out := p.judge(t, req, trace)
+	if out.Verdict != Deny {
+		out.Masks = t.maskNames(req.Principal)
+	}
+	return out
+}
+
+// judge decides on the opening of a session, or on all operations of a request.
+func (p *Policy) judge(t *target, req *Request, trace func(RuleTrace)) Decision {
 	if len(req.Operations) == 0 {
 		return p.connect(t, req, trace)
 	}

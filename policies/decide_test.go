@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -178,6 +179,29 @@ func TestMasks(t *testing.T) {
 			}
 			if got != c.mask {
 				t.Errorf("%s: got %q, want %q", c.path, got, c.mask)
+			}
+		})
+	}
+}
+
+func TestADecisionNamesTheMasksThatApply(t *testing.T) {
+	p := mustCompile(t)
+	for _, c := range []struct {
+		name string
+		who  *identityv1.Principal
+		op   []Operation
+		want []string
+	}{
+		{"all", member("agents"), op("SELECT", Pair{policyv1.Effect_READ, "public.orders"}), []string{"secrets", "mail"}},
+		{"not those that except", member("agents", "dba"), op("SELECT", Pair{policyv1.Effect_READ, "public.orders"}), []string{"secrets"}},
+		{"of what is held", member("agents"), op("DELETE", Pair{policyv1.Effect_DELETE, "public.orders"}), []string{"secrets", "mail"}},
+		{"of a session's opening", member("agents"), nil, []string{"secrets", "mail"}},
+		{"none of what is denied", member("agents"), op("DROP TABLE", Pair{policyv1.Effect_DDL, "public.orders"}), nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := p.Decide(&Request{Principal: c.who, Target: "orders", Operations: c.op})
+			if !slices.Equal(d.Masks, c.want) {
+				t.Errorf("%s: masks %q, want %q", d.Verdict, d.Masks, c.want)
 			}
 		})
 	}

@@ -38,6 +38,9 @@ type Decision struct {
 	// Requirements and Within are set for Hold: those of different rules add up, the shortest time holds.
 	Requirements []Requirement
 	Within       time.Duration
+	// Masks are the names of those that apply to whoever asks, on the target, in the bundle's order; none for Deny. Read
+	// only: decisions share them.
+	Masks []string
 	// Message, Detail and Hint explain a denial to whoever asked.
 	Message, Detail, Hint string
 	// Version is of the bundle that decided.

@@ -95,10 +95,29 @@ func (p *Policy) Masks(principal *identityv1.Principal, target string) MaskSet {
 	}
 	var out MaskSet
 	for _, m := range t.masks {
-		if principal != nil && m.except.some && m.except.match(principal) {
-			continue
+		if !m.spares(principal) {
+			out.masks = append(out.masks, m)
 		}
-		out.masks = append(out.masks, m)
+	}
+	return out
+}
+
+// spares reports whether the mask excepts a principal. Nobody is excepted as nil.
+func (m *mask) spares(principal *identityv1.Principal) bool {
+	return principal != nil && m.except.some && m.except.match(principal)
+}
+
+// maskNames are those of the masks that apply to a principal. Nothing is allocated for whom no mask spares.
+func (t *target) maskNames(principal *identityv1.Principal) []string {
+	spares := func(m *mask) bool { return m.spares(principal) }
+	if !slices.ContainsFunc(t.masks, spares) {
+		return t.named
+	}
+	var out []string
+	for _, m := range t.masks {
+		if !spares(m) {
+			out = append(out, m.rule.Name)
+		}
 	}
 	return out
 }

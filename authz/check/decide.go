@@ -154,7 +154,7 @@ func (a *asking) body() []byte {
 }
 
 func (a *asking) decision(verdict recordv1.Decision_Verdict, d policies.Decision, p *problem) *recordv1.Event {
-	out := &recordv1.Decision{Number: a.number, Verdict: verdict, Rules: d.Rules, BundleVersion: d.Version}
+	out := &recordv1.Decision{Number: a.number, Verdict: verdict, Rules: d.Rules, Masks: d.Masks, BundleVersion: d.Version}
 	if p != nil { // its words may have the path
 		show := func(v string) string { return a.server.o.Shown.Value(a.policy, a.request.target, v) }
 		out.Code, out.Message, out.Detail, out.Hint = statusText(uint32(p.Status)), show(p.Title), show(p.Detail), p.Hint //nolint:gosec // G115: a status

@@ -24,7 +24,7 @@ func Explain(p *policies.Policy, who *identityv1.Principal, target *policyv1.Tar
 	d, traces := p.Explain(&policies.Request{Principal: who, Target: target.GetName(), Operations: []policies.Operation{op}, Time: now})
 	out := &controlv1.ExplainResponse{
 		Pairs:    []*recordv1.Pair{{Effect: policyv1.Effect_CALL, Object: r.path.Raw}},
-		Decision: &recordv1.Decision{Rules: d.Rules, BundleVersion: d.Version, Message: d.Message, Detail: d.Detail, Hint: d.Hint},
+		Decision: &recordv1.Decision{Rules: d.Rules, Masks: d.Masks, BundleVersion: d.Version, Message: d.Message, Detail: d.Detail, Hint: d.Hint},
 	}
 	out.Decision.Verdict = map[policies.Verdict]recordv1.Decision_Verdict{
 		policies.Allow: recordv1.Decision_ALLOW, policies.Hold: recordv1.Decision_HOLD, policies.Deny: recordv1.Decision_DENY,

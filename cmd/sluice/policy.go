@@ -100,6 +100,9 @@ func (c *policyExplain) Run(ctx context.Context, s streams) error {
 	if len(d.GetRules()) > 0 {
 		fmt.Fprintf(&b, " by %s", strings.Join(d.GetRules(), ", "))
 	}
+	if len(d.GetMasks()) > 0 {
+		fmt.Fprintf(&b, " with masks %s", strings.Join(d.GetMasks(), ", "))
+	}
 	fmt.Fprintf(&b, " (policy %.12s)\n", d.GetBundleVersion())
 	for _, line := range [][2]string{{"message", d.GetMessage()}, {"detail", d.GetDetail()}, {"hint", d.GetHint()}} {
 		if line[1] != "" {

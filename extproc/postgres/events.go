@@ -211,7 +211,7 @@ func (h *head) fill(q *engine.Question, number uint64, d *described) {
 }
 
 func fillDecision(out *recordv1.Decision, number uint64, verdict recordv1.Decision_Verdict, d policies.Decision, r *engine.Refusal) {
-	out.Number, out.Verdict, out.Rules, out.BundleVersion = number, verdict, d.Rules, d.Version
+	out.Number, out.Verdict, out.Rules, out.Masks, out.BundleVersion = number, verdict, d.Rules, d.Masks, d.Version
 	if r != nil {
 		out.Code, out.Message, out.Detail, out.Hint = r.Code, r.Message, r.Detail, r.Hint
 	}

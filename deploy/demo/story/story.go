@@ -293,7 +293,7 @@ func (t *teller) replayed(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	t.show(out)
-	if err := want(out, "demo:agent", "delete from orders where id = 7", "approved by demo:alice", "ticket 4711", "DELETE 1", "never-drop", "[masked]", "payments-are-closed"); err != nil {
+	if err := want(out, "demo:agent", "delete from orders where id = 7", "approved by demo:alice", "ticket 4711", "DELETE 1", "never-drop", "with masks secrets, mail", "[masked]", "payments-are-closed"); err != nil {
 		return err
 	}
 	return wantNot(out, "secret-password", "sk-live-key", "the-real-database-password")

@@ -39,7 +39,7 @@ func session() []*recordv1.Event {
 			Target: "api", BundleVersion: "0123456789abcdef",
 		}}},
 		request(1, "GET", "/customers"),
-		{Kind: &recordv1.Event_Decision{Decision: &recordv1.Decision{Number: 1, Verdict: recordv1.Decision_ALLOW, Rules: []string{"read"}, BundleVersion: "0123456789abcdef"}}},
+		{Kind: &recordv1.Event_Decision{Decision: &recordv1.Decision{Number: 1, Verdict: recordv1.Decision_ALLOW, Rules: []string{"read"}, Masks: []string{"secrets", "mail\x1b"}, BundleVersion: "0123456789abcdef"}}},
 		{Kind: &recordv1.Event_Execution{Execution: &recordv1.Execution{Number: 1}}},
 		request(2, "POST", "/customers/7"),
 		data(2, recordv1.Data_FROM_AGENT, "{\"a\":\n \"[masked]\"}"),

@@ -77,7 +77,7 @@ func session(t testing.TB) []*recordv1.Event {
 			Target: "orders", Database: "orders", Role: "orders_app", BundleVersion: "0123456789abcdef",
 		}}},
 		{Kind: &recordv1.Event_Statement{Statement: &recordv1.Statement{Number: 1, Text: "select id, name, password\nfrom customers\n10:00:00.000 #9 drop table x"}}},
-		{Kind: &recordv1.Event_Decision{Decision: &recordv1.Decision{Number: 1, Verdict: recordv1.Decision_ALLOW, Rules: []string{"agents-read"}, BundleVersion: "0123456789abcdef"}}},
+		{Kind: &recordv1.Event_Decision{Decision: &recordv1.Decision{Number: 1, Verdict: recordv1.Decision_ALLOW, Rules: []string{"agents-read"}, Masks: []string{"secrets", "mail\x1b"}, BundleVersion: "0123456789abcdef"}}},
 		{Kind: &recordv1.Event_Execution{Execution: &recordv1.Execution{Number: 1}}},
 		toAgent(encode(
 			t,

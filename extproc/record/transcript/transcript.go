@@ -116,6 +116,9 @@ func (w *Writer) decision(at string, d *recordv1.Decision) {
 	if len(d.GetRules()) > 0 {
 		w.printf(" by %s", Line(strings.Join(d.GetRules(), ", ")))
 	}
+	if len(d.GetMasks()) > 0 {
+		w.printf(" with masks %s", Line(strings.Join(d.GetMasks(), ", ")))
+	}
 	w.printf(" (policy %s)", version(d.GetBundleVersion()))
 	if d.GetCode() != "" {
 		w.printf(": %s %s", Line(d.GetCode()), Line(d.GetMessage()))

@@ -1037,7 +1037,7 @@ type Decision struct {
 	Number  uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	Verdict Decision_Verdict       `protobuf:"varint,2,opt,name=verdict,proto3,enum=sluice.record.v1.Decision_Verdict" json:"verdict,omitempty"`
 	Rules   []string               `protobuf:"bytes,3,rep,name=rules,proto3" json:"rules,omitempty"`
-	// Names of the masks that apply.
+	// Names of the masks that apply to the agent on the target; none if no rule lets it go on.
 	Masks         []string `protobuf:"bytes,4,rep,name=masks,proto3" json:"masks,omitempty"`
 	BundleVersion string   `protobuf:"bytes,5,opt,name=bundle_version,json=bundleVersion,proto3" json:"bundle_version,omitempty"`
 	// SQLSTATE and text of a denial.
