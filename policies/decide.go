@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,14 +127,20 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 		hit := r.matches(op)
 		switch {
 		case hit == 0:
-			note(trace, r, false, "it covers no effect of this statement")
+			note(trace, r, false, notCovered(op))
 			continue
 		case !r.when.holds(r.calls.withParams(values, op), r.action != actionAllow):
-			note(trace, r, false, "its condition does not hold")
+			if trace != nil {
+				note(trace, r, false, cmp.Or(r.when.failure(r.calls.withParams(values, op)), "its condition does not hold"))
+			}
 			continue
 		}
 		if trace != nil {
-			note(trace, r, true, fmt.Sprintf("it covers %s", coveredText(r, op)))
+			reason := "it covers " + coveredText(r, op)
+			if failure := r.when.failure(r.calls.withParams(values, op)); failure != "" {
+				reason += ", and " + failure
+			}
+			note(trace, r, true, reason)
 		}
 		if r.action == actionDeny {
 			if denier == nil {
@@ -174,6 +181,13 @@ func note(trace func(RuleTrace), r *rule, matched bool, reason string) {
 	if trace != nil {
 		trace(RuleTrace{Rule: r.name, Action: r.action.String(), Matched: matched, Reason: reason})
 	}
+}
+
+func notCovered(op *Operation) string {
+	if op.Call != nil {
+		return "it selects other requests"
+	}
+	return "it covers no effect of this statement"
 }
 
 func coveredText(r *rule, op *Operation) string {

@@ -91,7 +91,11 @@ func (p *Policy) allowedHint(t *target, req *Request) string {
 		if r.action == actionApprove {
 			verb = "held for approval"
 		}
-		parts = append(parts, fmt.Sprintf("%s (rule %s): %s", verb, r.name, r.scope()))
+		scope := r.scope()
+		if r.when.program != nil {
+			scope += " where its condition holds"
+		}
+		parts = append(parts, fmt.Sprintf("%s (rule %s): %s", verb, r.name, scope))
 		if len(parts) == 8 {
 			break
 		}

@@ -169,6 +169,21 @@ func TestHTTPTargetsAreChecked(t *testing.T) {
   listener: {address: 127.0.0.1, port: 3}
   postgres: {endpoints: [{host: 127.0.0.1, port: 2}], database: d}
   credential: {bearer: {token: {env: T}}}`, "PostgreSQL needs static"},
+		"steps in a prefix": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 3, allow_plaintext: true}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}], path_prefix: /a/../b}
+  credential: {bearer: {token: {env: T}}}`, "targets[1].http.path_prefix: \"/a/../b\" has steps"},
+		"a line break in a host": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 3, allow_plaintext: true}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}], host_rewrite: "a\r\nx-evil: b"}
+  credential: {bearer: {token: {env: T}}}`, "targets[1].http.host_rewrite:"},
+		"a host for the service": {`
+- name: b
+  listener: {address: 127.0.0.1, port: 3, allow_plaintext: true}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}], path_prefix: /a/b/, host_rewrite: "[2001:db8::1]:8080"}
+  credential: {bearer: {token: {env: T}}}`, ""},
 		"a header that frames": {`
 - name: b
   listener: {address: 127.0.0.1, port: 3, allow_plaintext: true}

@@ -3,6 +3,7 @@ package policies
 import (
 	"fmt"
 	"net"
+	"path"
 	"slices"
 	"strings"
 
@@ -86,6 +87,13 @@ func (c *compiler) protocol(t *policyv1.Target, field string) {
 		return
 	}
 	c.upstream(h.GetTls(), h.GetEndpoints(), field+".http")
+	if prefix := prefixOf(h); path.Clean(prefix) != prefix {
+		c.faults.add("", &Fault{Field: field + ".http.path_prefix", Message: fmt.Sprintf("%q has steps that are resolved before a request is routed", h.GetPathPrefix())})
+	}
+	// Envoy refuses some of what is no host, and services read the rest in different ways.
+	if host := h.GetHostRewrite(); strings.ContainsFunc(host, notOfHosts) {
+		c.faults.add("", &Fault{Field: field + ".http.host_rewrite", Message: fmt.Sprintf("%q is no host, with a port or without", host)})
+	}
 	switch plain := t.GetListener().GetAllowPlaintext(); {
 	case h.GetCertificate() == nil && !plain:
 		c.faults.add("", &Fault{Field: field + ".http.certificate", Message: "it is needed, unless listener.allow_plaintext is set"})
@@ -95,6 +103,12 @@ func (c *compiler) protocol(t *policyv1.Target, field string) {
 	if name := t.GetCredential().GetHeader().GetName(); slices.Contains(reservedHeaders, name) {
 		c.faults.add("", &Fault{Field: field + ".credential.header.name", Message: fmt.Sprintf("%q is not for credentials", name)})
 	}
+}
+
+// notOfHosts reports whether a character stands in no host that is a name or an address, nor in its port (RFC 3986, 3.2.2).
+func notOfHosts(c rune) bool {
+	letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+	return !letter && !strings.ContainsRune("-._:[]", c)
 }
 
 // reservedHeaders frame a message, or are Envoy's own.

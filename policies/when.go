@@ -36,6 +36,9 @@ func compileWhen(env *cel.Env, source string) (condition, error) {
 	if t := ast.OutputType(); t != cel.BoolType && t != cel.DynType {
 		return condition{}, fmt.Errorf("gives %s, a bool is needed", t)
 	}
+	if err := misnamed(ast); err != nil {
+		return condition{}, err
+	}
 	program, err := env.Program(ast, cel.CostLimit(whenCost), cel.EvalOptions(cel.OptOptimize))
 	return condition{program: program}, err
 }
@@ -55,6 +58,21 @@ func (c condition) holds(values func() map[string]any, onError bool) bool {
 		return onError
 	}
 	return bool(b)
+}
+
+// failure says why an expression fails, for whoever writes policies; empty if it does not.
+func (c condition) failure(values func() map[string]any) string {
+	if c.program == nil {
+		return ""
+	}
+	value, _, err := c.program.Eval(values())
+	if err != nil {
+		return "its condition fails: " + err.Error()
+	}
+	if _, ok := value.(types.Bool); !ok {
+		return fmt.Sprintf("its condition gives %s, a bool is needed", value.Type().TypeName())
+	}
+	return ""
 }
 
 // activation is built at most once an operation, and only if some rule has a condition.

@@ -151,3 +151,23 @@ func TestGroupsAndSubjectsBelongToTheirIssuer(t *testing.T) {
 		})
 	}
 }
+
+// What is never there is a slip of the pen: a condition on it would never hold, or never fail.
+func TestWhenReadsOnlyWhatThereIs(t *testing.T) {
+	for when, words := range map[string]string{
+		`request.htp.path == "/x"`:                                       `request has no "htp"`,
+		`has(request.http.qery.a)`:                                       `request.http has no "qery"`,
+		`request.http.headers["X-A"] == "b"`:                             `"x-a", not "X-A"`,
+		`"X-Debug" in request.http.headers`:                              `"x-debug", not "X-Debug"`,
+		`has(request.http.headers.Cookie2)`:                              `"cookie2"`,
+		`[1].all(i, request.http.pth == "")`:                             `request.http has no "pth"`,
+		`"x-a" in request.http.headers && request.http.headers.b == "C"`: "",
+		`request.http.body.Amount < 1 && request.attributes.X == 1`:      "",
+		`request.http.query["A"][0] == "B" && request.http.params.Id == "1" && [{"htp": 1}].all(r, r.htp == 1)`: "",
+	} {
+		_, err := Compile(mustBundle(t, onlyRules("- {name: r, on: {targets: [orders]}, when: '"+when+"', allow: {}}\n")))
+		if words == "" && err != nil || words != "" && (err == nil || !strings.Contains(err.Error(), "rules[0].when") || !strings.Contains(err.Error(), words)) {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+}

@@ -19,13 +19,18 @@ type Cache struct {
 const maxViews = 1000
 
 // Of are the views of a principal on a target, and of the record, which is masked as for somebody whom no mask excepts.
-// They are the same pointer if they are alike.
+// They are the same pointer if they are alike, unless another policy was asked for in between.
 func (c *Cache) Of(p *policies.Policy, principal *identityv1.Principal, target string) (agent, record *View, err error) {
-	if record, err = c.view(p, p.Masks(nil, target)); err != nil {
+	if record, err = c.OfRecord(p, target); err != nil {
 		return nil, nil, err
 	}
 	agent, err = c.view(p, p.Masks(principal, target))
 	return agent, record, err
+}
+
+// OfRecord is the record's view alone.
+func (c *Cache) OfRecord(p *policies.Policy, target string) (*View, error) {
+	return c.view(p, p.Masks(nil, target))
 }
 
 func (c *Cache) view(p *policies.Policy, masks policies.MaskSet) (*View, error) {

@@ -131,7 +131,7 @@ func (v *View) Format(contentType string) (jsonmask.Format, bool) {
 		return 0, false
 	}
 	switch {
-	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
+	case kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json"):
 		return jsonmask.JSON, true
 	case kind == "application/x-ndjson" || kind == "application/ndjson" || kind == "application/jsonl" || kind == "application/x-jsonlines":
 		return jsonmask.Lines, true

@@ -94,10 +94,25 @@ func decode(part string) (string, error) {
 	if out == "." || out == ".." {
 		return "", &Error{"it has a dot segment"}
 	}
-	if i := strings.IndexByte(out, '%'); i >= 0 && i+2 < len(out) && isHex(out[i+1]) && isHex(out[i+2]) {
+	if holdsEscape(out) {
 		return "", &Error{"it is percent-encoded twice"}
 	}
 	return out, nil
+}
+
+// holdsEscape reports whether any percent sign stands before two hexadecimal digits: a server that is lenient passes over
+// one that does not, and decodes the next.
+func holdsEscape(s string) bool {
+	for {
+		_, behind, found := strings.Cut(s, "%")
+		if !found {
+			return false
+		}
+		if len(behind) >= 2 && isHex(behind[0]) && isHex(behind[1]) {
+			return true
+		}
+		s = behind
+	}
 }
 
 // refused says why a byte must not stand encoded.

@@ -54,6 +54,8 @@ func TestParseRefusesWhatServersReadInOtherWays(t *testing.T) {
 		"/a%7f":                              "control character",
 		"/%2561dmin":                         "encoded twice",
 		"/%252e%252e/b":                      "encoded twice",
+		"/a/%25x%252f..%252fadmin":           "encoded twice",
+		"/100%25%2525":                       "encoded twice",
 		"/%":                                 "two hexadecimal digits",
 		"/a%4":                               "two hexadecimal digits",
 		"/a%zz":                              "two hexadecimal digits",
@@ -145,7 +147,7 @@ func TestCompileRefusesWhatIsNoTemplate(t *testing.T) {
 
 // FuzzParse: what is accepted has no segment that another reading could split, drop or decode again.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"/", "/a/b?c=d", "/a%2e%2e/b", "/..;/x", "/%2561", "//", "/a/", "/%e4"} {
+	for _, s := range []string{"/", "/a/b?c=d", "/a%2e%2e/b", "/..;/x", "/%2561", "/%25x%2561", "//", "/a/", "/%e4"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, target string) {
@@ -159,6 +161,9 @@ func FuzzParse(f *testing.F) {
 		for _, s := range p.Segments {
 			if s == "" || s == "." || s == ".." || strings.ContainsAny(s, "/\\;\x00") {
 				t.Fatalf("%q has segment %q", target, s)
+			}
+			if holdsEscape(s) {
+				t.Fatalf("%q: segment %q can be decoded again", target, s)
 			}
 			if again, err := decode(strings.ReplaceAll(s, "%", "%25")); err != nil || again != s {
 				t.Fatalf("%q: segment %q reads again as %q, %v", target, s, again, err)
