@@ -647,7 +647,8 @@ func TestEnvoyServesHTTPTargets(t *testing.T) {
 			return nil, status.Error(codes.Unavailable, "down")
 		})
 		before := api.count()
-		if res := g.do(t, g.client, http.MethodGet, "https://api.test/x", nil); res.status != http.StatusServiceUnavailable || res.body != "" || api.count() != before {
+		if res := g.do(t, g.client, http.MethodGet, "https://api.test/x", nil); res.status != http.StatusServiceUnavailable || api.count() != before ||
+			res.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(res.body, `"status":503`) || !strings.Contains(res.body, "Sluice does not answer") {
 			t.Errorf("%d %q", res.status, res.body)
 		}
 		// Envoy shows ext_proc its own answers too: the first that the processor sees of the request.
@@ -681,6 +682,12 @@ func TestEnvoyServesHTTPTargets(t *testing.T) {
 			}
 			body, err := io.ReadAll(res.Body)
 			_ = res.Body.Close()
+			if res.StatusCode == http.StatusBadGateway {
+				if !strings.Contains(string(body), `"status":502`) || !strings.Contains(string(body), "kept back") {
+					t.Errorf("%s: no problem details: %q", name, body)
+				}
+				body = nil // of ours
+			}
 			if len(body) > 0 || (res.StatusCode != http.StatusBadGateway && err == nil) || (name != "response body" && res.StatusCode != http.StatusBadGateway) {
 				t.Errorf("%s: %s %q, %v", name, res.Status, body, err)
 			}
@@ -873,7 +880,7 @@ func TestEnvoyServesHTTPTargets(t *testing.T) {
 		before := api.count()
 		g.processor.stop()
 		// ext_authz fails, and ext_proc with Envoy's own answer about that.
-		if res := g.do(t, g.client, http.MethodGet, "https://its-name.test/x", nil); res.status != http.StatusBadGateway || res.body != "" || api.count() != before {
+		if res := g.do(t, g.client, http.MethodGet, "https://its-name.test/x", nil); res.status != http.StatusBadGateway || !strings.Contains(res.body, "Sluice does not answer") || api.count() != before {
 			t.Errorf("%d %q", res.status, res.body)
 		}
 		g.processor.start(t)

@@ -60,7 +60,7 @@ func authz() *envoy_extensions_filters_http_ext_authz_v3.ExtAuthz {
 	return &envoy_extensions_filters_http_ext_authz_v3.ExtAuthz{
 		Services:            &envoy_extensions_filters_http_ext_authz_v3.ExtAuthz_GrpcService{GrpcService: processorService(seconds(0))},
 		TransportApiVersion: envoy_config_core_v3.ApiVersion_V3,
-		StatusOnError:       &envoy_type_v3.HttpStatus{Code: envoy_type_v3.StatusCode_ServiceUnavailable},
+		StatusOnError:       &envoy_type_v3.HttpStatus{Code: authzFailed},
 		// Routes set their target's own limit; a limit of the greatest of them here would change the listener with each.
 		WithRequestBody:   wholeBody(policies.DefaultMaxRequestBytes),
 		EncodeRawHeaders:  true,
@@ -80,7 +80,7 @@ func wholeBody(most uint32) *envoy_extensions_filters_http_ext_authz_v3.BufferSe
 func proc() *envoy_extensions_filters_http_ext_proc_v3.ExternalProcessor {
 	return &envoy_extensions_filters_http_ext_proc_v3.ExternalProcessor{
 		GrpcService:   processorService(nil),
-		StatusOnError: &envoy_type_v3.HttpStatus{Code: envoy_type_v3.StatusCode_BadGateway},
+		StatusOnError: &envoy_type_v3.HttpStatus{Code: procFailed},
 		ProcessingMode: &envoy_extensions_filters_http_ext_proc_v3.ProcessingMode{
 			RequestHeaderMode:   envoy_extensions_filters_http_ext_proc_v3.ProcessingMode_SEND,
 			ResponseHeaderMode:  envoy_extensions_filters_http_ext_proc_v3.ProcessingMode_SEND,
