@@ -13,7 +13,7 @@ func aside(step func()) *problem {
 		})
 	}()
 	if err := <-done; err != nil {
-		return &problem{Status: 500, Type: "internal", Title: "An internal error", Detail: "Nothing was forwarded.", cause: err}
+		return internal(err)
 	}
 	return nil
 }

@@ -48,9 +48,9 @@ func (r *request) shows(token string) bool {
 }
 
 // unidentified says why a token was refused, and how to get one. It never shows the token.
-func unidentified(err error) *problem {
+func unidentified(token string, err error) *problem {
 	p := &problem{
-		Status: 401, Type: "unidentified", Title: "No identity", Detail: "The token was refused.", cause: err,
+		Status: 401, Type: "unidentified", Title: "No identity", Detail: "The token was refused.", token: token != "", cause: err,
 		Hint: "Send a current token from your identity provider, for Sluice's audience: Authorization: Bearer TOKEN (in the demo: bin/sluice token --as NAME).",
 	}
 	var refused *identity.Error

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -116,12 +117,25 @@ func TestRefusalsAreProblemDetails(t *testing.T) {
 		if p.Title == "" || p.Detail == "" {
 			t.Errorf("%s: a refusal without words: %+v", name, p)
 		}
+		if c.status == 401 {
+			challenge := headerOf(f.check(t, c.in).GetDeniedResponse().GetHeaders(), "www-authenticate")
+			if strings.Contains(challenge, `error="invalid_token"`) != (name == "a bad token") {
+				t.Errorf("%s: the challenge is %s", name, challenge)
+			}
+		}
 	}
 	if r := f.check(t, withBody(ask("api", "POST", "/pay", good, "content-type: application/json; charset=UTF-8"), `{"amount": 99.5}`)); r.GetOkResponse() == nil {
 		t.Errorf("a body that is right: %v", r)
 	}
 	if text := f.tape.text(); strings.Contains(text, "good") || strings.Contains(text, "bad") {
 		t.Error("the record has a token")
+	}
+}
+
+func TestAProblemHasNoCharactersThatTerminalsObey(t *testing.T) {
+	body := (&problem{Status: 403, Title: "a\u202eb\x1b[31m\u0085\U000e0041c", Detail: "é\n"}).response(false).GetDeniedResponse().GetBody()
+	if want := `"title":"a\u202eb\u001b[31m\u0085\udb40\udc41c","status":403,"detail":"é\n"`; !strings.Contains(body, want) {
+		t.Errorf("got %s", body)
 	}
 }
 
@@ -137,7 +151,7 @@ func TestAHeldRequestWaitsForPeople(t *testing.T) {
 			f := open(t)
 			done := make(chan *envoy_service_auth_v3.CheckResponse, 1)
 			go func() {
-				r, _ := f.Check(t.Context(), withBody(ask("api", "POST", "/customers/7?x=secret", good, "content-type: text/plain"), "a secret"))
+				r, _ := f.Check(t.Context(), withBody(ask("api", "POST", "/customers/7?x=secret", good, "content-type: text/plain", "x-tenant: secret other", "cookie: a=b", "range: bytes=0-1"), "a secret"))
 				done <- r
 			}()
 			a := f.held(t)
@@ -145,13 +159,17 @@ func TestAHeldRequestWaitsForPeople(t *testing.T) {
 				a.GetAction().GetParameters()[0].GetValue() != "a [masked]" {
 				t.Errorf("people see %v", a.GetAction())
 			}
+			if details := fmt.Sprint(a.GetAction().GetDetails()); !strings.Contains(details, "x-tenant: [masked] other") ||
+				strings.Contains(details, "cookie") || strings.Contains(details, "range") {
+				t.Errorf("of the headers people see %s", details)
+			}
 			f.vote(t, a.GetId(), c.choice)
 			r := <-done
 			if c.choice == approvalv1.Vote_APPROVE {
 				if r.GetOkResponse() == nil {
 					t.Errorf("got %v", r)
 				}
-			} else if p := problemOf(t, r); p.Status != 403 || p.Approval != a.GetId() || !strings.Contains(p.Title, "because") {
+			} else if p := problemOf(t, r); p.Status != 403 || p.Rule != "writes" || p.Approval != a.GetId() || !strings.Contains(p.Title, "because") {
 				t.Errorf("got %+v", p)
 			}
 			if got := f.tape.kinds(); got != c.kinds {
@@ -230,6 +248,67 @@ func TestAStepThatPanicsIsADenialAndLetsGoOfTheSession(t *testing.T) {
 				t.Errorf("%d requests hold the session, not %d; %d calls left", now, open, shown.left.Load())
 			}
 		})
+	}
+}
+
+// Others may wait for the session by then, and their turn comes.
+func TestASessionWhoseBeginningPanicsCanBeginAgain(t *testing.T) {
+	f := open(t)
+	shown := &panicking{}
+	f.o.Shown = shown
+	shown.left.Store(1)
+	if p := problemOf(t, f.check(t, ask("api", "GET", "/", good))); p.Status != 500 || len(f.tape.order) > 0 {
+		t.Errorf("got %+v, %d sessions", p, len(f.tape.order))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if r, err := f.Check(ctx, ask("api", "GET", "/", good)); r.GetOkResponse() == nil {
+		t.Errorf("the next request: %v, %v", r, err)
+	}
+}
+
+// slow shows the path when it is told to.
+type slow struct {
+	plain
+	asked, answer chan struct{}
+}
+
+func (s slow) Value(policy *policies.Policy, target, v string) string {
+	if v == "/customers/7" {
+		s.asked <- struct{}{}
+		<-s.answer
+	}
+	return s.plain.Value(policy, target, v)
+}
+
+func TestARequestThatIsDecidedWhileTheProcessorEndsIsNotHeld(t *testing.T) {
+	f := open(t)
+	shown := slow{asked: make(chan struct{}, 8), answer: make(chan struct{})} // people are shown the path too
+	f.o.Shown = shown
+	done := make(chan *envoy_service_auth_v3.CheckResponse, 1)
+	go func() {
+		r, _ := f.Check(t.Context(), ask("api", "DELETE", "/customers/7", good))
+		done <- r
+	}()
+	<-shown.asked
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		f.Drain(ctx)
+	}()
+	for !f.sessions.isDraining() {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond) // what is held by now is withdrawn
+	close(shown.answer)
+	<-drained
+	if ctx.Err() != nil {
+		t.Fatal("it was held, and nothing ended that")
+	}
+	if p := problemOf(t, <-done); p.Status != 503 || p.Type != typePrefix+"unavailable" {
+		t.Errorf("got %+v", p)
 	}
 }
 

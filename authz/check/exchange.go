@@ -38,6 +38,8 @@ type Exchange struct {
 	Number uint64
 	// ID is Envoy's name of the request: the response must be of the same.
 	ID string
+	// Masks are the names of those that apply to the agent.
+	Masks []string
 	// Method of the request, which says whether a response has a body.
 	Method    string
 	Recording Recording

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -54,6 +55,12 @@ func written(text string, target *policyv1.Target) (*request, error) {
 		r.scheme, r.authority, path = u.Scheme, strings.ToLower(u.Host), u.RequestURI()
 	}
 	var err error
-	r.path, err = httppath.Parse(path)
-	return r, err
+	if r.path, err = httppath.Parse(path); err != nil {
+		return nil, err
+	}
+	prefix := "/" + strings.Trim(target.GetHttp().GetPathPrefix(), "/")
+	if prefix != "/" && r.path.Raw != prefix && !strings.HasPrefix(r.path.Raw, prefix+"/") {
+		return nil, malformed(fmt.Sprintf("The target takes what is below %s.", prefix))
+	}
+	return r, nil
 }

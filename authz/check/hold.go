@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"slices"
 
 	envoy_service_auth_v3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
@@ -101,7 +102,7 @@ func (h *held) ask() *problem {
 		Admission: a.admission, Verdict: h.verdict, SessionID: a.session.id, Action: a.action(), Binding: a.binding(),
 	})
 	if err != nil {
-		return a.refused(h.verdict.Decision, turnedAway(err))
+		return a.refused(h.verdict.Decision, h.turnedAway(err))
 	}
 	started := &recordv1.HoldStart{Number: a.number, Approval: h.pending.Approval()}
 	err = a.session.rec.Append(true, a.decision(recordv1.Decision_HOLD, h.verdict.Decision, nil),
@@ -139,7 +140,7 @@ func (h *held) end(approved *approvalv1.Approval, err error) (*envoy_service_aut
 func (h *held) unapproved(left *approvalv1.Approval, err error) *problem {
 	a := h.asking
 	id := h.pending.Approval().GetId()
-	p := turnedAway(err)
+	p := h.turnedAway(err)
 	if h.ctx.Err() != nil {
 		p = h.over()
 		h.pending.Withdraw(h.ctx, p.Title)
@@ -158,7 +159,16 @@ func (h *held) unapproved(left *approvalv1.Approval, err error) *problem {
 	return &shown
 }
 
-// action is what people see.
+// turnedAway is the end of a hold: where no other rule is named, the one that asked for approval is why.
+func (h *held) turnedAway(err error) *problem {
+	p := turnedAway(err)
+	if needs := h.verdict.Requirements; p.Rule == "" && len(needs) > 0 {
+		p.Rule = needs[0].Rule
+	}
+	return p
+}
+
+// action is what people see: all that goes on, since a header may change what a request does.
 func (a *asking) action() *approvalv1.Action {
 	r, shown := a.request, a.server.o.Shown
 	show := func(v string) string { return shown.Value(a.policy, r.target, v) }
@@ -173,6 +183,11 @@ func (a *asking) action() *approvalv1.Action {
 	}
 	if kind := readable(r.header("content-type")); kind != "" {
 		action.Details = append(action.Details, &approvalv1.Detail{Name: "content-type", Value: show(kind)})
+	}
+	for _, h := range r.recorded(show, a.admission.Target.GetCredential().GetHeader().GetName()) {
+		if name := h.GetName(); name != "content-type" && !removes(name) && !slices.Contains(removed, name) {
+			action.Details = append(action.Details, &approvalv1.Detail{Name: "header", Value: name + ": " + h.GetValue()})
+		}
 	}
 	if len(r.body) > 0 {
 		action.Parameters = append(action.Parameters, &approvalv1.Parameter{Type: "body", Value: string(a.body())})

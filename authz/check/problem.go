@@ -3,6 +3,10 @@ package check
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	envoy_service_auth_v3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -24,6 +28,8 @@ type problem struct {
 	Hint     string `json:"hint,omitempty"`
 	Approval string `json:"approval,omitempty"`
 
+	// token: the agent showed one, and needs another.
+	token bool
 	cause error // for the log
 }
 
@@ -45,8 +51,16 @@ func malformed(detail string) *problem {
 	return &problem{Status: 400, Type: "malformed", Title: "Not understood", Detail: detail, Hint: "Nothing was forwarded."}
 }
 
+// internal is a fault of ours: only the log hears of it.
+func internal(err error) *problem {
+	return &problem{Status: 500, Type: "internal", Title: "An internal error", Detail: "Nothing was forwarded.", cause: err}
+}
+
 // noRecord says that what cannot be recorded does not happen.
 func noRecord(err error) *problem {
+	if _, ours := errors.AsType[*guard.PanicError](err); ours {
+		return internal(err)
+	}
 	return &problem{
 		Status: 503, Type: "no-record", Title: "Cannot be recorded", Detail: "Sluice cannot record, so nothing is forwarded.",
 		Hint: "Ask whoever runs Sluice: the recorder has failed or its disk is full.", cause: err,
@@ -57,7 +71,7 @@ func noRecord(err error) *problem {
 func turnedAway(err error) *problem {
 	var d *guard.Denied
 	if !errors.As(err, &d) {
-		return &problem{Status: 500, Type: "internal", Title: "An internal error", cause: err}
+		return internal(err)
 	}
 	p := denial(d.Decision)
 	p.cause = d.Err
@@ -65,7 +79,7 @@ func turnedAway(err error) *problem {
 	case guard.NotReady, guard.Unavailable:
 		p.Status, p.Type = 503, "unavailable"
 	case guard.SessionEnded:
-		p.Status, p.Type = 401, "session-ended"
+		p.Status, p.Type, p.token = 401, "session-ended", true
 	case guard.Rejected:
 		p.Type = "rejected"
 	case guard.Expired:
@@ -103,10 +117,14 @@ func (p *problem) response(head bool) *envoy_service_auth_v3.CheckResponse {
 		},
 	}
 	if !head {
-		denied.Body = string(append(body, '\n'))
+		denied.Body = escaped(body) + "\n"
 	}
 	if p.Status == 401 {
-		denied.Headers = append(denied.Headers, set("www-authenticate", `Bearer realm="sluice"`))
+		challenge := `Bearer realm="sluice"`
+		if p.token { // RFC 6750, 3.1
+			challenge += `, error="invalid_token"`
+		}
+		denied.Headers = append(denied.Headers, set("www-authenticate", challenge))
 	}
 	if p.Status == 503 {
 		denied.Headers = append(denied.Headers, set("retry-after", "1"))
@@ -115,6 +133,24 @@ func (p *problem) response(head bool) *envoy_service_auth_v3.CheckResponse {
 		Status:       &status.Status{Code: int32(codes.PermissionDenied)},
 		HttpResponse: &envoy_service_auth_v3.CheckResponse_DeniedResponse{DeniedResponse: denied},
 	}
+}
+
+// escaped writes characters that a terminal obeys and does not show (control, bidi) as escapes: a reason is what a person
+// wrote, a path what an agent did.
+func escaped(document []byte) string {
+	var out strings.Builder
+	for _, r := range string(document) {
+		switch {
+		case !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.String()
 }
 
 func set(name, value string) *envoy_config_core_v3.HeaderValueOption {

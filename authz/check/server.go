@@ -119,10 +119,7 @@ func (s *Server) Check(ctx context.Context, in *envoy_service_auth_v3.CheckReque
 func vouched(ctx context.Context, r *request) *problem {
 	name, _ := peergrpc.NameOf(ctx)
 	if name.Verified() && (name.Role != peer.Envoy || name.ID != r.node) {
-		return &problem{
-			Status: 500, Type: "internal", Title: "An internal error", Detail: "Nothing was forwarded.",
-			cause: fmt.Errorf("the certificate is of %s/%s, the request of node %q", name.Role, name.ID, r.node),
-		}
+		return internal(fmt.Errorf("the certificate is of %s/%s, the request of node %q", name.Role, name.ID, r.node))
 	}
 	return nil
 }
@@ -151,7 +148,7 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 	token := r.bearer()
 	who, err := s.o.Guard.Identify(ctx, token)
 	if err != nil {
-		return nil, nil, unidentified(err)
+		return nil, nil, unidentified(token, err)
 	}
 	if r.shows(token) {
 		return nil, nil, malformed("The token stands in another place than the header Authorization: it would go on.")
@@ -249,13 +246,13 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 	}
 	session := a.session // and not a, which has the request: its body is not needed for as long as the response takes
 	e := &Exchange{
-		Admission: a.admission, Policy: v.Policy, Number: a.number, ID: r.id, Method: r.method,
+		Admission: a.admission, Policy: v.Policy, Masks: v.Masks, Number: a.number, ID: r.id, Method: r.method,
 		Recording: session.rec, Session: session.id, Life: session.life, Leave: func() { session.leave(s.o.Now()) },
 		Now: s.o.Now, Began: s.o.Now(),
 	}
 	metadata, err := s.tickets.put(e, s.o.Now())
 	if err != nil {
-		return nil, &problem{Status: 500, Type: "internal", Title: "An internal error", cause: err}
+		return nil, internal(err)
 	}
 	a.through = true
 	return okResponse(r, name, value, metadata), nil
@@ -305,19 +302,13 @@ func okResponse(r *request, name, value string, metadata *structpb.Struct) *envo
 
 // Drain withdraws what is held, lets no new session in, and waits for requests to end, or for the context.
 func (s *Server) Drain(ctx context.Context) {
-	s.sessions.mu.Lock()
-	s.sessions.draining = true
-	open := make([]*session, 0, len(s.sessions.by))
-	for _, one := range s.sessions.by {
-		open = append(open, one)
-	}
-	s.sessions.mu.Unlock()
-	for _, one := range open {
-		one.withdraw(errShutdown)
-	}
+	s.sessions.drain()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
+		for _, one := range s.sessions.all() { // each time: a request that was being decided may be held by now
+			one.withdraw(errShutdown)
+		}
 		s.endOverdue(s.tickets.overdue(s.o.Now(), untakenAtEnd))
 		s.sweep(ctx)
 		if s.sessions.open() == 0 {
@@ -349,8 +340,6 @@ func (s *Server) Close(ctx context.Context) {
 	}
 	s.tickets.mu.Unlock()
 	s.endOverdue(left)
-	s.sessions.mu.Lock()
-	s.sessions.draining = true
-	s.sessions.mu.Unlock()
+	s.sessions.drain()
 	s.sweep(ctx)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,7 +77,11 @@ func (s *Server) enter(ctx context.Context, r *request, token string, a *guard.A
 		case p != nil:
 			return nil, 0, p
 		case begin:
-			o.session, o.err = s.begin(context.WithoutCancel(ctx), r, k, a, policy)
+			// Whatever happens in it, those who wait for the session must hear of it.
+			o.err = guard.Safely(func() (err error) {
+				o.session, err = s.begin(context.WithoutCancel(ctx), r, k, a, policy)
+				return err
+			})
 			s.sessions.opened(k, o)
 		case o != nil:
 			select {
@@ -131,6 +137,26 @@ func (m *sessions) opened(k key, o *opening) {
 	}
 	m.mu.Unlock()
 	close(o.done)
+}
+
+// drain lets nothing in any more.
+func (m *sessions) drain() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.draining = true
+}
+
+func (m *sessions) isDraining() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.draining
+}
+
+// all are those that are known, ended ones included.
+func (m *sessions) all() []*session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.by))
 }
 
 // open counts those whose recording goes on.
@@ -277,15 +303,9 @@ func (s *session) spent(now time.Time) bool {
 
 // sweep ends the sessions that are due.
 func (s *Server) sweep(ctx context.Context) {
-	s.sessions.mu.Lock()
-	all := make([]*session, 0, len(s.sessions.by))
-	for _, one := range s.sessions.by {
-		all = append(all, one)
-	}
-	draining := s.sessions.draining
-	s.sessions.mu.Unlock()
+	draining := s.sessions.isDraining()
 	now := s.o.Now()
-	for _, one := range all {
+	for _, one := range s.sessions.all() {
 		if reason, ok := one.due(now, draining); ok {
 			s.o.Metrics.sessions.Dec()
 			if err := one.rec.End(ctx, reason); err != nil {
@@ -307,7 +327,7 @@ func (s *Server) EndSession(id, reason string) bool {
 		return false
 	}
 	found.stop(&problem{
-		Status: 401, Type: "session-ended", Title: "The session was ended: " + reason, Detail: "Its token is not accepted any more.", Hint: "Get a new token.",
+		Status: 401, Type: "session-ended", token: true, Title: "The session was ended: " + reason, Detail: "Its token is not accepted any more.", Hint: "Get a new token.",
 	})
 	return true
 }

@@ -57,6 +57,7 @@ func (p *processRole) serveHTTP(ctx context.Context, i *instance, g *guard.Guard
 	h.grpc = grpc.NewServer(
 		grpc.Creds(peergrpc.Credentials(peer.Envoy)), grpc.MaxConcurrentStreams(maxStreams), grpc.MaxRecvMsgSize(maxMessage),
 		grpc.ChainStreamInterceptor(exthttp.NeverOK),
+		grpc.WaitForHandlers(true), // what is cut at the end is recorded as such, while there is a recorder
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
 	envoy_service_auth_v3.RegisterAuthorizationServer(h.grpc, h.check)

@@ -91,13 +91,17 @@ func (c *sessionsShow) Run(ctx context.Context, s streams) error {
 	if one.GetEndedAt() != nil {
 		ended = one.GetEndedAt().AsTime().Local().Format(time.DateTime) + ": " + one.GetEndReason()
 	}
+	database := "-"
+	if one.GetDatabase() != "" { // HTTP has none
+		database = one.GetDatabase() + " as " + one.GetRole()
+	}
 	return out.Table([]string{"FIELD", "VALUE"}, [][]string{
 		{"id", one.GetId()},
 		{"state", strings.ToLower(one.GetState().String())},
 		{"principal", who(one.GetPrincipal()) + " (" + strings.ToLower(one.GetPrincipal().GetKind().String()) + ", groups " + strings.Join(one.GetPrincipal().GetGroups(), ", ") + ")"},
 		{"client", one.GetClientAddress() + " " + one.GetApplication()},
 		{"target", one.GetTarget()},
-		{"database", one.GetDatabase() + " as " + one.GetRole()},
+		{"database", database},
 		{"envoy", one.GetEnvoyNode()},
 		{"processor", one.GetProcessor()},
 		{"started", one.GetStartedAt().AsTime().Local().Format(time.DateTime)},
@@ -135,6 +139,9 @@ func (c *sessionsReplay) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := text.End(); err != nil {
+		return err
 	}
 	return stream.Err()
 }

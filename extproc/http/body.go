@@ -63,7 +63,7 @@ func (c *conversation) body(p plan) error {
 	case p.masked && b.same:
 		err = jsonmask.Copy(p.format, b, jsonmask.Output{View: c.agent.Body(), Write: b.toAgent})
 	case p.masked:
-		err = jsonmask.Copy(p.format, b, jsonmask.Output{View: c.agent.Body(), Write: b.toAgent}, jsonmask.Output{View: c.record.Body(), Write: b.toRecord})
+		err = b.both(p.format, c.agent.Body())
 	case p.shown:
 		err = b.clear(p.format)
 	case c.record.Body().Empty():
@@ -78,13 +78,19 @@ func (c *conversation) body(p plan) error {
 	return b.finish()
 }
 
+// both masks the body for the record and for the agent. The record's part comes first: what the agent's may send at once
+// has been recorded then.
+func (b *body) both(f jsonmask.Format, agent *jsonmask.View) error {
+	return jsonmask.Copy(f, b, jsonmask.Output{View: b.c.record.Body(), Write: b.toRecord}, jsonmask.Output{View: agent, Write: b.toAgent})
+}
+
 // nothing hides nothing: what goes through it must be readable all the same.
 var nothing = jsonmask.NewView(nil, nil, nil)
 
 // clear is for an agent whom the masks except: the record is masked, what the agent gets is as it came.
 func (b *body) clear(f jsonmask.Format) error {
 	b.keepRaw = true
-	err := jsonmask.Copy(f, b, jsonmask.Output{View: nothing, Write: b.toAgent}, jsonmask.Output{View: b.c.record.Body(), Write: b.toRecord})
+	err := b.both(f, nothing)
 	if _, ok := errors.AsType[*jsonmask.Error](err); !ok {
 		return err
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	envoy_service_ext_proc_v3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
@@ -30,7 +32,7 @@ type conversation struct {
 	stream envoy_service_ext_proc_v3.ExternalProcessor_ProcessServer
 	watch  *watch
 
-	id       string
+	id       atomic.Pointer[string] // for the log: Process may give up while run goes on
 	exchange *check.Exchange
 	// agent and record are how the response is shown; the same if they are alike.
 	agent, record *httpmask.View
@@ -40,7 +42,13 @@ type conversation struct {
 	sent   uint64 // bytes of the body that the agent got
 }
 
-func (c *conversation) requestID() string { return c.id }
+// requestID is Envoy's name of the request, empty until it is known.
+func (c *conversation) requestID() string {
+	if id := c.id.Load(); id != nil {
+		return *id
+	}
+	return ""
+}
 
 // run is the whole of it. Its error is never nil.
 func (c *conversation) run() error {
@@ -153,10 +161,11 @@ func (c *conversation) request(in *envoy_service_ext_proc_v3.ProcessingRequest) 
 	if headers == nil {
 		return fmt.Errorf("%T at the beginning", in.GetRequest())
 	}
-	c.id = valueOf(headers.GetHeaders(), "x-request-id")
+	id := valueOf(headers.GetHeaders(), "x-request-id")
+	c.id.Store(&id)
 	said := in.GetMetadataContext().GetFilterMetadata()[check.MetadataNamespace]
 	ticket := said.GetFields()[check.MetadataTicket].GetStringValue()
-	exchange, ok := c.server.o.Exchanges.Take(ticket, c.id)
+	exchange, ok := c.server.o.Exchanges.Take(ticket, id)
 	if !ok {
 		return c.refuse(403, "Not decided", "Nothing says that this request was allowed.")
 	}
@@ -194,12 +203,13 @@ func (c *conversation) response() error {
 		return c.refuse(502, "The response was kept back", p.refusal)
 	}
 	c.server.o.Metrics.responses.WithLabelValues(p.how()).Inc()
-	if err := c.recordHeaders(headers.GetHeaders()); err != nil {
+	m := c.mutation(headers.GetHeaders(), p)
+	if err := c.recordHeaders(headers.GetHeaders(), m.GetRemoveHeaders()); err != nil {
 		return err
 	}
 	reply := &envoy_service_ext_proc_v3.ProcessingResponse{
 		Response: &envoy_service_ext_proc_v3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &envoy_service_ext_proc_v3.HeadersResponse{
-			Response: &envoy_service_ext_proc_v3.CommonResponse{HeaderMutation: c.mutation(headers.GetHeaders(), p)},
+			Response: &envoy_service_ext_proc_v3.CommonResponse{HeaderMutation: m},
 		}},
 	}
 	if err := c.send(reply); err != nil || headers.GetEndOfStream() {
@@ -211,7 +221,11 @@ func (c *conversation) response() error {
 // refuse answers the agent in place of the service, and fails.
 func (c *conversation) refuse(code int, title, detail string) error {
 	c.status = uint32(code) //nolint:gosec // G115: a status
-	if err := c.send(immediate(code, title, detail)); err != nil {
+	var masks []string
+	if c.exchange != nil {
+		masks = c.exchange.Masks
+	}
+	if err := c.send(immediate(code, title, detail, masks)); err != nil {
 		return err
 	}
 	return &refusedError{detail}
@@ -227,10 +241,11 @@ func (c *conversation) undecodablePasses() bool {
 	return c.exchange.Admission.Target.GetHttp().GetUndecodable() == policyv1.Http_PASS
 }
 
-func (c *conversation) recordHeaders(all *envoy_config_core_v3.HeaderMap) error {
+// recordHeaders records those of a response, but for those that are taken away.
+func (c *conversation) recordHeaders(all *envoy_config_core_v3.HeaderMap, without []string) error {
 	event := &recordv1.HttpResponse{Number: c.exchange.Number, Status: c.status}
 	for _, h := range all.GetHeaders() {
-		if name := h.GetKey(); !strings.HasPrefix(name, ":") {
+		if name := h.GetKey(); !strings.HasPrefix(name, ":") && !slices.Contains(without, name) {
 			value := strings.ToValidUTF8(rawValue(h), "\ufffd")
 			if masked, ok := c.record.Header(name, value); ok {
 				value = masked
@@ -241,13 +256,20 @@ func (c *conversation) recordHeaders(all *envoy_config_core_v3.HeaderMap) error 
 	return c.exchange.Recording.Append(false, &recordv1.Event{Kind: &recordv1.Event_HttpResponse{HttpResponse: event}})
 }
 
+// valueOf is the value of a header. One that stands several times is a list (RFC 9110, 5.3): clients may go by any of its
+// members, so none is left out.
 func valueOf(all *envoy_config_core_v3.HeaderMap, name string) string {
+	value, some := "", false
 	for _, h := range all.GetHeaders() {
-		if h.GetKey() == name {
-			return rawValue(h)
+		switch {
+		case h.GetKey() != name:
+		case some:
+			value += ", " + rawValue(h)
+		default:
+			value, some = rawValue(h), true
 		}
 	}
-	return ""
+	return value
 }
 
 // rawValue is a header's value in the one of two fields that Envoy fills.

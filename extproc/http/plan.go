@@ -84,10 +84,20 @@ func (c *conversation) plan(h *envoy_service_ext_proc_v3.HttpHeaders) plan {
 func (c *conversation) mutation(all *envoy_config_core_v3.HeaderMap, p plan) *envoy_service_ext_proc_v3.HeaderMutation {
 	m := maskHeaders(all, c.agent)
 	if p.masked {
-		m.RemoveHeaders = append(m.RemoveHeaders, "content-length", "etag", "accept-ranges", "content-md5", "digest", "content-digest", "repr-digest")
+		m.RemoveHeaders = append(m.RemoveHeaders, untrue...)
+	}
+	// What one agent may see is not for a cache to give to another (RFC 9111, 4.1), whatever the service says.
+	if !c.record.Empty() {
+		m.SetHeaders = append(m.SetHeaders, &envoy_config_core_v3.HeaderValueOption{
+			Header:       &envoy_config_core_v3.HeaderValue{Key: "vary", RawValue: []byte("authorization")},
+			AppendAction: envoy_config_core_v3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD,
+		})
 	}
 	return m
 }
+
+// untrue are the headers that a masked body makes wrong.
+var untrue = []string{"content-length", "etag", "accept-ranges", "content-md5", "digest", "content-digest", "repr-digest"}
 
 // maskHeaders replaces the values of those that a mask names. One that stands several times is replaced as a whole.
 func maskHeaders(all *envoy_config_core_v3.HeaderMap, v *httpmask.View) *envoy_service_ext_proc_v3.HeaderMutation {
@@ -100,7 +110,7 @@ func maskHeaders(all *envoy_config_core_v3.HeaderMap, v *httpmask.View) *envoy_s
 			continue
 		}
 		value, ok := v.Header(name, rawValue(h))
-		if _, seen := values[name]; ok && (!seen || !slices.Contains(hidden, name)) {
+		if ok && !slices.Contains(hidden, name) {
 			hidden = append(hidden, name)
 		}
 		values[name] = append(values[name], value)
@@ -119,11 +129,14 @@ func maskHeaders(all *envoy_config_core_v3.HeaderMap, v *httpmask.View) *envoy_s
 	return m
 }
 
-// immediate is an answer of ours (RFC 9457).
-func immediate(code int, title, detail string) *envoy_service_ext_proc_v3.ProcessingResponse {
+// immediate is an answer of ours (RFC 9457). masks are the names of those that apply to the agent.
+func immediate(code int, title, detail string, masks []string) *envoy_service_ext_proc_v3.ProcessingResponse {
+	hint := "Ask the owner of the policy."
+	if len(masks) > 0 {
+		hint = fmt.Sprintf("Ask the owner of the policy: to you apply the masks %s; undecodable of the target says what may pass.", strings.Join(masks, ", "))
+	}
 	text, err := json.Marshal(map[string]any{
-		"type": "urn:sluice:problem:response", "title": title, "status": code, "detail": detail,
-		"hint": "Ask the owner of the policy: masks, and undecodable of the target, say what may pass.",
+		"type": "urn:sluice:problem:response", "title": title, "status": code, "detail": detail, "hint": hint,
 	})
 	if err != nil { // strings and a number: cannot be
 		text = []byte("{}")
@@ -131,11 +144,17 @@ func immediate(code int, title, detail string) *envoy_service_ext_proc_v3.Proces
 	return &envoy_service_ext_proc_v3.ProcessingResponse{
 		Response: &envoy_service_ext_proc_v3.ProcessingResponse_ImmediateResponse{ImmediateResponse: &envoy_service_ext_proc_v3.ImmediateResponse{
 			Status: &envoy_type_v3.HttpStatus{Code: envoy_type_v3.StatusCode(code)}, //nolint:gosec // G115: a status
-			Headers: &envoy_service_ext_proc_v3.HeaderMutation{SetHeaders: []*envoy_config_core_v3.HeaderValueOption{{
-				Header:       &envoy_config_core_v3.HeaderValue{Key: "content-type", RawValue: []byte("application/problem+json")},
-				AppendAction: envoy_config_core_v3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
-			}}},
+			Headers: &envoy_service_ext_proc_v3.HeaderMutation{SetHeaders: []*envoy_config_core_v3.HeaderValueOption{
+				only("content-type", "application/problem+json"), only("cache-control", "no-store"),
+			}},
 			Body: append(text, '\n'),
 		}},
+	}
+}
+
+func only(name, value string) *envoy_config_core_v3.HeaderValueOption {
+	return &envoy_config_core_v3.HeaderValueOption{
+		Header:       &envoy_config_core_v3.HeaderValue{Key: name, RawValue: []byte(value)},
+		AppendAction: envoy_config_core_v3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
 	}
 }

@@ -61,18 +61,22 @@ masks:
 
 // tape is a recording in memory that fails when told to.
 type tape struct {
-	mu     sync.Mutex
-	events []*recordv1.Event
-	body   bytes.Buffer
-	fail   error
-	panics bool
-	block  chan struct{}
+	mu          sync.Mutex
+	events      []*recordv1.Event
+	body        bytes.Buffer
+	fail        error
+	panics      bool
+	panicsAtEnd bool
+	block       chan struct{}
 }
 
 func (r *tape) Append(_ bool, events ...*recordv1.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range events {
+		if r.panicsAtEnd && e.GetOutcome() != nil {
+			panic("how it ended")
+		}
 		r.events = append(r.events, proto.CloneOf(e))
 	}
 	return nil
@@ -122,9 +126,13 @@ func (r *tape) text() string {
 // shelf has one exchange.
 type shelf struct {
 	exchange *check.Exchange
+	block    chan struct{}
 }
 
 func (s *shelf) Take(ticket, id string) (*check.Exchange, bool) {
+	if s.block != nil {
+		<-s.block
+	}
 	if ticket != "t-1" || id != "r-1" {
 		return nil, false
 	}
@@ -146,6 +154,7 @@ type options struct {
 	tape           *tape
 	patience       time.Duration
 	life           context.Context
+	block          chan struct{} // tickets cannot be taken until it is closed
 }
 
 // compiled is the policy of these tests.
@@ -161,6 +170,20 @@ func compiled(t testing.TB) *policies.Policy {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// exchangeOf is a request that was let through.
+func exchangeOf(p *policies.Policy, o options, leave func()) *check.Exchange {
+	return &check.Exchange{
+		Admission: &guard.Admission{Principal: &identityv1.Principal{Issuer: "corp", Subject: "x", Groups: o.groups}, Target: p.Target(o.target)},
+		Policy:    p, Masks: []string{"secrets", "more"}, Number: 1, ID: "r-1", Method: o.method, Recording: o.tape, Session: "s", Life: o.life, Leave: leave, Now: time.Now, Began: time.Now(),
+	}
+}
+
+func serverOf(s *shelf, patience time.Duration, log slog.Handler) *exthttp.Server {
+	return exthttp.NewServer(exthttp.Options{
+		Exchanges: s, Views: &httpmask.Cache{}, Patience: patience, Metrics: exthttp.NewMetrics(prometheus.NewRegistry()), Logger: slog.New(log),
+	})
 }
 
 func dial(t *testing.T, o options) *envoy {
@@ -182,15 +205,10 @@ func dial(t *testing.T, o options) *envoy {
 	}
 	p := compiled(t)
 	left := make(chan struct{}, 1)
-	s := &shelf{exchange: &check.Exchange{
-		Admission: &guard.Admission{Principal: &identityv1.Principal{Issuer: "corp", Subject: "x", Groups: o.groups}, Target: p.Target(o.target)},
-		Policy:    p, Number: 1, ID: "r-1", Method: o.method, Recording: o.tape, Session: "s", Life: o.life, Leave: func() { left <- struct{}{} }, Now: time.Now, Began: time.Now(),
-	}}
+	s := &shelf{block: o.block, exchange: exchangeOf(p, o, func() { left <- struct{}{} })}
 	l := bufconn.Listen(1 << 20)
 	server := grpc.NewServer(grpc.ChainStreamInterceptor(exthttp.NeverOK))
-	envoy_service_ext_proc_v3.RegisterExternalProcessorServer(server, exthttp.NewServer(exthttp.Options{
-		Exchanges: s, Views: &httpmask.Cache{}, Patience: o.patience, Metrics: exthttp.NewMetrics(prometheus.NewRegistry()), Logger: slog.New(slog.DiscardHandler),
-	}))
+	envoy_service_ext_proc_v3.RegisterExternalProcessorServer(server, serverOf(s, o.patience, slog.DiscardHandler))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -327,8 +345,8 @@ func TestABodyIsMaskedAndRecorded(t *testing.T) {
 	if got := fmt.Sprint(change.GetRemoveHeaders()); !strings.Contains(got, "content-length") || !strings.Contains(got, "etag") {
 		t.Errorf("removed %s", got)
 	}
-	if len(change.GetSetHeaders()) != 1 || string(change.GetSetHeaders()[0].GetHeader().GetRawValue()) != "[masked]" {
-		t.Errorf("set %v", change.GetSetHeaders())
+	if got := settings(change); got != "x-secret: [masked]\nvary: authorization\n" {
+		t.Errorf("set %s", got)
 	}
 	e.chunk(`{"id": 1, "pass`, false)
 	e.chunk(`word": "s3cr`, false)
@@ -343,8 +361,28 @@ func TestABodyIsMaskedAndRecorded(t *testing.T) {
 		t.Errorf("outcome %v", o)
 	}
 	<-e.left
-	if text := e.tape.text(); strings.Contains(text, "s3cr") || !strings.Contains(text, want) {
+	if text := e.tape.text(); strings.Contains(text, "s3cr") || !strings.Contains(text, want) || strings.Contains(text, "etag") || !strings.Contains(text, "x-plain") {
 		t.Errorf("recorded: %s", text)
+	}
+}
+
+// settings are the headers that a mutation sets.
+func settings(m *envoy_service_ext_proc_v3.HeaderMutation) string {
+	var out strings.Builder
+	for _, h := range m.GetSetHeaders() {
+		fmt.Fprintf(&out, "%s: %s\n", h.GetHeader().GetKey(), h.GetHeader().GetRawValue())
+	}
+	return out.String()
+}
+
+// Caches must not give one agent what another may see, and need not know who is excepted where nothing is masked.
+func TestCachesAreToldWhereAgentsSeeDifferentThings(t *testing.T) {
+	for target, want := range map[string]string{"api": "vary: authorization\n", "open": ""} {
+		e := dial(t, options{target: target, groups: []string{"dba"}})
+		if got := settings(e.start(true, ":status= 204").GetResponseHeaders().GetResponse().GetHeaderMutation()); got != want {
+			t.Errorf("%s: set %q", target, got)
+		}
+		e.ended()
 	}
 }
 
@@ -356,7 +394,7 @@ func TestWhoIsExceptedSeesAllAndTheRecordDoesNot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := dial(t, options{groups: []string{"dba"}})
-			if m := e.start(false, ":status= 200", "content-type= "+c.kind, "content-length= 22", "x-secret= s3cret"); m.GetResponseHeaders().GetResponse().GetHeaderMutation().String() != "" {
+			if m := e.start(false, ":status= 200", "content-type= "+c.kind, "content-length= 22", "x-secret= s3cret").GetResponseHeaders().GetResponse().GetHeaderMutation(); settings(m) != "vary: authorization\n" || len(m.GetRemoveHeaders()) > 0 {
 				t.Errorf("changed: %v", m)
 			}
 			half := len(c.body) / 2
@@ -450,6 +488,8 @@ func TestWhatCannotBeMaskedIsKeptBack(t *testing.T) {
 		words  string
 	}{
 		"gzip":        {lines: []string{":status= 200", "content-type= application/json", "content-encoding= gzip"}, words: "compressed"},
+		"gzip behind": {lines: []string{":status= 200", "content-type= application/json", "content-encoding= identity", "content-encoding= gzip"}, words: "compressed"},
+		"two types":   {lines: []string{":status= 200", "content-type= application/json", "content-type= text/html"}, words: "type"},
 		"html":        {lines: []string{":status= 200", "content-type= text/html"}, words: "text/html"},
 		"no type":     {lines: []string{":status= 200"}, words: "type"},
 		"UTF-16":      {lines: []string{":status= 200", "content-type= application/json; charset=utf-16"}, words: "type"},
@@ -459,7 +499,8 @@ func TestWhatCannotBeMaskedIsKeptBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := dial(t, options{method: c.method})
 			m := e.start(false, c.lines...).GetImmediateResponse()
-			if m.GetStatus().GetCode() != 502 || !strings.Contains(string(m.GetBody()), c.words) || !strings.Contains(string(m.GetBody()), `"status":502`) {
+			if m.GetStatus().GetCode() != 502 || !strings.Contains(string(m.GetBody()), c.words) || !strings.Contains(string(m.GetBody()), `"status":502`) ||
+				!strings.Contains(string(m.GetBody()), "the masks secrets, more") || !strings.Contains(m.GetHeaders().String(), "no-store") {
 				t.Errorf("got %v", m)
 			}
 			e.ended()
@@ -572,6 +613,24 @@ func TestNothingFollowsAFault(t *testing.T) {
 			<-e.left
 		})
 	}
+}
+
+func TestATicketThatCannotBeTakenInTimeEndsTheStream(t *testing.T) {
+	block := make(chan struct{})
+	e := dial(t, options{patience: 50 * time.Millisecond, block: block})
+	e.ask("t-1")
+	if m, err := e.stream.Recv(); err == nil || status.Code(err) == codes.OK {
+		t.Errorf("got %v, %v", m, err)
+	}
+	close(block)
+	<-e.left
+}
+
+func TestAFaultAtTheEndOfAnExchangeEndsItsStreamOnly(t *testing.T) {
+	e := dial(t, options{tape: &tape{panicsAtEnd: true}})
+	e.start(true, ":status= 204")
+	e.ended()
+	<-e.left
 }
 
 func TestASessionThatSomebodyEndsTakesItsResponsesWithIt(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sluicegate/sluice/authz/check"
+	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/policies/httpmask"
 )
 
@@ -50,7 +51,7 @@ func (s *Server) Process(stream envoy_service_ext_proc_v3.ExternalProcessor_Proc
 	c := &conversation{server: s, stream: stream, watch: newWatch(s.o.Patience)}
 	defer c.watch.stop()
 	done := make(chan error, 1)
-	go func() { done <- c.run() }()
+	go func() { done <- guard.Safely(c.run) }()
 	var err error
 	select {
 	case err = <-done:

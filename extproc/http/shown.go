@@ -14,7 +14,7 @@ type Shown struct {
 
 // Body is a request's body: masked where it can be read, else hidden.
 func (s Shown) Body(p *policies.Policy, target, contentType string, body []byte) []byte {
-	if _, view, err := s.Views.Of(p, nil, target); err == nil {
+	if view, err := s.Views.OfRecord(p, target); err == nil {
 		if shown := view.Shown(contentType, body); shown != nil {
 			return shown
 		}
@@ -24,7 +24,7 @@ func (s Shown) Body(p *policies.Policy, target, contentType string, body []byte)
 
 // Value is a header, a path with its query, or words that may have one.
 func (s Shown) Value(p *policies.Policy, target, value string) string {
-	_, view, err := s.Views.Of(p, nil, target)
+	view, err := s.Views.OfRecord(p, target)
 	if err != nil {
 		return s.Hide([]byte(value))
 	}

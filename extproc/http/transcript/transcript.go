@@ -3,6 +3,8 @@ package transcript
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,11 +21,13 @@ const shownBody = 16 << 10
 type dialect struct {
 	out  io.Writer
 	open map[uint64]*exchange
+	// asked is the body of the newest request as long as more of it may come: a long one is recorded in parts.
+	asked body
 }
 
 // exchange is a request whose outcome has not come.
 type exchange struct {
-	request, response body
+	response body
 }
 
 // body is the beginning of a body, and how much more there is.
@@ -44,8 +48,29 @@ func New(out io.Writer) transcript.Dialect { return &dialect{out: out, open: map
 // Flush implements transcript.Dialect.
 func (*dialect) Flush() {}
 
+// End implements transcript.Dialect: what agents got of answers that have not ended.
+func (d *dialect) End() {
+	d.ask()
+	for _, number := range slices.Sorted(maps.Keys(d.open)) {
+		if x := d.open[number]; len(x.response.text) > 0 {
+			d.printf("    so far of the answer to #%d:\n", number)
+			d.body(x.response)
+		}
+	}
+	clear(d.open)
+}
+
+// ask shows the body of the newest request.
+func (d *dialect) ask() {
+	d.body(d.asked)
+	d.asked = body{}
+}
+
 // Show implements transcript.Dialect.
 func (d *dialect) Show(at string, e *recordv1.Event) bool {
+	if e.GetData().GetDirection() != recordv1.Data_FROM_AGENT {
+		d.ask()
+	}
 	switch k := e.GetKind().(type) {
 	case *recordv1.Event_HttpRequest:
 		d.request(at, k.HttpRequest)
@@ -61,8 +86,7 @@ func (d *dialect) Show(at string, e *recordv1.Event) bool {
 			x.response.add(k.Data.GetBytes())
 			return true
 		}
-		x.request.add(k.Data.GetBytes())
-		d.body(x.request)
+		d.asked.add(k.Data.GetBytes())
 	case *recordv1.Event_Decision:
 		if k.Decision.GetVerdict() == recordv1.Decision_DENY {
 			delete(d.open, k.Decision.GetNumber()) // nothing comes behind it
@@ -76,6 +100,9 @@ func (d *dialect) Show(at string, e *recordv1.Event) bool {
 		delete(d.open, k.Outcome.GetNumber())
 		d.outcome(at, k.Outcome)
 		d.body(x.response)
+	case *recordv1.Event_SessionEnd:
+		d.End()
+		return false
 	default:
 		return false
 	}

@@ -84,3 +84,50 @@ func TestATranscriptReadsAsTheSessionWas(t *testing.T) {
 		t.Error("the transcript can be made to lie")
 	}
 }
+
+// A session that is live, or whose process was killed, has no outcome: what its agent got is shown all the same.
+func TestWhatHasNotEndedIsShown(t *testing.T) {
+	got := written(t,
+		request(1, "GET", "/events"),
+		&recordv1.Event{Kind: &recordv1.Event_HttpResponse{HttpResponse: &recordv1.HttpResponse{Number: 1, Status: 200}}},
+		data(1, recordv1.Data_TO_AGENT, "data: 1\n\n"),
+		request(2, "POST", "/customers"),
+		data(2, recordv1.Data_FROM_AGENT, "last"),
+	)
+	for _, words := range []string{"    | last\n", "    so far of the answer to #1:\n    | data: 1\n"} {
+		if !strings.Contains(got, words) {
+			t.Errorf("%q is missing in\n%s", words, got)
+		}
+	}
+}
+
+// A long body is recorded in parts; it is one body all the same.
+func TestABodyInPartsIsShownOnce(t *testing.T) {
+	got := written(t,
+		request(1, "POST", "/customers"),
+		data(1, recordv1.Data_FROM_AGENT, "begins"+strings.Repeat(" ", 16<<10)),
+		data(1, recordv1.Data_FROM_AGENT, strings.Repeat(" ", 100)),
+		&recordv1.Event{Kind: &recordv1.Event_Decision{Decision: &recordv1.Decision{Number: 1, Verdict: recordv1.Decision_DENY}}},
+	)
+	if strings.Count(got, "begins") != 1 || strings.Count(got, "bytes more") != 1 || !strings.Contains(got, "(and 106 bytes more)") {
+		t.Errorf("got\n%s", got)
+	}
+	if strings.Index(got, "begins") > strings.Index(got, "deny") {
+		t.Error("it stands behind the decision")
+	}
+}
+
+func written(t *testing.T, events ...*recordv1.Event) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := transcript.NewWriter(&out, httptext.New, pgtext.New)
+	for _, e := range events {
+		if err := w.Event(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.End(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}

@@ -24,6 +24,9 @@ func New(out io.Writer) transcript.Dialect {
 // Flush implements transcript.Dialect: rows are lined up together.
 func (w *dialect) Flush() { w.screen.flush() }
 
+// End implements transcript.Dialect.
+func (w *dialect) End() { w.screen.flush() }
+
 // Show implements transcript.Dialect.
 func (w *dialect) Show(at string, e *recordv1.Event) bool {
 	switch k := e.GetKind().(type) {

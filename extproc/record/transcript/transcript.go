@@ -16,6 +16,8 @@ type Dialect interface {
 	Show(at string, e *recordv1.Event) bool
 	// Flush writes what came before and was held back.
 	Flush()
+	// End writes what is still held back when nothing comes any more: the session may be live, or its process was killed.
+	End()
 }
 
 // Writer writes events one after the other.
@@ -89,6 +91,14 @@ func (w *Writer) Event(e *recordv1.Event) error {
 		w.printf("%s session ended: %s\n", at, Line(k.SessionEnd.GetReason()))
 	default:
 		w.printf("%s   (an event that this version does not know)\n", at)
+	}
+	return w.err
+}
+
+// End writes what is held back. Call it behind the last event.
+func (w *Writer) End() error {
+	for _, d := range w.dialects {
+		d.End()
 	}
 	return w.err
 }
