@@ -43,11 +43,11 @@ func (h *held) done() {
 
 // wait puts the request before people, and goes on with what they say.
 func (s *Server) wait(h *held) (ok *envoy_service_auth_v3.CheckResponse, p *problem) {
-	body := len(h.asking.request.body)
-	if !s.weights.wait(body) {
+	weight := h.asking.request.weight()
+	if !s.weights.wait(weight) {
 		return nil, h.asking.refused(h.verdict.Decision, errTooMuch)
 	}
-	defer s.weights.back(body)
+	defer s.weights.back(weight)
 	if p := s.put(h); p != nil {
 		return nil, p
 	}
@@ -81,8 +81,8 @@ func (s *Server) put(h *held) (p *problem) {
 }
 
 var errTooMuch = &problem{
-	Status: 503, Type: "too-many", Title: "Too much waits for people", Detail: "The bodies of requests that wait are as long as they may be in all. Nothing was forwarded.",
-	Hint: "Try again later, or with a shorter body.",
+	Status: 503, Type: "too-many", Title: "Too much waits for people", Detail: "The bodies and long headers of requests that wait are as much as they may be in all. Nothing was forwarded.",
+	Hint: "Try again later, or with less in it.",
 }
 
 // over is the problem of a hold whose session was ended, or whose agent does not wait any more.

@@ -8,10 +8,25 @@ import (
 const (
 	// smallBody is the longest body that is read whenever it comes, in bytes.
 	smallBody = 64 << 10
-	// maxWaiting is how many bytes the bodies have in all that wait for people. Each is held about four times: as it
-	// came, as people see it, and on its way to the store.
+	// usualHead is the longest path and headers that count for nothing while they wait, in bytes: less than the rest of a
+	// hold.
+	usualHead = 4 << 10
+	// maxWaiting is how many bytes requests have in all that wait for people: bodies, and long heads. Each is held about
+	// four times: as it came, as people see it, and on its way to the store.
 	maxWaiting = 64 << 20
 )
+
+// weight is what a request keeps of the agent's while it waits for people, in bytes.
+func (r *request) weight() int {
+	head := len(r.uri)
+	for _, h := range r.headers {
+		head += len(h.name) + len(h.value)
+	}
+	if head <= usualHead {
+		head = 0
+	}
+	return len(r.body) + head
+}
 
 // weights bound what the bodies of requests cost. As a tree that conditions read, a body takes fifty times its length and
 // a tenth of a second a megabyte; many at once would take all there is from everybody else.
@@ -20,7 +35,7 @@ type weights struct {
 	posing  chan struct{} // large bodies that are put before people just now, or released
 
 	mu      sync.Mutex // guards waiting
-	waiting int        // bytes of bodies that wait for people
+	waiting int        // bytes that wait for people
 }
 
 func newWeights(processors int) *weights {
@@ -54,19 +69,19 @@ func inTurn(ctx context.Context, turns chan struct{}, body int, step func()) boo
 	return true
 }
 
-// wait takes room for a body that waits for people. False: there is none. Whoever got it gives it back.
-func (w *weights) wait(body int) bool {
+// wait takes room for a request of that weight that waits for people. False: there is none. Whoever got it gives it back.
+func (w *weights) wait(weight int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if body > 0 && w.waiting+body > maxWaiting {
+	if weight > 0 && w.waiting+weight > maxWaiting {
 		return false
 	}
-	w.waiting += body
+	w.waiting += weight
 	return true
 }
 
-func (w *weights) back(body int) {
+func (w *weights) back(weight int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.waiting -= body
+	w.waiting -= weight
 }

@@ -67,6 +67,23 @@ func TestBodiesThatWaitForPeopleHaveALimitInAll(t *testing.T) {
 	}
 }
 
+// Headers wait as bodies do; the usual ones count for nothing.
+func TestLongHeadersWaitInTheSameRoom(t *testing.T) {
+	for length, status := range map[int]int{3 << 10: 0, 5 << 10: 503} {
+		f := open(t)
+		f.weights.waiting = maxWaiting
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		r, err := f.Check(ctx, ask("api", "DELETE", "/customers/7", good, "x-long: "+strings.Repeat("x", length)))
+		cancel()
+		if held := err != nil; held != (status == 0) || !held && problemOf(t, r).Status != status {
+			t.Errorf("%d bytes: %v, %v", length, r, err)
+		}
+		if f.weights.waiting != maxWaiting {
+			t.Errorf("%d bytes: %d are left", length, f.weights.waiting-maxWaiting)
+		}
+	}
+}
+
 // A response may take for ever; the body of its request must not stay for as long.
 func TestAnExchangeDoesNotKeepTheBody(t *testing.T) {
 	f := open(t)
