@@ -251,6 +251,17 @@ func TestAStepThatPanicsIsADenialAndLetsGoOfTheSession(t *testing.T) {
 	}
 }
 
+func TestAWaitThatPanicsIsADenialAndLetsGoOfAll(t *testing.T) {
+	f := open(t)
+	f.o.Metrics.holding = nil
+	if p := problemOf(t, f.check(t, withBody(ask("api", "DELETE", "/customers/7", good), "x"))); p.Status != 500 || p.Type != typePrefix+"internal" {
+		t.Errorf("got %+v", p)
+	}
+	if open := f.sessions.ids["p1-1"].open; open > 0 || f.weights.waiting > 0 {
+		t.Errorf("%d requests hold the session, %d bytes wait", open, f.weights.waiting)
+	}
+}
+
 // Others may wait for the session by then, and their turn comes.
 func TestASessionWhoseBeginningPanicsCanBeginAgain(t *testing.T) {
 	f := open(t)

@@ -93,13 +93,20 @@ func (s *Server) Take(ticket, requestID string) (*Exchange, bool) {
 
 // Check implements ext_authz. It waits while people decide; Envoy ends the context when the agent goes.
 func (s *Server) Check(ctx context.Context, in *envoy_service_auth_v3.CheckRequest) (*envoy_service_auth_v3.CheckResponse, error) {
-	r, p := read(in)
-	if p == nil {
-		p = vouched(ctx, r)
-	}
+	r := &request{}
 	var ok *envoy_service_auth_v3.CheckResponse
-	if p == nil {
-		ok, p = s.answer(ctx, r)
+	var p *problem
+	err := guard.Safely(func() error {
+		if r, p = read(in); p == nil {
+			p = vouched(ctx, r)
+		}
+		if p == nil {
+			ok, p = s.answer(ctx, r)
+		}
+		return nil
+	})
+	if err != nil {
+		p = internal(err)
 	}
 	if p == nil {
 		s.o.Metrics.requests.WithLabelValues("0").Inc()
