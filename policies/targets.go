@@ -61,12 +61,13 @@ func (c *compiler) listener(t, other *policyv1.Target, field, otherField string)
 		fault(".listener", fmt.Sprintf("it is shared with %s and must be the same there", otherField))
 	case !proto.Equal(h.GetCertificate(), o.GetCertificate()):
 		fault(".http.certificate", fmt.Sprintf("the listener is shared with %s, so the certificate must be the same there", otherField))
-	case prefixOf(h) == prefixOf(o) && shareHost(h.GetHosts(), o.GetHosts()):
+	case PathPrefix(h) == PathPrefix(o) && shareHost(h.GetHosts(), o.GetHosts()):
 		fault(".http", fmt.Sprintf("%s has the same host and path_prefix on the same listener", otherField))
 	}
 }
 
-func prefixOf(h *policyv1.Http) string { return "/" + strings.Trim(h.GetPathPrefix(), "/") }
+// PathPrefix is the prefix of the paths that a target takes, in whole segments: with a slash before it and none behind it.
+func PathPrefix(h *policyv1.Http) string { return "/" + strings.Trim(h.GetPathPrefix(), "/") }
 
 // shareHost reports whether a host is named by both in the same words; none is any host.
 func shareHost(a, b []string) bool {
@@ -87,7 +88,7 @@ func (c *compiler) protocol(t *policyv1.Target, field string) {
 		return
 	}
 	c.upstream(h.GetTls(), h.GetEndpoints(), field+".http")
-	if prefix := prefixOf(h); path.Clean(prefix) != prefix {
+	if prefix := PathPrefix(h); path.Clean(prefix) != prefix {
 		c.faults.add("", &Fault{Field: field + ".http.path_prefix", Message: fmt.Sprintf("%q has steps that are resolved before a request is routed", h.GetPathPrefix())})
 	}
 	// Envoy refuses some of what is no host, and services read the rest in different ways.

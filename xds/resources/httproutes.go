@@ -46,7 +46,7 @@ type routed struct {
 func (b *builder) routes(listener string, targets []httpTarget) (*envoy_config_route_v3.RouteConfiguration, error) {
 	domains := map[string][]*routed{anyDomain: nil}
 	for _, t := range targets {
-		r := &routed{target: t, prefix: "/" + strings.Trim(t.GetHttp().GetPathPrefix(), "/")}
+		r := &routed{target: t, prefix: policies.PathPrefix(t.GetHttp())}
 		if path.Clean(r.prefix) != r.prefix {
 			b.fault(t.field+".http.path_prefix", "%q has steps that are resolved before a request is routed", r.prefix)
 			continue
