@@ -1,16 +1,38 @@
 package engine
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+)
 
 var reservedName = []byte(reserved)
 
-// refuseName refuses names that are the engine's own.
-func (e *Engine) refuseName(kind byte, msg []byte, out *Output, s *Step) {
-	e.refuse(kind, &Refusal{
-		Code: "42602", Message: "names that begin with " + reserved + " are reserved by Sluice",
-		Hint: "Choose another name for the prepared statement or portal.", Rule: "protocol",
-	}, out)
-	s.Consumed += len(msg)
+// longestName is what PostgreSQL keeps of a name, in bytes (NAMEDATALEN - 1). It would take longer ones for one another.
+const longestName = 63
+
+// refuseName refuses names of prepared statements and portals that are the engine's own, or that the server would cut.
+func (e *Engine) refuseName(kind byte, msg []byte, out *Output, s *Step, names ...[]byte) bool {
+	for _, name := range names {
+		var r *Refusal
+		switch {
+		case len(name) > longestName:
+			r = &Refusal{
+				Code: "42622", Message: "the name of a prepared statement or portal is too long",
+				Detail: fmt.Sprintf("It has %d bytes, and PostgreSQL keeps %d.", len(name), longestName), Hint: "Choose a shorter name.", Rule: "protocol",
+			}
+		case bytes.HasPrefix(name, reservedName):
+			r = &Refusal{
+				Code: "42602", Message: "names that begin with " + reserved + " are reserved by Sluice",
+				Hint: "Choose another name for the prepared statement or portal.", Rule: "protocol",
+			}
+		default:
+			continue
+		}
+		e.refuse(kind, r, out)
+		s.Consumed += len(msg)
+		return true
+	}
+	return false
 }
 
 func (e *Engine) parse(msg, body []byte, out *Output, s *Step) error {
@@ -18,8 +40,8 @@ func (e *Engine) parse(msg, body []byte, out *Output, s *Step) error {
 	if !ok {
 		return violation("client", "malformed Parse")
 	}
-	if bytes.HasPrefix(m.name, reservedName) {
-		e.refuseName('P', msg, out, s)
+	e.client.key, e.client.types = string(m.name), m.types
+	if e.refuseName('P', msg, out, s, m.name) {
 		return nil
 	}
 	e.mu.Lock()
@@ -37,7 +59,6 @@ func (e *Engine) parse(msg, body []byte, out *Output, s *Step) error {
 		s.Consumed += len(msg)
 		return nil
 	}
-	e.client.key, e.client.types = string(m.name), m.types
 	e.ask(s, msg, Question{Stage: AtParse, Text: string(m.sql), Name: e.client.key, InBatch: e.client.inBatch})
 	return nil
 }
@@ -47,8 +68,7 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	if !b.decode(body) {
 		return violation("client", "malformed Bind")
 	}
-	if bytes.HasPrefix(b.Portal, reservedName) || bytes.HasPrefix(b.Statement, reservedName) {
-		e.refuseName('B', msg, out, s)
+	if e.refuseName('B', msg, out, s, b.Portal, b.Statement) {
 		return nil
 	}
 	e.mu.Lock()
@@ -98,6 +118,9 @@ func (e *Engine) execute(msg, body []byte, out *Output, s *Step) error {
 	if !ok || len(rest) != 4 {
 		return violation("client", "malformed Execute")
 	}
+	if e.refuseName('E', msg, out, s, name) {
+		return nil
+	}
 	e.mu.Lock()
 	run, unsure := e.shared.portals.lookup(name, e.client.batch)
 	stalled := unsure && e.stalled(s) || e.full(s)
@@ -119,8 +142,7 @@ func (e *Engine) describe(msg, body []byte, out *Output, s *Step) error {
 	if err != nil {
 		return err
 	}
-	if bytes.HasPrefix(name, reservedName) {
-		e.refuseName('D', msg, out, s)
+	if e.refuseName('D', msg, out, s, name) {
 		return nil
 	}
 	e.mu.Lock()
@@ -146,8 +168,7 @@ func (e *Engine) close(msg, body []byte, out *Output, s *Step) error {
 	if err != nil {
 		return err
 	}
-	if bytes.HasPrefix(name, reservedName) {
-		e.refuseName('C', msg, out, s)
+	if e.refuseName('C', msg, out, s, name) {
 		return nil
 	}
 	e.mu.Lock()
@@ -161,7 +182,7 @@ func (e *Engine) close(msg, body []byte, out *Output, s *Step) error {
 	} else {
 		e.shared.statements.propose(key, e.client.batch, nil)
 	}
-	e.push(awaiting{kind: awaitClose, key: key, portal: what == 'P'}, out)
+	e.push(awaiting{kind: awaitClose, key: key, portal: what == 'P', changes: true}, out)
 	e.forward(msg, out, s)
 	return nil
 }
@@ -200,7 +221,9 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 	switch q.Stage {
 	case AtQuery:
 		run := e.begin(newRun(*g))
-		e.push(awaiting{kind: awaitQuery, run: run, impure: !run.pure()}, out)
+		e.push(awaiting{
+			kind: awaitQuery, run: run, impure: !run.pure(), copies: e.shared.awaitCopy(run.Facts), changes: e.endsUnnamed(),
+		}, out)
 		e.started(run, out)
 		e.client.batch++
 		e.client.inBatch = false
@@ -212,7 +235,7 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		if impure { // constants are turned into values here already, which can run the checks of domains
 			e.begin(newRun(*g))
 		}
-		e.push(awaiting{kind: awaitParse, key: e.client.key, impure: impure}, out)
+		e.push(awaiting{kind: awaitParse, key: e.client.key, impure: impure, changes: true}, out)
 		out.ToServer.pass(msg)
 	case AtBind:
 		e.answerBind(e.begin(newRun(*g)), msg, out)
@@ -220,7 +243,7 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		if q.Run.doubtful {
 			e.describePortal(q.Run, msg, out)
 		}
-		e.push(awaiting{kind: awaitExecute, run: q.Run, impure: !q.Run.pure()}, out)
+		e.push(awaiting{kind: awaitExecute, run: q.Run, impure: !q.Run.pure(), copies: e.shared.awaitCopy(q.Run.Facts)}, out)
 		e.runs(q.Run)
 		e.started(q.Run, out)
 		out.ToServer.pass(msg)
@@ -233,7 +256,7 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 // that executes again does not ask.
 func (e *Engine) answerBind(run *Run, msg []byte, out *Output) {
 	e.shared.portals.propose(e.client.key, e.client.batch, run)
-	e.push(awaiting{kind: awaitBind, key: e.client.key, run: run, impure: !run.pure()}, out)
+	e.push(awaiting{kind: awaitBind, key: e.client.key, portal: true, changes: true, run: run, impure: !run.pure()}, out)
 	out.ToServer.pass(msg)
 	if run.needsDescription() {
 		e.askDescription(run, e.client.bind.Portal, out)

@@ -111,7 +111,9 @@ func (e *Engine) failed(msg, body []byte, out *Output) error {
 		_, _, err := e.relay('E', msg, body, nil, out)
 		return err
 	}
-	e.shared.copyIn = false
+	if a.copies {
+		e.copyOver(a.kind == awaitQuery, false)
+	}
 	if a.refusal != nil {
 		r := a.refusal
 		out.ToAgent.make(r.append)
@@ -147,15 +149,16 @@ func (e *Engine) failed(msg, body []byte, out *Output) error {
 func (e *Engine) skip(out *Output) {
 	q := &e.shared.queue
 	first := true
-	for q.len > 0 && q.front().kind != awaitSync {
+	for q.len > 0 && q.front().kind != awaitSync && q.front().kind != awaitResync {
 		a := q.pop()
 		if first {
-			a.run = nil // its outcome is noted
+			e.settle(&a, failed)
+			a.run, a.changes = nil, false // its outcome is noted
 			first = false
 		}
 		e.abandon(&a, out)
 	}
-	e.shared.skips = q.len == 0
+	e.shared.skips = q.len == 0 || q.front().kind == awaitResync
 	e.wake()
 }
 

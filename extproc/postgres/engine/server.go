@@ -2,6 +2,8 @@ package engine
 
 import (
 	"bytes"
+
+	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
 // server is the state of the server's side; only Server touches it.
@@ -102,11 +104,7 @@ func serverLimit(kind byte) int {
 
 // front is the oldest message without its answer.
 func (e *Engine) front() *awaiting {
-	q := &e.shared.queue
-	for q.len > 0 && q.front().kind == awaitCopyEnd {
-		q.pop()
-	}
-	return q.front()
+	return e.shared.queue.front()
 }
 
 // response handles one whole message of the server's.
@@ -155,10 +153,14 @@ func (e *Engine) done(kind byte, msg []byte, out *Output) error {
 		want = awaitClose
 	}
 	a := e.front()
+	if a != nil && a.kind == awaitResync && kind == '3' && a.readies > 0 {
+		e.resynced(out)
+		return nil
+	}
 	if a == nil || a.kind != want || a.refusal != nil {
 		return violation("server", "message %q that nothing asked for", kind)
 	}
-	e.settle(a, true)
+	e.settle(a, succeeded)
 	own := a.own
 	p := a.probe
 	e.shared.queue.pop()
@@ -257,7 +259,11 @@ func (e *Engine) complete(kind byte, msg, body []byte, out *Output) error {
 			tag = string(bytes.TrimRight(body, "\x00"))
 		}
 	}
+	copies := run.current() != nil && run.current().Kind == sqlfacts.CopyIn
 	e.ended(run, tag, kind == 's', out)
+	if copies {
+		e.copyOver(isQuery, true)
+	}
 	out.toAgent(msg)
 	return nil
 }
@@ -281,12 +287,27 @@ func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
 // ready ends a batch or a query.
 func (e *Engine) ready(msg, body []byte, out *Output) error {
 	a := e.front()
-	if a == nil || (a.kind != awaitSync && a.kind != awaitQuery) || len(body) != 1 {
+	s := &e.shared
+	switch {
+	case len(body) != 1:
+		return violation("server", "malformed ReadyForQuery")
+	case a == nil && s.copy.syncs > 0:
+		return e.readyInDoubt(msg, body[0], out)
+	case a != nil && a.kind == awaitResync:
+		s.status = body[0]
+		a.readies++
+		return nil
+	case a == nil || (a.kind != awaitSync && a.kind != awaitQuery):
 		return violation("server", "ReadyForQuery that nothing asked for")
 	}
-	done := e.shared.queue.pop()
-	e.shared.status = body[0]
-	e.shared.copyIn = false
+	done := s.queue.pop()
+	if done.kind == awaitQuery {
+		e.settle(&done, succeeded)
+		if done.copies {
+			e.copyOver(false, false)
+		}
+	}
+	s.status = body[0]
 	if body[0] == 'I' {
 		e.shared.impure = e.shared.queue.impure() // what was sent on in the meantime belongs to later transactions
 		e.shared.portals.dropAll()                // portals end with their transaction
@@ -296,6 +317,15 @@ func (e *Engine) ready(msg, body []byte, out *Output) error {
 		done.probe.complete()
 		return nil
 	}
+	out.toAgent(msg)
+	return nil
+}
+
+// readyInDoubt is the answer to a Sync that was sent while the server had stopped reading COPY data, as it turns out.
+func (e *Engine) readyInDoubt(msg []byte, status byte, out *Output) error {
+	s := &e.shared
+	s.copy.syncs--
+	s.status, s.skips = status, false
 	out.toAgent(msg)
 	return nil
 }
