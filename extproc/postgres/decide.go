@@ -13,6 +13,7 @@ import (
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/masking"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
@@ -117,10 +118,7 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 		}
 	}
 	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
-		return &engine.Refusal{
-			Code: codeForbidden, Message: v.Error(), Detail: fmt.Sprintf("Mask %q of the policy applies to you.", maskName(v.Mask)),
-			Hint: v.Hint(), Rule: v.Mask,
-		}, nil
+		return masked(v), nil
 	}
 	return nil, nil
 }
@@ -341,8 +339,7 @@ func (s *session) again(q *engine.Question) (*engine.Grant, *engine.Refusal, err
 	}
 	switch v.Verdict {
 	case policies.Allow:
-		g.policy = v.Policy
-		return nil, nil, nil
+		return s.underPolicy(q, g, v.Policy)
 	case policies.Hold:
 		return nil, &engine.Refusal{
 			Code: codeForbidden, Message: "the policy changed, run it again", Detail: "The statement now needs approval.",
@@ -350,6 +347,26 @@ func (s *session) again(q *engine.Question) (*engine.Grant, *engine.Refusal, err
 		}, nil
 	}
 	return nil, refusalOf(codeForbidden, v.Decision), nil
+}
+
+// underPolicy lets what was granted under another policy go on, as this one shows it.
+func (s *session) underPolicy(q *engine.Question, g *granted, p *policies.Policy) (*engine.Grant, *engine.Refusal, error) {
+	g.policy = p
+	views := s.viewsOf(p, q.Run.Agent.Catalog())
+	if v := views.agent.Check(q.Facts.Statements); v != nil {
+		return nil, masked(v), nil
+	}
+	again := q.Run.Grant
+	again.Agent, again.Record = views.agent, views.record
+	return &again, nil, nil
+}
+
+// masked is the refusal of a statement that uses what is masked.
+func masked(v *masking.Violation) *engine.Refusal {
+	return &engine.Refusal{
+		Code: codeForbidden, Message: v.Error(), Detail: fmt.Sprintf("Mask %q of the policy applies to you.", maskName(v.Mask)),
+		Hint: v.Hint(), Rule: v.Mask,
+	}
 }
 
 // refused records a statement that does not run.

@@ -272,7 +272,7 @@ func (s *session) release(ctx context.Context, sub *subject, pending *guard.Pend
 		catalog := sub.views.agent.Catalog()
 		sub.views = s.viewsOf(verdict.Policy, catalog)
 		if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
-			return nil, &engine.Refusal{Code: codeForbidden, Message: v.Error(), Hint: v.Hint(), Rule: v.Mask}, nil
+			return nil, masked(v), nil
 		}
 	}
 	return approved, nil, nil

@@ -256,7 +256,7 @@ func (s *session) steps(ctx context.Context, in *inbox, out *engine.Output) (nee
 		step, err := s.engine.Client(in.bytes(), out)
 		if err != nil {
 			// What was decided before the fault is recorded, and runs, as if the fault had come later.
-			return 0, errors.Join(s.flush(out), protocolFault(err))
+			return 0, errors.Join(s.flush(out), s.protocolFault(err))
 		}
 		in.consume(step.Consumed)
 		switch {
@@ -293,8 +293,13 @@ func (s *session) steps(ctx context.Context, in *inbox, out *engine.Output) (nee
 	}
 }
 
-func protocolFault(err error) error {
+func (s *session) protocolFault(err error) error {
 	var p *engine.ProtocolError
+	if errors.As(err, &p) && p.Code == engine.CodeUnexpected {
+		s.server.o.Metrics.unexpected.Inc()
+		return fatalf(p.Code, "the database's answer is not one that the statement can give").
+			hint("Nothing of it was passed on. Whoever runs Sluice should know: its log has the reason.").cause(err)
+	}
 	if errors.As(err, &p) {
 		return fatalf(p.Code, "protocol violation by the %s", p.Peer).cause(err)
 	}
@@ -364,7 +369,7 @@ func (s *session) relay() error {
 			return sendErr
 		}
 		if err != nil {
-			return protocolFault(err)
+			return s.protocolFault(err)
 		}
 		in.consume(consumed)
 	}

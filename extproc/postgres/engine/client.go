@@ -17,6 +17,8 @@ type client struct {
 	asked []byte
 	key   string
 	types []uint32
+	// source is the prepared statement of a Bind.
+	source *prepared
 }
 
 // Step is how far Client came.

@@ -52,6 +52,8 @@ type prepared struct {
 	types []uint32
 	// described are the types that the server settled on, once somebody has asked.
 	described []uint32
+	// shape is what its rows have been found to be, for runs of the same views.
+	shape shape
 }
 
 // New makes an engine. status is the transaction status that the server reported when it became ready.

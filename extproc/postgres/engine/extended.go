@@ -71,6 +71,12 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	if e.refuseName('B', msg, out, s, b.Portal, b.Statement) {
 		return nil
 	}
+	if len(b.Formats) > 1 && len(b.Formats) != len(b.Values) {
+		e.refuse('B', &Refusal{Code: "08P01", Message: fmt.Sprintf(
+			"bind message has %d parameter formats but %d parameters", len(b.Formats), len(b.Values)), Rule: "protocol"}, out)
+		s.Consumed += len(msg)
+		return nil
+	}
 	e.mu.Lock()
 	p, unsure := e.shared.statements.lookup(b.Statement, e.client.batch)
 	stalled := unsure && e.stalled(s) || e.full(s)
@@ -89,6 +95,7 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 		s.Consumed += len(msg)
 		return nil
 	}
+	e.client.source = p
 	b.Raw, b.ParameterTypes = msg, p.types
 	e.client.key = string(b.Portal)
 	e.ask(s, msg, Question{
@@ -154,6 +161,9 @@ func (e *Engine) describe(msg, body []byte, out *Output, s *Step) error {
 			return nil
 		}
 		a = awaiting{kind: awaitPortal, run: run}
+		if run != nil {
+			run.asked = true
+		}
 	}
 	if e.full(s) {
 		return nil
@@ -205,8 +215,8 @@ func target(body []byte) (what byte, name []byte, err error) {
 	return body[0], name, nil
 }
 
-// Answer decides the question of the last step: a grant, or a refusal. At AtExecute the grant is ignored, since the
-// one of Bind counts. It returns how many bytes of the input that consumes.
+// Answer decides the question of the last step: a grant, or a refusal. At AtExecute no grant means that the one of Bind
+// still counts; another is for what comes from now on. It returns how many bytes of the input that consumes.
 func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 	msg := e.client.asked
 	q := &e.client.question
@@ -238,18 +248,36 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		e.push(awaiting{kind: awaitParse, key: e.client.key, impure: impure, changes: true}, out)
 		out.ToServer.pass(msg)
 	case AtBind:
-		e.answerBind(e.begin(newRun(*g)), msg, out)
+		run := newRun(*g)
+		run.source = e.client.source
+		e.answerBind(e.begin(run), msg, out)
 	case AtExecute:
-		if q.Run.doubtful {
-			e.describePortal(q.Run, msg, out)
+		run := e.continued(q.Run, g)
+		if run.undescribed() {
+			e.describePortal(run, msg, out)
 		}
-		e.push(awaiting{kind: awaitExecute, run: q.Run, impure: !q.Run.pure(), copies: e.shared.awaitCopy(q.Run.Facts)}, out)
-		e.runs(q.Run)
-		e.started(q.Run, out)
+		e.push(awaiting{kind: awaitExecute, run: run, impure: !run.pure(), copies: e.shared.awaitCopy(run.Facts)}, out)
+		e.runs(run)
+		e.started(run, out)
 		out.ToServer.pass(msg)
 	}
 	e.client.inBatch = true
 	return consumed
+}
+
+// continued is the run of an Execute: with a grant of its own, it is another from now on.
+func (e *Engine) continued(run *Run, g *Grant) *Run {
+	if g == nil || g.Agent == run.Agent && g.Record == run.Record {
+		return run
+	}
+	next := run.under(*g)
+	e.shared.portals.replace(func(other *Run) *Run {
+		if other == run {
+			return next
+		}
+		return other
+	})
+	return e.begin(next)
 }
 
 // answerBind forwards Bind, and asks for the description of what it gives where rows may have to be hidden: a client
@@ -258,7 +286,7 @@ func (e *Engine) answerBind(run *Run, msg []byte, out *Output) {
 	e.shared.portals.propose(e.client.key, e.client.batch, run)
 	e.push(awaiting{kind: awaitBind, key: e.client.key, portal: true, changes: true, run: run, impure: !run.pure()}, out)
 	out.ToServer.pass(msg)
-	if run.needsDescription() {
+	if run.inspects() {
 		e.askDescription(run, e.client.bind.Portal, out)
 	}
 }
@@ -271,6 +299,7 @@ func (e *Engine) describePortal(run *Run, msg []byte, out *Output) {
 }
 
 func (e *Engine) askDescription(run *Run, portal []byte, out *Output) {
+	run.asked = true
 	e.push(awaiting{kind: awaitPortal, own: true, run: run}, out)
 	out.ToServer.make(func(b []byte) []byte { return appendDescribePortal(b, portal) })
 }

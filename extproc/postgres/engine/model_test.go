@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"bytes"
 	"flag"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,7 +38,7 @@ func TestTheEngineSaysWhatAGuardedPostgreSQLWould(t *testing.T) {
 		}
 		ok := t.Run("seed "+seed, func(t *testing.T) {
 			rapid.Check(t, func(r *rapid.T) {
-				c := newConversation(t, r)
+				c := newConversation(t, r, append(pgmodel.Texts(), pgmodel.Refused))
 				defer c.backend.Stop()
 				defer func() { steps += c.steps }()
 				c.run()
@@ -50,6 +50,24 @@ func TestTheEngineSaysWhatAGuardedPostgreSQLWould(t *testing.T) {
 		}
 	}
 	t.Logf("%d steps in %s: 0 violations", steps, time.Since(began).Round(time.Millisecond))
+}
+
+// The origin of a column, as the server tells it, decides by itself: a statement that was taken for one that shows nothing
+// masked shows nothing masked.
+func TestAMaskedOriginIsHiddenWhateverTheStatementWasThoughtToBe(t *testing.T) {
+	texts := slices.DeleteFunc(append(pgmodel.Texts(), pgmodel.Refused), func(s string) bool { return s == "copy vault to stdout" })
+	rapid.Check(t, func(r *rapid.T) {
+		c := newConversation(t, r, texts)
+		defer c.backend.Stop()
+		c.script.facts = func(text string) *sqlfacts.Facts {
+			f := factsOf(text)
+			for i := range f.Statements {
+				f.Statements[i].Relations = nil
+			}
+			return f
+		}
+		c.run()
+	})
 }
 
 // conversation is an agent, an engine and a modelled server, and the bytes on the way between them.
@@ -67,8 +85,8 @@ type conversation struct {
 	err          error
 }
 
-func newConversation(t testing.TB, r *rapid.T) *conversation {
-	names, texts := pgmodel.Names(), append(pgmodel.Texts(), pgmodel.Refused)
+func newConversation(t testing.TB, r *rapid.T, texts []string) *conversation {
+	names := pgmodel.Names()
 	if *modelShort {
 		names = names[:5]
 	}
@@ -83,6 +101,15 @@ func vaultScript(t testing.TB) *script {
 	s := scriptWith(t, &policyv1.Mask{Columns: []string{"public.vault.key"}})
 	s.view = masking.NewView(s.masks, vaultCatalog{})
 	s.facts = factsOf
+	lifted := masking.NewView(scriptWith(t, &policyv1.Mask{Columns: []string{"public.other.key"}}).masks, vaultCatalog{})
+	s.again = func(run *Run, most uint32) *Grant { // the policy changes back and forth between executions
+		g := run.Grant
+		g.Agent, g.Record = s.view, s.view
+		if isLifted(int(most)) {
+			g.Agent, g.Record = lifted, lifted
+		}
+		return &g
+	}
 	s.refuses = func(q *Question) *Refusal {
 		switch {
 		case strings.Contains(q.Text, pgmodel.Refused):
@@ -97,6 +124,9 @@ func vaultScript(t testing.TB) *script {
 	}
 	return s
 }
+
+// isLifted: no mask applies to an Execute of two rows.
+func isLifted(most int) bool { return most == 2 }
 
 func refusedValue(text string, values [][]byte) bool {
 	return text == pgmodel.ByValue && len(values) == 1 && string(values[0]) == "13"
@@ -250,11 +280,6 @@ func (c *conversation) compare() {
 	ideal := c.ideal()
 	defer ideal.Stop()
 	want, got := transcript(ideal.Take()), transcript(c.script.agent)
-	for _, secret := range pgmodel.Secrets() {
-		if bytes.Contains(c.script.agent, []byte(secret)) {
-			c.r.Fatalf("a secret in clear:\n%s\non\n%s", strings.Join(got, "\n"), c.words())
-		}
-	}
 	if ideal.Closed { // the server gave up: so has the engine's, and the session with it
 		if len(got) > 0 && strings.HasPrefix(got[len(got)-1], "E FATAL") && c.err == nil {
 			return
@@ -275,6 +300,7 @@ func (c *conversation) ideal() *pgmodel.Backend {
 		RefuseText:  func(text string) bool { return strings.Contains(text, pgmodel.Refused) },
 		RefuseValue: refusedValue,
 		Hide:        func(string) string { return "[masked]" },
+		Lifted:      isLifted,
 	})
 	b.Feed(c.said)
 	return b

@@ -21,7 +21,9 @@ type script struct {
 	facts  func(sql string) *sqlfacts.Facts
 	// refuses says what is refused; masks are what view was made of.
 	refuses func(q *Question) *Refusal
-	masks   policies.MaskSet
+	// again is the grant of an Execute that asks for so many rows, nil where that of Bind counts.
+	again func(run *Run, most uint32) *Grant
+	masks policies.MaskSet
 
 	server, agent []byte
 	asked         []string
@@ -72,7 +74,11 @@ func (s *script) pump() error {
 		if q := step.Question; q != nil {
 			s.asked = append(s.asked, stageName(q.Stage)+" "+q.Text)
 			if q.Stage == AtExecute {
-				taken += s.engine.Answer(nil, nil, &out)
+				var g *Grant
+				if msg := s.rest[taken:]; s.again != nil {
+					g = s.again(q.Run, binary.BigEndian.Uint32(msg[binary.BigEndian.Uint32(msg[1:])+1-4:]))
+				}
+				taken += s.engine.Answer(g, nil, &out)
 			} else if r := s.refuses(q); r != nil {
 				taken += s.engine.Answer(nil, r, &out)
 			} else {

@@ -23,9 +23,11 @@ func (e *Engine) row(msg, body []byte, out *Output) error {
 	run := a.run
 	run.rows++
 	run.bytes += uint64(len(msg))
-	if !run.agent.planned {
-		// Without a description nothing proves that the row holds nothing to hide.
-		return violation("server", "a row whose columns were never described")
+	if !run.agent.planned || !run.record.planned {
+		return unexpected("a row whose columns were never described")
+	}
+	if err := run.fits(body); err != nil {
+		return err
 	}
 	hidden, err := hideRow(&out.ToAgent, run.agent.plan, msg, body)
 	if err != nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -30,7 +31,12 @@ func (e *Engine) Server(in []byte, out *Output) (consumed, need int, err error) 
 		if err := checkSize("server", kind, size); err != nil {
 			return consumed, 0, err
 		}
-		if e.streams(kind, size) {
+		switch passes, missing, err := e.streams(kind, size, rest); {
+		case err != nil:
+			return consumed, 0, err
+		case missing > 0:
+			return consumed, missing, nil
+		case passes:
 			continue
 		}
 		if limit := serverLimit(kind); size > limit {
@@ -72,25 +78,47 @@ func (o *Output) toAgent(b []byte) {
 }
 
 // streams lets rows and COPY data pass in which nothing is hidden, without waiting for the whole of them.
-func (e *Engine) streams(kind byte, size int) bool {
+// missing is how much of the message must be there to say so.
+func (e *Engine) streams(kind byte, size int, rest []byte) (passes bool, missing int, err error) {
 	if kind != 'D' && kind != 'd' {
-		return false
+		return false, 0, nil
 	}
 	a := e.front()
 	if a == nil || a.run == nil {
-		return false
+		return false, 0, nil
 	}
-	if kind == 'D' {
-		if a.run.needsDescription() {
-			return false
+	run := a.run
+	switch {
+	case kind == 'd':
+		if run.agent.copy != nil || run.record.copy != nil {
+			return false, 0, nil
 		}
-		a.run.rows++
-	} else if a.run.agent.copy != nil || a.run.record.copy != nil {
-		return false
+	case run.inspects():
+		return false, 0, nil
+	case len(rest) < headerSize+2 && size >= headerSize+2:
+		return false, headerSize + 2, nil
+	default:
+		if err := run.fits(rest[headerSize:min(len(rest), size)]); err != nil {
+			return false, 0, err
+		}
+		run.rows++
 	}
-	a.run.bytes += uint64(size) //nolint:gosec // positive
+	run.bytes += uint64(size) //nolint:gosec // positive
 	e.server.passing = size
-	return true
+	return true, 0, nil
+}
+
+// fits checks that a row is what was described: without a description nothing proves that it holds nothing to hide.
+func (r *Run) fits(body []byte) error {
+	switch {
+	case r.passes():
+		return nil
+	case !r.shape.known:
+		return unexpected("a row whose columns were never described")
+	case len(body) < 2 || int(binary.BigEndian.Uint16(body)) != r.shape.columns:
+		return unexpected("a row that is not as it was described")
+	}
+	return nil
 }
 
 func serverLimit(kind byte) int {
@@ -201,6 +229,7 @@ func (e *Engine) description(kind byte, msg, body []byte, out *Output) error {
 		if err := a.run.describe(kind, body); err != nil {
 			return err
 		}
+		a.run.remember()
 	}
 	own := a.own
 	switch a.kind {
@@ -219,11 +248,32 @@ func (e *Engine) description(kind byte, msg, body []byte, out *Output) error {
 
 // describe makes the plans for the rows of a run.
 func (r *Run) describe(kind byte, body []byte) error {
-	if !r.needsDescription() {
+	if r.passes() {
 		return nil
 	}
+	r.shape = shape{known: true, agent: r.Agent, record: r.Record}
 	if kind == 'n' {
 		r.agent.planned, r.record.planned = true, true
+		return nil
+	}
+	if !r.givesRows() && !r.doubtful {
+		return unexpected("rows of a statement that gives none")
+	}
+	if len(body) < 2 {
+		return violation("server", "malformed RowDescription")
+	}
+	r.shape.columns = int(binary.BigEndian.Uint16(body))
+	for _, m := range []*masks{&r.agent, &r.record} {
+		if m.touches || m.passes() {
+			continue
+		}
+		hides, ok := hidesOrigin(m.view, body)
+		if !ok {
+			return violation("server", "malformed RowDescription")
+		}
+		m.touches = hides // whatever the statement was thought to be
+	}
+	if !r.inspects() {
 		return nil
 	}
 	fields, ok := decodeFields(body)
@@ -237,6 +287,13 @@ func (r *Run) describe(kind byte, body []byte) error {
 		}
 	}
 	return nil
+}
+
+// remember keeps what a prepared statement was found to give: its description stays the same for as long as it lives.
+func (r *Run) remember() {
+	if r.source != nil && r.shape.known && !r.inspects() && !r.doubtful {
+		r.source.shape = r.shape
+	}
 }
 
 // complete ends a statement.
@@ -279,6 +336,9 @@ func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
 		e.after(run, tag)
 	}
 	run.statement++
+	if run.source == nil {
+		run.shape = shape{}
+	}
 	for _, m := range []*masks{&run.agent, &run.record} {
 		m.copy, m.plan, m.planned = nil, nil, false
 	}

@@ -11,8 +11,10 @@ type Censor struct {
 	// parameters at Bind.
 	RefuseText  func(text string) bool
 	RefuseValue func(text string, values [][]byte) bool
-	// Hide is what is shown in place of vault.key, nil for nothing hidden.
-	Hide func(secret string) string
+	// Hide is what is shown in place of vault.key, nil for nothing hidden. Lifted reports whether that does not hold for
+	// an Execute of so many rows (0: all).
+	Hide   func(secret string) string
+	Lifted func(most int) bool
 }
 
 // Backend is one server process. It belongs to one goroutine.

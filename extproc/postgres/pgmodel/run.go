@@ -68,7 +68,7 @@ func (b *Backend) run(r *run, most int) (more bool, err *failure) {
 	case actionRows:
 		return b.rows(r, most)
 	case actionCopyOut:
-		b.copyOut(s)
+		b.copyOut(s, most)
 		r.tag = "COPY " + strconv.Itoa(len(s.rows))
 	case actionCopyIn:
 		n, err := b.copyIn()
@@ -113,7 +113,7 @@ func (b *Backend) rows(r *run, most int) (more bool, err *failure) {
 	}
 	sent := 0
 	for r.row < len(rows) && (most == 0 || sent < most) {
-		b.put(dataRow(b.hidden(s, rows[r.row])))
+		b.put(dataRow(b.hidden(s, rows[r.row], most)))
 		r.row++
 		sent++
 	}
@@ -127,8 +127,8 @@ func (b *Backend) rows(r *run, most int) (more bool, err *failure) {
 	return false, nil
 }
 
-func (b *Backend) hidden(s *Statement, row []string) []string {
-	if b.censor.Hide == nil || !s.Masked {
+func (b *Backend) hidden(s *Statement, row []string, most int) []string {
+	if b.censor.Hide == nil || !s.Masked || b.censor.Lifted != nil && b.censor.Lifted(most) {
 		return row
 	}
 	out := append([]string(nil), row...)
@@ -140,10 +140,10 @@ func (b *Backend) hidden(s *Statement, row []string) []string {
 	return out
 }
 
-func (b *Backend) copyOut(s *Statement) {
+func (b *Backend) copyOut(s *Statement, most int) {
 	b.put(copyResponse('H', len(s.fields)))
 	for _, row := range s.rows {
-		b.put(message('d', []byte(strings.Join(b.hidden(s, row), "\t")+"\n")))
+		b.put(message('d', []byte(strings.Join(b.hidden(s, row, most), "\t")+"\n")))
 	}
 	b.put([]byte{'c', 0, 0, 0, 4})
 }
