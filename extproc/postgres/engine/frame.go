@@ -37,8 +37,8 @@ func violation(peer, format string, args ...any) *ProtocolError {
 }
 
 // unexpected says that a result is not what its statement may give: not a byte of it goes on.
-func unexpected(format string, args ...any) *ProtocolError {
-	return &ProtocolError{Peer: "server", Reason: fmt.Sprintf(format, args...), Code: CodeUnexpected}
+func unexpected(reason string) *ProtocolError {
+	return &ProtocolError{Peer: "server", Reason: reason, Code: CodeUnexpected}
 }
 
 // CodeUnexpected is the SQLSTATE of a result that its statement cannot give: internal_error.
