@@ -51,15 +51,14 @@ func (w *walker) funcCall(f *pg.FuncCall, c ctx) {
 	defer w.leave()
 	w.evaluates = true
 	schema, fn := qualified(f.GetFuncname())
-	if !w.callee(schema, fn, f, c) {
+	refs, known := len(w.refs), w.callee(schema, fn, f, c)
+	if !known {
 		// What a function unknown does with a constant is not known.
 		c.group = w.newGroup(c.group, true)
 	}
 	c.output = false
-	if strings.Contains(fn, "json") {
-		w.json = true
-	}
 	w.nodes(f.GetArgs(), c)
+	w.constantCall = w.constantCall || !known && len(w.refs) == refs
 	w.nodes(f.GetAggOrder(), c)
 	w.node(f.GetAggFilter(), c)
 	if over := f.GetOver(); over != nil {
@@ -76,10 +75,7 @@ func (w *walker) callee(schema, fn string, f *pg.FuncCall, c ctx) bool {
 		w.execute(schema+"."+fn, c)
 		return false
 	}
-	var list []Function
-	if schema == "" {
-		list = w.functions("", fn)
-	}
+	list := w.functions(schema, fn)
 	if !foreign(list) {
 		if isPure(fn) || w.special(fn, f) {
 			return true
@@ -88,11 +84,8 @@ func (w *walker) callee(schema, fn string, f *pg.FuncCall, c ctx) bool {
 			return true // a cast in the form of a call
 		}
 	}
-	switch {
-	case schema != "":
-		w.execute(schema+"."+fn, c)
-	case len(list) == 0:
-		w.execute(fn, c)
+	if len(list) == 0 {
+		w.execute(strings.TrimPrefix(schema+"."+fn, "."), c)
 	}
 	for i := range list {
 		// Where a pure name has a user's function beside it, only that one matters.
@@ -142,7 +135,7 @@ func (w *walker) sampleMethod(list []*pg.Node) {
 	}
 }
 
-// typeName checks a type that a value is turned into: only those of pg_catalog, and enums, run no other code.
+// typeName checks a type that a value is turned into: one outside pg_catalog may run code.
 func (w *walker) typeName(t *pg.TypeName, c ctx) {
 	if t == nil {
 		return
@@ -157,17 +150,22 @@ func (w *walker) typeName(t *pg.TypeName, c ctx) {
 		w.catalogFailed(err)
 		return
 	}
-	switch {
-	case found == nil:
-		w.userType(strings.TrimPrefix(schema+"."+name, "."))
-	case found.Schema != catalogSchema && !found.Enum:
-		w.userType(found.Schema + "." + found.Name)
+	if found == nil { // nobody knows what it runs
+		w.userTypes = true
+		w.call("type "+strings.TrimPrefix(schema+"."+name, "."), "", false)
+		return
 	}
-}
-
-func (w *walker) userType(name string) {
-	w.userTypes = true
-	w.call("type "+name, "", false)
+	w.userTypes = w.userTypes || found.Schema != catalogSchema && !found.Enum
+	full := "type " + found.Schema + "." + found.Name
+	if w.direct {
+		if found.Schema != catalogSchema {
+			w.call(full, "", false)
+		}
+		return
+	}
+	for _, f := range found.Runs {
+		w.call(f, "a value of "+full, false)
+	}
 }
 
 func (w *walker) isCatalogType(name string) bool {
@@ -193,9 +191,6 @@ func (w *walker) implied() {
 	if w.evaluates && w.cat.UserCasts() {
 		w.call("a cast", "", false)
 	}
-	if w.json && w.userTypes {
-		w.call("a cast to json", "", false)
-	}
 	if w.direct {
 		return
 	}
@@ -209,13 +204,28 @@ func (w *walker) implied() {
 			touch |= TouchRead
 		}
 		for _, rc := range it.rel.Calls {
-			if rc.On&touch != 0 {
+			switch {
+			case rc.On&touch == 0:
+			case rc.Function == RuleCall:
+				w.call(RuleCall, "rules on "+it.object, false)
+			default:
 				w.call(rc.Function, "a use of "+it.object, false)
 			}
 		}
-		if it.rel.HasRules {
-			w.call("a rule", "rules on "+it.object, false)
+	}
+	w.definitions()
+}
+
+// definitions adds what runs with every definition.
+func (w *walker) definitions() {
+	for _, p := range w.pairs {
+		if p.Effect != policyv1.Effect_DDL && p.Effect != policyv1.Effect_PRIVILEGE {
+			continue
 		}
+		for _, f := range w.cat.DefinitionCalls() {
+			w.call(f, "an event trigger", false)
+		}
+		return
 	}
 }
 
@@ -237,6 +247,7 @@ func (w *walker) userOperator(op string) {
 	for i := range list {
 		if list[i].CatalogArguments || w.userTypes {
 			w.call("operator "+list[i].Schema+"."+op, "", false)
+			w.constantCall = true
 		}
 	}
 }

@@ -116,27 +116,35 @@ func TestANameIsPureOnlyIfNothingElseHasIt(t *testing.T) {
 func TestCodeThatNoNameSays(t *testing.T) {
 	withCasts := factstest.New()
 	withCasts.Casts = true
+	withEvents := factstest.New()
+	withEvents.Events = []string{"public.on_ddl"}
 	for _, c := range []struct {
 		sql, want string
 		cat       *factstest.Catalog
 	}{
 		{"select id from orders where id = 1", "a cast", withCasts},
 		{"begin", "", withCasts},
-		{"select id from measurements where id = 1", "operator public.=", nil},
-		{"select id from measurements where id in (1)", "operator public.=", nil},
-		{"select case id when 1 then 2 end from measurements", "operator public.=", nil},
-		{"select id from measurements join orders using (id)", "operator public.=", nil},
-		{"select id from measurements where id in (select 1)", "operator public.=", nil},
-		{"select nullif(id, 1) from measurements", "operator public.=", nil},
-		{"select id from measurements where id operator(pg_catalog.=) 1", "", nil},
+		{"select id from measurements where id = 1", "operator public.=, public.measure_to_json", nil},
+		{"select id from measurements where id in (1)", "operator public.=, public.measure_to_json", nil},
+		{"select case id when 1 then 2 end from measurements", "operator public.=, public.measure_to_json", nil},
+		{"select id from measurements join orders using (id)", "operator public.=, public.measure_to_json", nil},
+		{"select id from measurements where id in (select 1)", "operator public.=, public.measure_to_json", nil},
+		{"select nullif(id, 1) from measurements", "operator public.=, public.measure_to_json", nil},
+		{"select id from measurements where id operator(pg_catalog.=) 1", "public.measure_to_json", nil},
 		{"select id from orders where id operator(public.=) 1", "operator public.=", nil},
 		{"select id from orders where id ~=~ 1", "operator public.~=~", nil},
 		{"select id from orders order by id using ~=~", "operator public.~=~", nil},
-		{"select to_json(value) from measurements", "a cast to json", nil},
+		{"select to_json(value) from measurements", "public.measure_to_json", nil},
+		{"select to_json(o) from orders o", "", nil},
 		{"select 'a'::public.order_status", "", nil},
-		{"select 'a'::public.email", "type public.email", nil},
-		{"select 'a'::email[]", "type public.email", nil},
-		{"select id from orders where id = any ('{}'::email[])", "type public.email, operator public.=", nil},
+		{"select 'a'::plain_domain, null::customers, row_to_json(null::orders)", "", nil},
+		{"select 'a'::public.email", "public.is_email", nil},
+		{"select 'a'::email[]", "public.is_email", nil},
+		{"select 'a'::not_known_yet", "type not_known_yet", nil},
+		{"select id from orders where id = any ('{}'::email[])", "public.is_email, operator public.=", nil},
+		{"alter table orders add column x int", "public.on_ddl", withEvents},
+		{"grant select on orders to x", "public.on_ddl", withEvents},
+		{"insert into orders (id) values (1)", "", withEvents},
 	} {
 		cat := c.cat
 		if cat == nil {
@@ -307,7 +315,7 @@ func TestLimitsOfOneStatement(t *testing.T) {
 	}
 }
 
-func TestCalls(t *testing.T) {
+func TestBodies(t *testing.T) {
 	for _, c := range []struct {
 		text  string
 		query bool
@@ -317,7 +325,7 @@ func TestCalls(t *testing.T) {
 		{"now()", false, ""},
 		{"('x'::text || lower(name))", false, ""},
 		{"customer_password(id)", false, "public.customer_password"},
-		{"(status = 'x'::order_status)", false, ""},
+		{"(status = 'x'::order_status)", false, "type public.order_status"},
 		{"(id OPERATOR(public.~=~) 1)", false, "operator public.~=~"},
 		{"set_config('app.user'::text, 'x'::text, true)", false, "pg_catalog.set_config"},
 		{"pg_advisory_lock(1)", false, "pg_catalog.pg_advisory_lock"},
@@ -325,14 +333,33 @@ func TestCalls(t *testing.T) {
 		{" SELECT c.id, customer_password(c.id) AS p FROM customers c;", true, "public.customer_password"},
 		{"SELECT id FROM audited", true, ""},
 	} {
-		got, err := sqlfacts.Calls(c.text, c.query, factstest.New())
-		if err != nil || strings.Join(got, ", ") != c.want {
-			t.Errorf("%s: %q, %v, want %q", c.text, got, err, c.want)
+		got, err := sqlfacts.ReadBody(c.text, c.query, factstest.New())
+		if err != nil || strings.Join(got.Calls, ", ") != c.want {
+			t.Errorf("%s: %v, %v, want %q", c.text, got, err, c.want)
 		}
 	}
 	for _, text := range []string{"1) from customers; drop table customers; select (1", "nextval(name)", "'"} {
-		if got, err := sqlfacts.Calls(text, false, factstest.New()); err == nil {
-			t.Errorf("%s: %q, want an error", text, got)
+		if got, err := sqlfacts.ReadBody(text, false, factstest.New()); err == nil {
+			t.Errorf("%s: %v, want an error", text, got)
+		}
+	}
+}
+
+func TestBodiesTellWhatTheyReadAndWhetherACallNeedsNoRow(t *testing.T) {
+	for _, c := range []struct {
+		text     string
+		constant bool
+		columns  string
+	}{
+		{"customer_password(id)", false, "id"},
+		{"customer_password(1) > id", true, "id"},
+		{"customer_password((id + 1)) = 3 AND customer_password(abs(1)) = 1", true, "id"},
+		{"lower('x')", false, ""},
+		{"upper(name) || \"e-mail\"", false, "name e-mail"},
+	} {
+		got, err := sqlfacts.ReadBody(c.text, false, factstest.New())
+		if err != nil || got.Constant != c.constant || strings.Join(got.Columns, " ") != c.columns || got.Whole {
+			t.Errorf("%s: %+v, %v", c.text, got, err)
 		}
 	}
 }

@@ -41,9 +41,10 @@ type walker struct {
 	levels  int32
 	depth   int
 	ctes    int
-	// userTypes: a value of a type from outside pg_catalog may appear; json: a function that serialises any type.
-	userTypes, json, evaluates, secret, utility bool
-	err                                         error
+	// userTypes: a value of a type from outside pg_catalog may appear; constantCall: a call outside the pure list takes
+	// no column.
+	userTypes, constantCall, evaluates, secret, utility bool
+	err                                                 error
 }
 
 // ctx is where the walk stands; passed by value.
