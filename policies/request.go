@@ -20,6 +20,9 @@ type Pair struct {
 type Operation struct {
 	Command string
 	Pairs   []Pair
+	// Reached are pairs that come of those by themselves: what a view reads, partitions, what a foreign key carries on.
+	// Rules that deny or ask match them too; nothing needs to cover them.
+	Reached []Pair
 	// Call is set for an HTTP request.
 	Call *Call
 }

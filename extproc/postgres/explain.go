@@ -27,6 +27,9 @@ func (s *Server) Explain(ctx context.Context, p *policies.Policy, who *identityv
 		for _, pair := range facts.Statements[i].Operation.Pairs {
 			out.Pairs = append(out.Pairs, &recordv1.Pair{Effect: pair.Effect, Object: pair.Object})
 		}
+		for _, pair := range facts.Statements[i].Operation.Reached {
+			out.Pairs = append(out.Pairs, &recordv1.Pair{Effect: pair.Effect, Object: pair.Object, Reached: true})
+		}
 	}
 	if r := unsupported(facts); r != nil {
 		out.Decision = decisionOf(0, recordv1.Decision_DENY, policies.Decision{Version: p.Version()}, r)

@@ -3,7 +3,10 @@ package sqlfacts
 import (
 	"fmt"
 
+	pg "github.com/pganalyze/pg_query_go/v6"
+
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/policies"
 )
 
 // Body says what an expression or a query would do, as PostgreSQL deparses defaults, policies, conditions and views.
@@ -57,4 +60,31 @@ func ReadBody(text string, isQuery bool, cat Catalog) (Body, error) {
 		b.Columns = append(b.Columns, w.refs[i].name)
 	}
 	return b, nil
+}
+
+// RulePairs are the pairs of the actions of a rule, as PostgreSQL deparses CREATE RULE.
+func RulePairs(text string, cat Catalog) ([]policies.Pair, error) {
+	script, err := Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	var pairs []policies.Pair
+	for _, raw := range script.stmts {
+		rule := raw.GetStmt().GetRuleStmt()
+		if rule == nil {
+			return nil, &Error{Code: "42601", Message: "not a rule"}
+		}
+		for _, action := range rule.GetActions() {
+			var st Statement
+			w := script.walker(&pg.RawStmt{Stmt: action, StmtLocation: raw.GetStmtLocation(), StmtLen: raw.GetStmtLen()}, cat, &st)
+			w.direct = true
+			w.statement(action)
+			w.finish()
+			if w.err != nil {
+				return nil, w.err
+			}
+			pairs = append(pairs, st.Operation.Pairs...)
+		}
+	}
+	return sortPairs(pairs), nil
 }

@@ -45,6 +45,8 @@ type Relation struct {
 	// policies, generated columns, constraints and view bodies, as far as they are not pure; those of its partitions,
 	// of what inherits from it, and of what foreign keys cascade to, included.
 	Calls []RelationCall
+	// Reach are the steps to what a use of it does to others.
+	Reach []Reach
 	// UserTypes reports whether a column has a type outside pg_catalog that is not an enum: somebody's operators may be
 	// meant by their names. What such types run by themselves is in Calls.
 	UserTypes bool

@@ -68,6 +68,7 @@ func (w *walker) finish() {
 	}
 	w.literals()
 	w.st.Operation.Pairs = sortPairs(w.pairs)
+	w.reached()
 	w.st.ReadOnly = len(w.st.Calls) == 0
 	for _, p := range w.st.Operation.Pairs {
 		w.st.ReadOnly = w.st.ReadOnly && p.Effect == policyv1.Effect_READ
@@ -181,6 +182,8 @@ func (w *walker) everything() []ColumnUse {
 	return list
 }
 
+const pairSize = int(unsafe.Sizeof(policies.Pair{}))
+
 // size is what a statement takes in memory, about.
 func (s *Statement) size() int {
 	n := int(unsafe.Sizeof(*s)) + len(s.Reason) + len(s.Name) + len(s.Operation.Command)
@@ -191,8 +194,9 @@ func (s *Statement) size() int {
 	for _, p := range s.Operation.Pairs {
 		n += int(unsafe.Sizeof(p)) + len(p.Object)
 	}
+	n += len(s.Operation.Reached) * pairSize
 	for _, o := range s.Also {
-		n += int(unsafe.Sizeof(o)) + len(o.Pairs)*int(unsafe.Sizeof(policies.Pair{}))
+		n += int(unsafe.Sizeof(o)) + (len(o.Pairs)+len(o.Reached))*pairSize
 	}
 	for _, c := range s.Calls {
 		n += int(unsafe.Sizeof(c)) + len(c.Function) + len(c.Via)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 	"github.com/sluicegate/sluice/policies/sqlfacts/factstest"
 )
@@ -293,6 +294,61 @@ func TestACatalogThatCannotAnswerFails(t *testing.T) {
 		var e *sqlfacts.Error
 		if !errors.As(err, &e) || e.Code != "58000" || !errors.Is(err, cause) {
 			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+func TestWhatIsReachedStandsBesideWhatIsNamed(t *testing.T) {
+	cat := factstest.New()
+	rel := func(oid uint32) *sqlfacts.Relation {
+		r, _ := cat.RelationByOID(oid)
+		return r
+	}
+	const rows = sqlfacts.TouchRead | sqlfacts.TouchUpdate | sqlfacts.TouchDelete
+	rel(factstest.CustomerView).Reach = []sqlfacts.Reach{{Relation: factstest.Customers, On: rows | sqlfacts.TouchInsert}}
+	rel(factstest.VIPCustomers).Reach = []sqlfacts.Reach{{Relation: factstest.Customers, On: rows | sqlfacts.TouchInsert | sqlfacts.TouchDefine, Up: true}}
+	rel(factstest.Customers).Reach = []sqlfacts.Reach{
+		{Relation: factstest.VIPCustomers, On: rows | sqlfacts.TouchDefine},
+		{Relation: factstest.Orders, On: sqlfacts.TouchDelete, Effect: policyv1.Effect_UPDATE},
+	}
+	rel(factstest.Orders).Reach = []sqlfacts.Reach{{Object: "public.audit_log", On: sqlfacts.TouchUpdate, Effect: policyv1.Effect_INSERT}}
+	for sql, want := range map[string]string{
+		"select name from orders":                                 "",
+		"select name from customer_view":                          "READ public.customers, READ public.vip_customers, EXECUTE public.lower_user",
+		"delete from customers":                                   "INSERT public.audit_log, UPDATE public.orders, DELETE public.vip_customers",
+		"insert into customers (id) values (1)":                   "",
+		"insert into vip_customers (id) values (1)":               "INSERT public.customers",
+		"select name from vip_customers":                          "READ public.customers",
+		"copy vip_customers to stdout":                            "READ public.customers",
+		"select 1 from customers for update":                      "READ public.vip_customers, LOCK public.vip_customers",
+		"alter table customers add x int":                         "DDL public.vip_customers",
+		"insert into audited (id) values (1)":                     "EXECUTE public.archive",
+		"explain delete from customers":                           "READ public.vip_customers",
+		"with d as (delete from customers returning id) select 1": "READ public.vip_customers, INSERT public.audit_log, UPDATE public.orders, DELETE public.vip_customers",
+	} {
+		facts := resolve(t, sql, cat)
+		var got []string
+		for _, p := range facts.Operation.Reached {
+			got = append(got, p.String())
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s reaches %q, want %q", sql, strings.Join(got, ", "), want)
+		}
+	}
+	with := resolve(t, "with d as (delete from customers returning id) select 1", cat)
+	if len(with.Also) != 1 || len(with.Also[0].Reached) != 3 {
+		t.Errorf("the command inside reaches %v", with.Also)
+	}
+}
+
+func TestRulesAreRead(t *testing.T) {
+	got, err := sqlfacts.RulePairs("CREATE RULE r AS ON INSERT TO public.orders DO ALSO ( INSERT INTO public.audited (id) VALUES (new.id); DELETE FROM public.payments WHERE (payments.id = new.id); NOTIFY x;)", factstest.New())
+	if want := "[INSERT public.audited DELETE public.payments NOTIFY x READ public.payments]"; err != nil || len(got) < 3 {
+		t.Errorf("got %v, %v, want %s", got, err, want)
+	}
+	for _, text := range []string{"select 1", "CREATE RULE", "'"} {
+		if got, err := sqlfacts.RulePairs(text, factstest.New()); err == nil {
+			t.Errorf("%s: %v", text, got)
 		}
 	}
 }

@@ -137,6 +137,7 @@ func build(fingerprint string, r *rows) *snapshot {
 	s.addTypes(r)
 	s.addKin(r)
 	s.addReads(r)
+	s.addReach(r)
 	s.addKeys(r)
 	return s
 }
