@@ -78,6 +78,9 @@ func (w *walker) columns() {
 			r.markRead(rel, -1)
 		}
 	}
+	for _, u := range w.further {
+		r.used(match{u.Relation, u.Column}, u.Where, groupNone)
+	}
 	if len(w.refs) > 32 {
 		r.memo = make(map[memoKey][]match)
 	}

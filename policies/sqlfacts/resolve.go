@@ -69,6 +69,7 @@ func (w *walker) finish() {
 	w.literals()
 	w.st.Operation.Pairs = sortPairs(w.pairs)
 	w.reached()
+	w.st.MovesPath = w.movesPath()
 	w.st.ReadOnly = len(w.st.Calls) == 0
 	for _, p := range w.st.Operation.Pairs {
 		w.st.ReadOnly = w.st.ReadOnly && p.Effect == policyv1.Effect_READ
@@ -116,6 +117,10 @@ func (w *walker) relations() {
 
 // literals says what each constant and parameter meets.
 func (w *walker) literals() {
+	unknown := false
+	for i := range w.items {
+		unknown = unknown || w.items[i].rel == nil
+	}
 	if len(w.consts) > 0 {
 		w.st.Literals = make([]Literal, 0, len(w.consts))
 	}
@@ -126,7 +131,7 @@ func (w *walker) literals() {
 			g = groupAll
 		}
 		l.Meets = *w.meets(g)
-		l.Meets.Secret = w.secret
+		l.Meets.Secret, l.Meets.Unknown = w.secret, unknown
 		w.st.Literals = append(w.st.Literals, l)
 	}
 	if len(w.params) > 0 {
@@ -134,7 +139,7 @@ func (w *walker) literals() {
 	}
 	for i, groups := range w.params {
 		m := &w.st.Parameters[i]
-		m.Secret = w.secret
+		m.Secret, m.Unknown = w.secret, unknown
 		for _, g := range groups {
 			columns := w.meets(g).Columns
 			if len(groups) == 1 {

@@ -140,3 +140,22 @@ func (w *walker) setting(name string, back bool) {
 	}
 	w.pair(policyv1.Effect_SESSION, name)
 }
+
+// movesPath says whether names may mean something else behind the statement though the catalog is the same.
+func (w *walker) movesPath() bool {
+	if len(w.st.Calls) > 0 || w.schema || w.st.Kind == Discard {
+		return true
+	}
+	for _, p := range w.st.Operation.Pairs {
+		switch p.Effect {
+		case policyv1.Effect_UNKNOWN, policyv1.Effect_PRIVILEGE:
+			return true
+		case policyv1.Effect_SESSION:
+			switch p.Object {
+			case "role", "session_authorization", "search_path", "all", "*":
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -31,6 +31,7 @@ type walker struct {
 	joins   []joinAlias
 	refs    []reference
 	fixed   []fixedUse
+	further []ColumnUse // of relations that the statement does not name
 	groups  []group
 	placed  []int32 // by constant: its group, or unplaced
 	params  [][]int32
@@ -43,6 +44,10 @@ type walker struct {
 	ctes    int
 	// userTypes: a value of a type from outside pg_catalog may appear; constantCall: a call outside the pure list takes
 	// no column.
+	// explained: what would be output is told of instead, by EXPLAIN.
+	explained bool
+	// schema: it makes, moves or drops a schema.
+	schema                                              bool
 	userTypes, constantCall, evaluates, secret, utility bool
 	err                                                 error
 }
