@@ -117,8 +117,12 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 		}
 	}
 	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
+		code := codeForbidden
+		if v.Unknown {
+			code = codeNoTable
+		}
 		return &engine.Refusal{
-			Code: codeForbidden, Message: v.Error(), Detail: fmt.Sprintf("Mask %q of the policy applies to you.", maskName(v.Mask)),
+			Code: code, Message: v.Error(), Detail: fmt.Sprintf("Mask %q of the policy applies to you.", maskName(v.Mask)),
 			Hint: v.Hint(), Rule: v.Mask,
 		}, nil
 	}
