@@ -125,13 +125,18 @@ type catalogReader struct {
 // openCatalog opens a cache that ends, and leaves nothing, with the test.
 func openCatalog(t *testing.T, conn string) *catalogReader {
 	t.Helper()
+	return openCatalogWith(t, conn, nil)
+}
+
+func openCatalogWith(t *testing.T, conn string, names *relcache.Names) *catalogReader {
+	t.Helper()
 	t.Cleanup(func() { goleak.VerifyNone(t, goleak.IgnoreCurrent()) })
 	r := &catalogReader{path: []string{"pg_catalog", "public"}}
 	r.conn.Store(&conn)
 	var version atomic.Uint64
 	r.Cache = relcache.New(func(ctx context.Context) (*pgx.Conn, error) {
 		return pgx.Connect(ctx, *r.conn.Load()+" application_name=catalog")
-	}, func() uint64 { return version.Add(1) }, func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }, slog.New(slog.DiscardHandler))
+	}, names, func() uint64 { return version.Add(1) }, func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -661,7 +666,7 @@ func TestCatalogThatHasEndedIsUnavailable(t *testing.T) {
 	c := relcache.New(func(ctx context.Context) (*pgx.Conn, error) {
 		return pgx.Connect(ctx, conn+" application_name=catalog")
 	},
-		func() uint64 { return version.Add(1) }, time.Now, slog.New(slog.DiscardHandler))
+		relcache.NewNames("", time.Now), func() uint64 { return version.Add(1) }, time.Now, slog.New(slog.DiscardHandler))
 	if _, err := c.Snapshot(patient(t), []string{"pg_catalog"}); err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,9 @@ type Relation struct {
 	// policies, generated columns, constraints and view bodies, as far as they are not pure; those of its partitions,
 	// of what inherits from it, and of what foreign keys cascade to, included.
 	Calls []RelationCall
+	// Former are names that it had since it was first seen, FormerKin those of what it inherits, or once inherited, from.
+	// Masks stay with what they named.
+	Former, FormerKin []Name
 	// Reach are the steps to what a use of it does to others.
 	Reach []Reach
 	// UserTypes reports whether a column has a type outside pg_catalog that is not an enum: somebody's operators may be
@@ -65,6 +68,14 @@ type Column struct {
 	Generated bool
 	// From are the columns that a generated one is worked out from, by number.
 	From []int16
+	// Former are names that it had since it was first seen, FromFormer those of what it was worked out from.
+	Former, FromFormer []string
+}
+
+// Name is that of a relation with its schema.
+type Name struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
 }
 
 // ColumnID names a column by OID and attribute number; 0 is the whole row.

@@ -39,6 +39,7 @@ type Connect func(ctx context.Context) (*pgx.Conn, error)
 // Cache keeps the catalog of one database, as one role sees it on one endpoint. It is safe for concurrent use.
 type Cache struct {
 	connect Connect
+	names   *Names
 	logger  *slog.Logger
 	now     func() time.Time
 	// version numbers snapshots: no two of a process alike, since facts are cached by text and version.
@@ -48,6 +49,8 @@ type Cache struct {
 	turn   chan struct{}
 	conn   *pgx.Conn
 	bodies bodies
+	// database is that of conn, as Names knows it.
+	database string
 
 	mu      sync.Mutex
 	current *snapshot
@@ -65,10 +68,13 @@ type Cache struct {
 }
 
 // New makes a cache. Run must be called for it to stay fresh; it reads nothing before the first Snapshot. version gives
-// a number that no other snapshot of the process has.
-func New(connect Connect, version func() uint64, now func() time.Time, logger *slog.Logger) *Cache {
+// a number that no other snapshot of the process has; names remembers what was called otherwise.
+func New(connect Connect, names *Names, version func() uint64, now func() time.Time, logger *slog.Logger) *Cache {
+	if names == nil {
+		names = NewNames("", now)
+	}
 	return &Cache{
-		connect: connect, version: version, now: now, logger: logger,
+		connect: connect, names: names, version: version, now: now, logger: logger,
 		turn: make(chan struct{}, 1), bodies: bodies{}, views: map[string]*withPath{},
 	}
 }
@@ -246,8 +252,15 @@ func (c *Cache) readOnce(ctx context.Context, known *snapshot) (*snapshot, error
 	}
 	next := build(fingerprint, r)
 	c.bodies = describeCalls(next, r, c.bodies)
+	if err := c.names.remember(c.database, next); err != nil {
+		return nil, err
+	}
 	return next, nil
 }
+
+// databaseSQL identifies a database through restarts, renames and standbys. OIDs mean the same wherever both are.
+const databaseSQL = `SELECT s.system_identifier::pg_catalog.text || '-' || d.oid::pg_catalog.text
+FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`
 
 func (c *Cache) open(ctx context.Context) error {
 	conn, err := c.connect(ctx)
@@ -260,6 +273,10 @@ func (c *Cache) open(ctx context.Context) error {
 			_ = conn.Close(ctx) // it is of no use
 			return err
 		}
+	}
+	if err := conn.QueryRow(ctx, databaseSQL).Scan(&c.database); err != nil {
+		_ = conn.Close(ctx) // it is of no use
+		return fmt.Errorf("which database it is cannot be asked (pg_control_system): %w", err)
 	}
 	c.conn = conn
 	return nil
