@@ -136,14 +136,14 @@ func (c *coverage) add(r *rule, op *Operation) {
 }
 
 // missing are the pairs that neither a rule nor, for whoever has any allow on the target, a built-in rule covers.
-func (c *coverage) missing(op *Operation, entitled bool) []Pair {
+func (c *coverage) missing(op *Operation, entitled, masked bool) []Pair {
 	var out []Pair
 	for i, p := range op.Pairs {
 		done := c.small&(1<<(i&63)) != 0
 		if c.large != nil {
 			done = c.large[i]
 		}
-		if !done && (!entitled || !builtinAllows(op.Command, p)) {
+		if !done && (!entitled || !builtinAllows(op.Command, p, masked)) {
 			out = append(out, p)
 		}
 	}

@@ -169,7 +169,7 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 			Detail: "Sluice forwards only what it understands.", Hint: p.allowedHint(t, req),
 		}
 	}
-	if missing := covered.missing(op, entitled); len(missing) > 0 || !entitled {
+	if missing := covered.missing(op, entitled, t.masks != nil && len(t.maskNames(req.Principal)) > 0); len(missing) > 0 || !entitled {
 		return p.uncovered(t, req, op, missing)
 	}
 	return out

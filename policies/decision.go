@@ -177,6 +177,9 @@ func (p Pair) String() string {
 	if p.Object == "" {
 		return p.Effect.String()
 	}
+	if p.Shows {
+		return p.Effect.String() + " " + p.Object + " (its value)"
+	}
 	return p.Effect.String() + " " + p.Object
 }
 

@@ -26,8 +26,8 @@ rules:
 
 func TestDenyAndApproveRulesMatchWhatIsReachedAndAllowRulesNeedNotCoverIt(t *testing.T) {
 	p := compileText(t, reachedBundle)
-	view := Pair{policyv1.Effect_READ, "public.v"}
-	update := Pair{policyv1.Effect_UPDATE, "public.part"}
+	view := Pair{Effect: policyv1.Effect_READ, Object: "public.v"}
+	update := Pair{Effect: policyv1.Effect_UPDATE, Object: "public.part"}
 	for _, c := range []struct {
 		name    string
 		group   string
@@ -37,15 +37,15 @@ func TestDenyAndApproveRulesMatchWhatIsReachedAndAllowRulesNeedNotCoverIt(t *tes
 		rule    string
 	}{
 		{"nothing is reached", "agents", view, nil, Allow, "all"},
-		{"what nobody speaks of is reached", "agents", view, []Pair{{policyv1.Effect_READ, "public.base"}}, Allow, "all"},
-		{"what is reached needs no rule", "readers", view, []Pair{{policyv1.Effect_READ, "public.base"}}, Allow, "named"},
-		{"what is denied is reached", "agents", view, []Pair{{policyv1.Effect_READ, "public.vault"}}, Deny, "vault"},
-		{"what is held is reached", "agents", update, []Pair{{policyv1.Effect_UPDATE, "public.ledger"}}, Hold, "ledger"},
-		{"it is reached by another effect", "agents", update, []Pair{{policyv1.Effect_READ, "public.ledger"}}, Allow, "all"},
-		{"a condition of a deny rule sees it", "agents", view, []Pair{{policyv1.Effect_READ, "public.secret"}}, Deny, "secret"},
-		{"a condition of an allow rule does not", "strict", view, []Pair{{policyv1.Effect_READ, "public.base"}}, Allow, "only"},
-		{"an allow rule covers nothing by what is reached", "readers", Pair{policyv1.Effect_READ, "public.base"}, []Pair{view}, Deny, ""},
-		{"anything may be reached", "agents", view, []Pair{{policyv1.Effect_READ, "*"}}, Deny, "vault"},
+		{"what nobody speaks of is reached", "agents", view, []Pair{{Effect: policyv1.Effect_READ, Object: "public.base"}}, Allow, "all"},
+		{"what is reached needs no rule", "readers", view, []Pair{{Effect: policyv1.Effect_READ, Object: "public.base"}}, Allow, "named"},
+		{"what is denied is reached", "agents", view, []Pair{{Effect: policyv1.Effect_READ, Object: "public.vault"}}, Deny, "vault"},
+		{"what is held is reached", "agents", update, []Pair{{Effect: policyv1.Effect_UPDATE, Object: "public.ledger"}}, Hold, "ledger"},
+		{"it is reached by another effect", "agents", update, []Pair{{Effect: policyv1.Effect_READ, Object: "public.ledger"}}, Allow, "all"},
+		{"a condition of a deny rule sees it", "agents", view, []Pair{{Effect: policyv1.Effect_READ, Object: "public.secret"}}, Deny, "secret"},
+		{"a condition of an allow rule does not", "strict", view, []Pair{{Effect: policyv1.Effect_READ, Object: "public.base"}}, Allow, "only"},
+		{"an allow rule covers nothing by what is reached", "readers", Pair{Effect: policyv1.Effect_READ, Object: "public.base"}, []Pair{view}, Deny, ""},
+		{"anything may be reached", "agents", view, []Pair{{Effect: policyv1.Effect_READ, Object: "*"}}, Deny, "vault"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, traces := p.Explain(&Request{Principal: member(c.group), Target: "orders", Operations: []Operation{
@@ -56,6 +56,38 @@ func TestDenyAndApproveRulesMatchWhatIsReachedAndAllowRulesNeedNotCoverIt(t *tes
 			}
 			if c.rule == "vault" && !strings.Contains(d.Detail, "what it reaches") {
 				t.Errorf("the detail does not say why: %q", d.Detail)
+			}
+		})
+	}
+}
+
+func TestAValueOfASettingMustBeNamedWhereMasksApply(t *testing.T) {
+	const all = "- {name: all, who: {groups: [agents]}, on: {targets: [orders]}, allow: {}}\n"
+	const named = "- {name: named, who: {groups: [agents]}, on: {targets: [orders], sql: {relations: [app.secret]}}, allow: {}}\n"
+	const star = "- {name: star, who: {groups: [agents]}, on: {targets: [orders], sql: {relations: ['app.*']}}, allow: {}}\n"
+	const denied = "- {name: denied, on: {targets: [orders], sql: {effects: [SESSION], relations: ['app.*']}}, deny: {}}\n"
+	const masks = "masks:\n- {name: m, on: {targets: [orders]}, columns: [public.c.p], redact: {}, except: {groups: [dba]}}\n"
+	head := reachedBundle[:strings.Index(reachedBundle, "rules:")] + "rules:\n"
+	shown := Pair{Effect: policyv1.Effect_SESSION, Object: "app.secret", Shows: true}
+	changed := Pair{Effect: policyv1.Effect_SESSION, Object: "app.secret"}
+	for _, c := range []struct {
+		name, rules string
+		pair        Pair
+		groups      []string
+		want        Verdict
+	}{
+		{"without masks", all, shown, []string{"agents"}, Allow},
+		{"with masks", all + masks, shown, []string{"agents"}, Deny},
+		{"whom the masks except", all + masks, shown, []string{"agents", "dba"}, Allow},
+		{"a pattern is no name", all + star + masks, shown, []string{"agents"}, Deny},
+		{"named", all + named + masks, shown, []string{"agents"}, Allow},
+		{"denied by a rule without masks", all + denied, shown, []string{"agents"}, Deny},
+		{"changing it is another matter", all + masks, changed, []string{"agents"}, Allow},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := compileText(t, head+c.rules).Decide(&Request{Principal: member(c.groups...), Target: "orders", Operations: op("SELECT", c.pair)})
+			if d.Verdict != c.want {
+				t.Errorf("%v (%s), want %v", d.Verdict, d.Message, c.want)
 			}
 		})
 	}

@@ -13,6 +13,8 @@ import (
 type Pair struct {
 	Effect policyv1.Effect
 	Object string
+	// Shows: the value of the setting is shown (SHOW, current_setting), not changed.
+	Shows bool
 }
 
 // Operation is one command with all that it does. Command is PostgreSQL's command tag, such as "DROP TABLE", or the

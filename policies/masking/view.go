@@ -99,6 +99,8 @@ func (v *View) relation(rel *sqlfacts.Relation) *relationRules {
 		c := &rel.Columns[i]
 		if m := v.columnRule(rel, c); m != nil {
 			rules.byNumber[c.Number] = m
+		} else if showsOptions(rel, c.Name) {
+			rules.byNumber[c.Number] = &unproven
 		}
 	}
 	rules.whole = v.reads(rel)
@@ -120,6 +122,20 @@ func showsStatistics(rel *sqlfacts.Relation) bool {
 	}
 	switch rel.Name {
 	case "pg_statistic", "pg_statistic_ext_data", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs":
+		return true
+	}
+	return false
+}
+
+// showsOptions reports whether a column of a catalog shows what somebody wrote into options or settings, passwords among
+// it. Where anything is masked, it is masked.
+func showsOptions(rel *sqlfacts.Relation, column string) bool {
+	if rel.Schema != "pg_catalog" {
+		return false
+	}
+	switch column {
+	case "rolconfig", "useconfig", "setconfig", "rolpassword", "passwd", "attfdwoptions", "ftoptions",
+		"srvoptions", "fdwoptions", "umoptions", "subconninfo":
 		return true
 	}
 	return false

@@ -77,6 +77,10 @@ func (w *walker) callee(schema, fn string, f *pg.FuncCall, c ctx) bool {
 	}
 	list := w.functions(schema, fn)
 	if !foreign(list) {
+		if fn == "current_setting" {
+			w.currentSetting(f)
+			return true
+		}
 		if isPure(fn) || w.special(fn, f) {
 			return true
 		}

@@ -79,9 +79,19 @@ func (w *walker) finish() {
 func sortPairs(list []policies.Pair) []policies.Pair {
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b policies.Pair) int {
-		return cmp.Or(cmp.Compare(a.Effect, b.Effect), strings.Compare(a.Object, b.Object))
+		return cmp.Or(cmp.Compare(a.Effect, b.Effect), strings.Compare(a.Object, b.Object), compareBool(a.Shows, b.Shows))
 	})
 	return slices.Compact(list)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // relations lists what is touched, views with what they read.

@@ -341,6 +341,49 @@ func TestWhatIsReachedStandsBesideWhatIsNamed(t *testing.T) {
 	}
 }
 
+func TestSettingsWhoseValueIsShown(t *testing.T) {
+	for sql, want := range map[string]string{
+		"select current_setting('app.jwt_secret')":                     "SESSION app.jwt_secret (its value)",
+		"select 1 where current_setting('App.X', true) like 'a%'":      "SESSION app.x (its value)",
+		"select pg_catalog.current_setting('app.x'::text)":             "SESSION app.x (its value)",
+		"select current_setting($1)":                                   "SESSION * (its value)",
+		"select current_setting('app.' || 'x')":                        "SESSION * (its value)",
+		"select current_setting('server_version')":                     "",
+		"select current_setting('primary_conninfo')":                   "SESSION primary_conninfo (its value)",
+		"show app.jwt_secret":                                          "SESSION app.jwt_secret (its value)",
+		"show work_mem":                                                "",
+		"show all":                                                     "",
+		"set app.x = 'y'":                                              "SESSION app.x",
+		"select set_config('app.x', current_setting('app.y'), false)":  "SESSION app.x, SESSION app.y (its value)",
+		"select set_config('app.x', current_setting('app.x'), false)":  "SESSION app.x, SESSION app.x (its value)",
+		"insert into orders (status) values (current_setting('a.b'))":  "INSERT public.orders, SESSION a.b (its value)",
+		"alter table orders add x text default current_setting('a.b')": "DDL public.orders, SESSION a.b (its value)",
+	} {
+		var got []string
+		for _, p := range resolve(t, sql, factstest.New()).Operation.Pairs {
+			got = append(got, p.String())
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s does %q, want %q", sql, strings.Join(got, ", "), want)
+		}
+	}
+}
+
+func TestWhatMovesThePath(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"select 1": false, "insert into orders (id) values (1)": false, "set work_mem = '1MB'": false, "show role": false, "begin": false, "commit": false,
+		"create table x (id int)": false, "set app.x = 'y'": false, "select current_setting('app.x')": false,
+		"set role x": true, "set local role x": true, "reset role": true, "reset all": true, "set session authorization x": true, "reset session authorization": true,
+		"discard all": true, "select set_config('role', 'x', false)": true, "select set_config($1, 'x', false)": true, "create schema x": true, "drop schema x": true,
+		"alter schema x rename to y": true, "alter schema x owner to y": true, "grant usage on schema x to y": true, "grant a to b": true,
+		"select customer_password(1)": true, "insert into audited (id) values (1)": true, "do $$ begin end $$": true, "set search_path = x": true, "reset search_path": true,
+	} {
+		if got := resolve(t, sql, factstest.New()).MovesPath; got != want {
+			t.Errorf("%s: %v", sql, got)
+		}
+	}
+}
+
 func TestRulesAreRead(t *testing.T) {
 	got, err := sqlfacts.RulePairs("CREATE RULE r AS ON INSERT TO public.orders DO ALSO ( INSERT INTO public.audited (id) VALUES (new.id); DELETE FROM public.payments WHERE (payments.id = new.id); NOTIFY x;)", factstest.New())
 	if want := "[INSERT public.audited DELETE public.payments NOTIFY x READ public.payments]"; err != nil || len(got) < 3 {

@@ -21,6 +21,7 @@ func (w *walker) session(n *pg.Node) bool {
 	case *pg.Node_VariableShowStmt:
 		w.st.Kind = Show
 		w.st.Name = strings.ToLower(x.VariableShowStmt.GetName())
+		w.showSetting(w.st.Name)
 	case *pg.Node_DiscardStmt:
 		w.st.Kind = Discard
 	case *pg.Node_PrepareStmt:
@@ -151,6 +152,9 @@ func (w *walker) movesPath() bool {
 		case policyv1.Effect_UNKNOWN, policyv1.Effect_PRIVILEGE:
 			return true
 		case policyv1.Effect_SESSION:
+			if p.Shows {
+				continue
+			}
 			switch p.Object {
 			case "role", "session_authorization", "search_path", "all", "*":
 				return true
