@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -219,14 +220,35 @@ func (c *Cache) check(ctx context.Context) error {
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
-// read gives the known snapshot if nothing changed, else a new one. A connection that broke since, and an object that
-// is dropped while it is read, are worth a second try. The caller has the turn.
+// mostReadings is how often the catalog is read at most when objects go while it is read.
+const mostReadings = 8
+
+// read gives the known snapshot if nothing changed, else a new one. A connection that broke since is worth a second try;
+// an object that is dropped while it is read, several: PostgreSQL's functions look into the catalog of the moment, and
+// not into that of the transaction. The caller has the turn.
 func (c *Cache) read(ctx context.Context, known *snapshot) (*snapshot, error) {
 	next, err := c.readOnce(ctx, known)
-	if err != nil && ctx.Err() == nil {
+	for again := 1; err != nil && ctx.Err() == nil; again++ {
+		if again >= mostReadings || again >= 2 && !vanished(err) {
+			break
+		}
 		next, err = c.readOnce(ctx, known)
 	}
 	return next, err
+}
+
+// vanished reports whether an error says that something is not there any more: XX000 of a cache lookup, or one of the
+// undefined ones.
+func vanished(err error) bool {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case "XX000", "42P01", "42703", "42704", "42883", "3F000":
+		return true
+	}
+	return false
 }
 
 func (c *Cache) readOnce(ctx context.Context, known *snapshot) (*snapshot, error) {
@@ -247,7 +269,9 @@ func (c *Cache) readOnce(ctx context.Context, known *snapshot) (*snapshot, error
 	}
 	fingerprint, r, err := load(ctx, c.conn)
 	if err != nil {
-		c.drop(ctx)
+		if !vanished(err) {
+			c.drop(ctx)
+		}
 		return nil, err
 	}
 	next := build(fingerprint, r)
