@@ -522,9 +522,11 @@ func TestCatalogFollowsWhatOthersChange(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := c.Exec(t.Context(), going); err != nil {
-					t.Error(err)
-					return
+				for _, sql := range strings.Split(going, ";") { // each by itself, or nobody else would see it
+					if _, err := c.Exec(t.Context(), sql); err != nil {
+						t.Error(err)
+						return
+					}
 				}
 			}
 		})
