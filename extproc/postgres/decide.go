@@ -85,7 +85,7 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 		}, nil
 	}
 	sub.views = s.viewsOf(p, catalog)
-	sub.facts, err = s.server.o.Analyzer.Facts(q.Text, catalog)
+	sub.facts, err = s.server.o.Analyzer.FactsContext(ctx, q.Text, catalog)
 	sub.described = s.describe(q, sub.facts, sub.views.record)
 	if err != nil {
 		return unreadable(err), nil

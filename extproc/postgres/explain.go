@@ -18,7 +18,7 @@ func (s *Server) Explain(ctx context.Context, p *policies.Policy, who *identityv
 	if err != nil {
 		return nil, fmt.Errorf("the database's catalog cannot be read: %w", unreachableText(target, err))
 	}
-	facts, err := s.o.Analyzer.Facts(sql, catalog)
+	facts, err := s.o.Analyzer.FactsContext(ctx, sql, catalog)
 	if err != nil {
 		return nil, unreadable(err)
 	}

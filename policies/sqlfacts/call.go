@@ -1,6 +1,7 @@
 package sqlfacts
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -15,13 +16,40 @@ const (
 
 // call records a function outside the pure list. One that is named at several places is an output only if all are.
 func (w *walker) call(function, via string, output bool) {
-	for i := range w.st.Calls {
-		if known := &w.st.Calls[i]; known.Function == function && known.Via == via {
-			known.Output = known.Output && output
-			return
-		}
+	key := callName{function, via}
+	if i := w.known(key); i >= 0 {
+		known := &w.st.Calls[i]
+		known.Output = known.Output && output
+		return
 	}
 	w.st.Calls = append(w.st.Calls, Call{Function: function, Via: via, Output: output})
+	if w.calls != nil {
+		w.calls[key] = len(w.st.Calls) - 1
+	}
+}
+
+type callName struct{ function, via string }
+
+// known finds a call among those that are recorded, -1 if it is not: by a map as soon as there are many.
+func (w *walker) known(key callName) int {
+	if w.calls == nil && len(w.st.Calls) > 16 {
+		w.calls = make(map[callName]int, 64)
+		for i := range w.st.Calls {
+			w.calls[callName{w.st.Calls[i].Function, w.st.Calls[i].Via}] = i
+		}
+	}
+	if w.calls != nil {
+		if i, ok := w.calls[key]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range w.st.Calls {
+		if w.st.Calls[i].Function == key.function && w.st.Calls[i].Via == key.via {
+			return i
+		}
+	}
+	return -1
 }
 
 // functions asks the catalog for all functions of a name.
@@ -187,11 +215,7 @@ func (w *walker) implied() {
 			w.userTypes = w.userTypes || rel.UserTypes
 		}
 	}
-	for i, op := range w.ops {
-		if i > 64 || !contains(w.ops[:i], op) {
-			w.userOperator(op)
-		}
-	}
+	w.operators()
 	if w.evaluates && w.cat.UserCasts() {
 		w.call("a cast", "", false)
 	}
@@ -233,13 +257,23 @@ func (w *walker) definitions() {
 	}
 }
 
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
+// operators looks up each operator that is named once.
+func (w *walker) operators() {
+	var seen map[string]struct{}
+	if len(w.ops) > 16 {
+		seen = make(map[string]struct{}, 16)
 	}
-	return false
+	for i, op := range w.ops {
+		if seen != nil {
+			if _, ok := seen[op]; ok {
+				continue
+			}
+			seen[op] = struct{}{}
+		} else if slices.Contains(w.ops[:i], op) {
+			continue
+		}
+		w.userOperator(op)
+	}
 }
 
 func (w *walker) userOperator(op string) {

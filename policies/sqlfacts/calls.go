@@ -1,6 +1,7 @@
 package sqlfacts
 
 import (
+	"context"
 	"fmt"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -36,7 +37,7 @@ func ReadBody(text string, isQuery bool, cat Catalog) (Body, error) {
 		return Body{}, &Error{Code: "42601", Message: fmt.Sprintf("%d statements where one was expected", len(script.stmts))}
 	}
 	var st Statement
-	w := script.walker(script.stmts[0], cat, &st)
+	w := script.walker(script.stmts[0], cat, &st, &budget{ctx: context.Background()})
 	w.direct = true
 	w.statement(script.stmts[0].GetStmt())
 	w.finish()
@@ -76,7 +77,7 @@ func RulePairs(text string, cat Catalog) ([]policies.Pair, error) {
 		}
 		for _, action := range rule.GetActions() {
 			var st Statement
-			w := script.walker(&pg.RawStmt{Stmt: action, StmtLocation: raw.GetStmtLocation(), StmtLen: raw.GetStmtLen()}, cat, &st)
+			w := script.walker(&pg.RawStmt{Stmt: action, StmtLocation: raw.GetStmtLocation(), StmtLen: raw.GetStmtLen()}, cat, &st, &budget{ctx: context.Background()})
 			w.direct = true
 			w.statement(action)
 			w.finish()

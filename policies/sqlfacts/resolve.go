@@ -2,6 +2,8 @@ package sqlfacts
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"unsafe"
@@ -15,25 +17,33 @@ import (
 // Resolve says what the statements do, with names as the catalog knows them. The error is an *Error: 58000 if the
 // catalog cannot answer, 54001 if a statement is too large to be judged, 42P02 for a parameter that cannot be.
 func (s *Script) Resolve(cat Catalog) (*Facts, error) {
+	return s.ResolveContext(context.Background(), cat)
+}
+
+// ResolveContext is Resolve for as long as the context lives: then 57014. Work and memory of one text are bounded: 54000.
+func (s *Script) ResolveContext(ctx context.Context, cat Catalog) (*Facts, error) {
+	b := &budget{ctx: ctx}
 	facts := &Facts{Size: int(unsafe.Sizeof(Facts{})) + len(s.text)}
 	if len(s.stmts) > 0 {
 		facts.Statements = make([]Statement, len(s.stmts))
 	}
 	for i, raw := range s.stmts {
 		st := &facts.Statements[i]
-		w := s.walker(raw, cat, st)
+		w := s.walker(raw, cat, st, b)
 		w.statement(raw.GetStmt())
 		w.finish()
 		if w.err != nil {
 			return nil, w.err
 		}
-		facts.Size += st.size()
+		if facts.Size += st.size(); facts.Size > maxFacts {
+			return nil, &Error{Code: "54000", Message: fmt.Sprintf("what the statement does takes more than %d bytes to say: send it in parts", maxFacts)}
+		}
 	}
 	return facts, nil
 }
 
 // walker cuts a statement out of the text.
-func (s *Script) walker(raw *pg.RawStmt, cat Catalog, st *Statement) *walker {
+func (s *Script) walker(raw *pg.RawStmt, cat Catalog, st *Statement, b *budget) *walker {
 	start, end := int(raw.GetStmtLocation()), len(s.text)
 	if n := int(raw.GetStmtLen()); n > 0 {
 		end = start + n
@@ -45,7 +55,7 @@ func (s *Script) walker(raw *pg.RawStmt, cat Catalog, st *Statement) *walker {
 	st.Offset = start
 	first, _ := slices.BinarySearchFunc(s.constants, start, bySpanStart)
 	last, _ := slices.BinarySearchFunc(s.constants, end, bySpanStart)
-	return newWalker(cat, st, start, s.constants[first:last])
+	return newWalker(cat, st, start, s.constants[first:last], b)
 }
 
 func bySpanStart(c span, at int) int { return int(c.start) - at }
