@@ -29,6 +29,12 @@ var limitCases = map[string][]struct{ sql, want string }{
 	"masked-view":        {{"select id from customer_view limit 1", "masked"}, {"select 1 from customer_view where id = 1", "42501"}},
 	"masked-computed":    {{"select customer_password(1)", "masked"}},
 	"impure-place":       {{"select id from orders where customer_password(1) = 'x'", "42501"}},
+	"masked-definition":  {{"alter table customers alter column password type varchar(12)", "42501"}, {"alter table customers rename column email to e", "42501"}},
+	"masked-explain":     {{"explain select password from customers", "42501"}, {"explain analyze select id from customers", "42501"}},
+	"unknown-relation":   {{"select id from public.nowhere where id = 1", "42P01"}},
+	"foreign-table":      {{"select id from far_away", "42501"}},
+	"own-code":           {{"select 'x'::talking", "42501"}, {"insert into talkers values ('x')", "42501"}},
+	"setting-value":      {{"show app.secret", "42501"}, {"select current_setting('app.secret')", "42501"}},
 	"trigger-writes":     {{"insert into guarded values (1)", "42501"}},
 	"ddl-in-transaction": {{"create table ddl_t (i int); select id from customers", "0A000"}, {"select customer_password(1); select id from customers", "0A000"}},
 	"errors-withheld":    {{"select name::int from customers", "22P02"}},
@@ -66,14 +72,16 @@ func TestLimits(t *testing.T) {
 
 // elsewhere are ids that other tests pin, by what is asked and answered there.
 var elsewhere = map[string]string{
-	"function-call":  "TestFunctionCallMessagesAreRefused",
-	"replication":    "TestFunctionCallMessagesAreRefused",
-	"pg-dump":        "TestPgDumpIsRefused",
-	"statement-size": "TestSizesAreBounded",
-	"bind-size":      "TestSizesAreBounded",
-	"hold-input":     "TestTooMuchInputWhileHeldWithdraws",
-	"parameter-type": "TestAParameterOfAUsersTypeIsRefusedWhereMasksApply",
-	"constraints":    "TestAConstraintAnswersGuessesOfAMaskedColumn",
+	"function-call":   "TestFunctionCallMessagesAreRefused",
+	"replication":     "TestFunctionCallMessagesAreRefused",
+	"pg-dump":         "TestPgDumpIsRefused",
+	"statement-size":  "TestSizesAreBounded",
+	"statement-depth": "TestSizesAreBounded",
+	"statement-work":  "TestWorkOnOneTextIsBounded in policies/sqlfacts",
+	"bind-size":       "TestSizesAreBounded",
+	"hold-input":      "TestTooMuchInputWhileHeldWithdraws",
+	"parameter-type":  "TestAParameterOfAUsersTypeIsRefusedWhereMasksApply",
+	"constraints":     "TestAConstraintAnswersGuessesOfAMaskedColumn",
 
 	"http-undecodable":    "TestHTTPRefusalsSayWhy",
 	"http-compressed":     "TestAnHTTPAgentSeesMaskedJSON",
@@ -194,6 +202,8 @@ func TestSizesAreBounded(t *testing.T) {
 	conn := connectWith(t, s, "agent", func(cfg *pgx.ConnConfig) { cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
 	_, err := conn.Exec(t.Context(), "select '"+strings.Repeat("x", 1<<20)+"'")
 	wantCode(t, err, "54000")
+	_, err = conn.Exec(t.Context(), "select "+strings.Repeat("(", 3000)+"1"+strings.Repeat(")", 3000))
+	wantCode(t, err, "54001")
 	ext := connect(t, s, "agent")
 	var n int
 	err = ext.QueryRow(t.Context(), "select length($1::text)", strings.Repeat("x", 17<<20)).Scan(&n)

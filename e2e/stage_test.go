@@ -91,6 +91,12 @@ DECLARE secret text; BEGIN SELECT password INTO secret FROM public.customers WHE
 RAISE EXCEPTION 'the password is %', secret USING ERRCODE = $1; END $$;
 CREATE TABLE guarded (id int);
 CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION says(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+CREATE DOMAIN talking AS text CHECK (says(VALUE));
+CREATE TABLE talkers (t talking);
+CREATE FOREIGN DATA WRAPPER nothing;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;
+CREATE FOREIGN TABLE far_away (id int) SERVER nowhere;
 CREATE TRIGGER guard BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION guard();
 GRANT ALL ON ALL TABLES IN SCHEMA public TO orders_app;
 `

@@ -6,8 +6,9 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 )
 
-// builtinAllows reports whether a pair needs no rule, for whoever has any allow on the target (DESIGN section 4).
-func builtinAllows(command string, p Pair) bool {
+// builtinAllows reports whether a pair needs no rule, for whoever has any allow on the target (DESIGN section 4); masked
+// says that masks of the target apply to them.
+func builtinAllows(command string, p Pair, masked bool) bool {
 	switch p.Effect {
 	case policyv1.Effect_TRANSACTION:
 		return true
@@ -16,6 +17,9 @@ func builtinAllows(command string, p Pair) bool {
 	case policyv1.Effect_LOCK:
 		return strings.HasPrefix(p.Object, "pg_catalog.pg_advisory_unlock") // gives up what the session has itself
 	case policyv1.Effect_SESSION:
+		if p.Shows {
+			return !masked // what an application keeps in a setting may be a secret
+		}
 		_, ok := safeSettings[strings.ToLower(p.Object)]
 		return ok || command == "RESET" && p.Object == "all"
 	case policyv1.Effect_READ:
@@ -54,6 +58,8 @@ func mustBeNamed(p Pair) bool {
 		}
 	case policyv1.Effect_IO:
 		return true
+	case policyv1.Effect_SESSION:
+		return p.Shows
 	}
 	return false
 }
@@ -91,12 +97,13 @@ var safeSettings = set(`
 `)
 
 // harmlessCatalogs describe the database and hold none of its data (PostgreSQL, chapter "System Catalogs"). Not among
-// them: statistics (they hold values), passwords, files, large objects, what other sessions run.
+// them: statistics (they hold values), passwords, options of foreign data (they hold passwords), files, large objects,
+// what other sessions run.
 var harmlessCatalogs = set(`
 	pg_aggregate pg_am pg_amop pg_amproc pg_attrdef pg_attribute pg_auth_members pg_available_extensions
 	pg_available_extension_versions pg_cast pg_class pg_collation pg_constraint pg_conversion pg_cursors pg_database
-	pg_default_acl pg_depend pg_description pg_enum pg_event_trigger pg_extension pg_foreign_data_wrapper
-	pg_foreign_table pg_group pg_index pg_indexes pg_inherits pg_init_privs pg_language pg_largeobject_metadata
+	pg_default_acl pg_depend pg_description pg_enum pg_event_trigger pg_extension
+	pg_group pg_index pg_indexes pg_inherits pg_init_privs pg_language pg_largeobject_metadata
 	pg_locks pg_matviews pg_namespace pg_opclass pg_operator pg_opfamily pg_parameter_acl pg_partitioned_table
 	pg_policies pg_policy pg_prepared_statements pg_proc pg_publication pg_publication_namespace pg_publication_rel
 	pg_publication_tables pg_range pg_rewrite pg_roles pg_rules pg_seclabel pg_seclabels pg_sequence pg_sequences

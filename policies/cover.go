@@ -6,7 +6,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 )
 
-// matches counts the pairs of the operation that the rule is about. An operation without pairs counts as one for a
+// matches counts the pairs of the operation that the rule is about; reached ones for a rule that denies or asks. An operation without pairs counts as one for a
 // rule that selects by command only.
 func (r *rule) matches(op *Operation) int {
 	if op.Call != nil {
@@ -25,6 +25,13 @@ func (r *rule) matches(op *Operation) int {
 	for _, p := range op.Pairs {
 		if r.about(p) {
 			n++
+		}
+	}
+	if r.action != actionAllow {
+		for _, p := range op.Reached {
+			if r.about(p) {
+				n++
+			}
 		}
 	}
 	return n
@@ -129,14 +136,14 @@ func (c *coverage) add(r *rule, op *Operation) {
 }
 
 // missing are the pairs that neither a rule nor, for whoever has any allow on the target, a built-in rule covers.
-func (c *coverage) missing(op *Operation, entitled bool) []Pair {
+func (c *coverage) missing(op *Operation, entitled, masked bool) []Pair {
 	var out []Pair
 	for i, p := range op.Pairs {
 		done := c.small&(1<<(i&63)) != 0
 		if c.large != nil {
 			done = c.large[i]
 		}
-		if !done && (!entitled || !builtinAllows(op.Command, p)) {
+		if !done && (!entitled || !builtinAllows(op.Command, p, masked)) {
 			out = append(out, p)
 		}
 	}

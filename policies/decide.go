@@ -113,6 +113,10 @@ func groupList(req *Request) string {
 // operation decides one command: deny, then whether every pair is covered, then whether people must approve.
 func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(RuleTrace)) Decision {
 	values := lazyActivation(req, op)
+	wide := values
+	if len(op.Reached) > 0 {
+		wide = lazyActivation(req, &Operation{Command: op.Command, Pairs: slices.Concat(op.Pairs, op.Reached), Call: op.Call})
+	}
 	var covered coverage
 	covered.init(op)
 	entitled := false
@@ -129,7 +133,7 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 		case hit == 0:
 			note(trace, r, false, notCovered(op))
 			continue
-		case !r.when.holds(r.calls.withParams(values, op), r.action != actionAllow):
+		case !r.applies(op, values, wide):
 			if trace != nil {
 				note(trace, r, false, cmp.Or(r.when.failure(r.calls.withParams(values, op)), "its condition does not hold"))
 			}
@@ -165,10 +169,18 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 			Detail: "Sluice forwards only what it understands.", Hint: p.allowedHint(t, req),
 		}
 	}
-	if missing := covered.missing(op, entitled); len(missing) > 0 || !entitled {
+	if missing := covered.missing(op, entitled, t.masks != nil && len(t.maskNames(req.Principal)) > 0); len(missing) > 0 || !entitled {
 		return p.uncovered(t, req, op, missing)
 	}
 	return out
+}
+
+// applies reports whether the rule's condition holds: for one that denies or asks, also with what is reached among the
+// objects.
+func (r *rule) applies(op *Operation, values, wide func() map[string]any) bool {
+	strict := r.action != actionAllow
+	return r.when.holds(r.calls.withParams(values, op), strict) ||
+		strict && len(op.Reached) > 0 && r.when.holds(r.calls.withParams(wide, op), strict)
 }
 
 func (d *Decision) shorten(within time.Duration) {
@@ -197,10 +209,21 @@ func coveredText(r *rule, op *Operation) string {
 			pairs = append(pairs, p)
 		}
 	}
-	if len(pairs) == 0 {
-		return op.Command
+	var reached []Pair
+	for _, p := range op.Reached {
+		if r.action != actionAllow && r.about(p) {
+			reached = append(reached, p)
+		}
 	}
-	return pairList(pairs)
+	switch {
+	case len(pairs)+len(reached) == 0:
+		return op.Command
+	case len(reached) == 0:
+		return pairList(pairs)
+	case len(pairs) == 0:
+		return "what it reaches: " + pairList(reached)
+	}
+	return pairList(pairs) + ", and what it reaches: " + pairList(reached)
 }
 
 // lazyActivation builds the variables of conditions at the first need.

@@ -72,10 +72,10 @@ func op(command string, pairs ...Pair) []Operation {
 
 func TestDecide(t *testing.T) {
 	p := mustCompile(t)
-	read := Pair{policyv1.Effect_READ, "public.orders"}
-	del := Pair{policyv1.Effect_DELETE, "public.orders"}
-	pay := Pair{policyv1.Effect_DELETE, "public.payments"}
-	file := Pair{policyv1.Effect_EXECUTE, "pg_catalog.pg_read_file"}
+	read := Pair{Effect: policyv1.Effect_READ, Object: "public.orders"}
+	del := Pair{Effect: policyv1.Effect_DELETE, Object: "public.orders"}
+	pay := Pair{Effect: policyv1.Effect_DELETE, Object: "public.payments"}
+	file := Pair{Effect: policyv1.Effect_EXECUTE, Object: "pg_catalog.pg_read_file"}
 	for _, c := range []struct {
 		name  string
 		who   *identityv1.Principal
@@ -87,18 +87,18 @@ func TestDecide(t *testing.T) {
 		{"a read that a rule covers is allowed", member("agents"), op("SELECT", read), nil, Allow, "read"},
 		{"a statement without effects is allowed to whoever has any allow", member("agents"), op("SELECT"), nil, Allow, ""},
 		{"a statement without effects is denied to a stranger", member("nobody"), op("SELECT"), nil, Deny, ""},
-		{"a read of another schema is denied", member("agents"), op("SELECT", Pair{policyv1.Effect_READ, "secret.t"}), nil, Deny, ""},
-		{"one uncovered pair denies the statement", member("agents"), op("SELECT", read, Pair{policyv1.Effect_EXECUTE, "public.f"}), nil, Deny, ""},
-		{"a harmless catalog needs no rule", member("agents"), op("SELECT", Pair{policyv1.Effect_READ, "pg_catalog.pg_class"}), nil, Allow, ""},
-		{"a catalog that shows data is denied", member("agents"), op("SELECT", Pair{policyv1.Effect_READ, "pg_catalog.pg_statistic"}), nil, Deny, ""},
-		{"a safe setting needs no rule", member("agents"), op("SET", Pair{policyv1.Effect_SESSION, "TimeZone"}), nil, Allow, ""},
-		{"another setting is denied", member("agents"), op("SET", Pair{policyv1.Effect_SESSION, "role"}), nil, Deny, ""},
-		{"transaction control needs no rule", member("agents"), op("BEGIN", Pair{policyv1.Effect_TRANSACTION, ""}), nil, Allow, ""},
+		{"a read of another schema is denied", member("agents"), op("SELECT", Pair{Effect: policyv1.Effect_READ, Object: "secret.t"}), nil, Deny, ""},
+		{"one uncovered pair denies the statement", member("agents"), op("SELECT", read, Pair{Effect: policyv1.Effect_EXECUTE, Object: "public.f"}), nil, Deny, ""},
+		{"a harmless catalog needs no rule", member("agents"), op("SELECT", Pair{Effect: policyv1.Effect_READ, Object: "pg_catalog.pg_class"}), nil, Allow, ""},
+		{"a catalog that shows data is denied", member("agents"), op("SELECT", Pair{Effect: policyv1.Effect_READ, Object: "pg_catalog.pg_statistic"}), nil, Deny, ""},
+		{"a safe setting needs no rule", member("agents"), op("SET", Pair{Effect: policyv1.Effect_SESSION, Object: "TimeZone"}), nil, Allow, ""},
+		{"another setting is denied", member("agents"), op("SET", Pair{Effect: policyv1.Effect_SESSION, Object: "role"}), nil, Deny, ""},
+		{"transaction control needs no rule", member("agents"), op("BEGIN", Pair{Effect: policyv1.Effect_TRANSACTION, Object: ""}), nil, Allow, ""},
 		{"a write is held", member("agents"), op("DELETE", del, read), nil, Hold, "read writes"},
 		{"requirements of two rules add up", member("agents"), op("DELETE", pay), nil, Hold, "writes payments"},
-		{"a deny wins over an allow", member("ops"), op("DROP TABLE", Pair{policyv1.Effect_DDL, "public.orders"}), nil, Deny, "drop"},
-		{"a rule by first word matches the whole tag", member("ops"), op("TRUNCATE TABLE", Pair{policyv1.Effect_TRUNCATE, "public.orders"}), nil, Deny, "drop"},
-		{"an unknown effect is denied whatever the rules", member("ops"), op("DO", Pair{policyv1.Effect_UNKNOWN, ""}), nil, Deny, ""},
+		{"a deny wins over an allow", member("ops"), op("DROP TABLE", Pair{Effect: policyv1.Effect_DDL, Object: "public.orders"}), nil, Deny, "drop"},
+		{"a rule by first word matches the whole tag", member("ops"), op("TRUNCATE TABLE", Pair{Effect: policyv1.Effect_TRUNCATE, Object: "public.orders"}), nil, Deny, "drop"},
+		{"an unknown effect is denied whatever the rules", member("ops"), op("DO", Pair{Effect: policyv1.Effect_UNKNOWN, Object: ""}), nil, Deny, ""},
 		{"a wildcard does not name a function that reads files", member("ops"), op("SELECT", file), nil, Deny, ""},
 		{"an exact name does", member("named"), op("SELECT", file), nil, Allow, "named"},
 		{"a condition that holds allows", member("night"), op("SELECT", read), map[string]any{"hour": 4}, Allow, "night"},
@@ -123,7 +123,7 @@ func TestDecide(t *testing.T) {
 
 func TestHoldTellsWhoMustApproveAndUntilWhen(t *testing.T) {
 	p := mustCompile(t)
-	pay := Pair{policyv1.Effect_DELETE, "public.payments"}
+	pay := Pair{Effect: policyv1.Effect_DELETE, Object: "public.payments"}
 	d := p.Decide(&Request{Principal: member("agents"), Target: "orders", Operations: append(op("DELETE", pay), op("DELETE", pay)...)})
 	want := []Requirement{{"writes", []string{"corp:dba"}, 1}, {"payments", []string{"corp:finance"}, 2}}
 	if diff := cmp.Diff(want, d.Requirements); diff != "" {
@@ -192,11 +192,11 @@ func TestADecisionNamesTheMasksThatApply(t *testing.T) {
 		op   []Operation
 		want []string
 	}{
-		{"all", member("agents"), op("SELECT", Pair{policyv1.Effect_READ, "public.orders"}), []string{"secrets", "mail"}},
-		{"not those that except", member("agents", "dba"), op("SELECT", Pair{policyv1.Effect_READ, "public.orders"}), []string{"secrets"}},
-		{"of what is held", member("agents"), op("DELETE", Pair{policyv1.Effect_DELETE, "public.orders"}), []string{"secrets", "mail"}},
+		{"all", member("agents"), op("SELECT", Pair{Effect: policyv1.Effect_READ, Object: "public.orders"}), []string{"secrets", "mail"}},
+		{"not those that except", member("agents", "dba"), op("SELECT", Pair{Effect: policyv1.Effect_READ, Object: "public.orders"}), []string{"secrets"}},
+		{"of what is held", member("agents"), op("DELETE", Pair{Effect: policyv1.Effect_DELETE, Object: "public.orders"}), []string{"secrets", "mail"}},
 		{"of a session's opening", member("agents"), nil, []string{"secrets", "mail"}},
-		{"none of what is denied", member("agents"), op("DROP TABLE", Pair{policyv1.Effect_DDL, "public.orders"}), nil},
+		{"none of what is denied", member("agents"), op("DROP TABLE", Pair{Effect: policyv1.Effect_DDL, Object: "public.orders"}), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := p.Decide(&Request{Principal: c.who, Target: "orders", Operations: c.op})

@@ -53,9 +53,13 @@ func (p *Policy) denied(r *rule, op *Operation) Decision {
 	if message == "" {
 		message = "This is not allowed here."
 	}
+	detail := fmt.Sprintf("Rule %q denies %s.", r.name, describe(op))
+	if op != nil && len(op.Reached) > 0 {
+		detail = fmt.Sprintf("Rule %q denies %s: it covers %s.", r.name, describe(op), coveredText(r, op))
+	}
 	return Decision{
 		Verdict: Deny, Rules: []string{r.name}, Version: p.Version(), Message: message,
-		Detail: fmt.Sprintf("Rule %q denies %s.", r.name, describe(op)),
+		Detail: detail,
 		Hint:   "Nothing was run. A rule that denies can not be approved around; ask the owner of the policy.",
 	}
 }
@@ -172,6 +176,9 @@ func pairList(pairs []Pair) string {
 func (p Pair) String() string {
 	if p.Object == "" {
 		return p.Effect.String()
+	}
+	if p.Shows {
+		return p.Effect.String() + " " + p.Object + " (its value)"
 	}
 	return p.Effect.String() + " " + p.Object
 }

@@ -69,13 +69,18 @@ func anyOperations(t *rapid.T) []Operation {
 	for i := range ops {
 		ops[i].Command = rapid.SampledFrom(modelCommands).Draw(t, "command")
 		n := rapid.SampledFrom([]int{0, 1, 1, 2, 3, 64, 65, 100}).Draw(t, "pairs")
-		common := Pair{rapid.SampledFrom(modelEffects).Draw(t, "effect"), rapid.SampledFrom(modelObjects).Draw(t, "object")}
+		common := Pair{Effect: rapid.SampledFrom(modelEffects).Draw(t, "effect"), Object: rapid.SampledFrom(modelObjects).Draw(t, "object")}
 		for j := range n {
 			p := common
 			if n <= 3 || j >= n-2 {
-				p = Pair{rapid.SampledFrom(modelEffects).Draw(t, "effect"), rapid.SampledFrom(modelObjects).Draw(t, "object")}
+				p = Pair{Effect: rapid.SampledFrom(modelEffects).Draw(t, "effect"), Object: rapid.SampledFrom(modelObjects).Draw(t, "object")}
 			}
 			ops[i].Pairs = append(ops[i].Pairs, p)
+		}
+		for range rapid.SampledFrom([]int{0, 0, 1, 3}).Draw(t, "reached") {
+			ops[i].Reached = append(ops[i].Reached, Pair{
+				Effect: rapid.SampledFrom(modelEffects).Draw(t, "effect"), Object: rapid.SampledFrom(modelObjects).Draw(t, "object"),
+			})
 		}
 	}
 	return ops
@@ -182,7 +187,7 @@ func (m model) verdict(ops []Operation) Verdict {
 			if !m.mine(r) || r.GetAllow() != nil {
 				continue
 			}
-			speaks := slices.ContainsFunc(op.Pairs, func(p Pair) bool { return m.maybe(r, op.Command, p) })
+			speaks := slices.ContainsFunc(slices.Concat(op.Pairs, op.Reached), func(p Pair) bool { return m.maybe(r, op.Command, p) })
 			s := r.GetOn().GetSql()
 			if len(op.Pairs) == 0 && len(s.GetEffects()) == 0 && len(s.GetRelations()) == 0 {
 				speaks = m.describes(r, op.Command, Pair{}, anyPattern)
@@ -195,7 +200,7 @@ func (m model) verdict(ops []Operation) Verdict {
 			}
 		}
 		for _, p := range op.Pairs {
-			covered := builtinAllows(op.Command, p) || slices.ContainsFunc(m.rules, func(r *policyv1.Rule) bool {
+			covered := builtinAllows(op.Command, p, false) || slices.ContainsFunc(m.rules, func(r *policyv1.Rule) bool {
 				return m.mine(r) && r.GetDeny() == nil && m.covers(r, op.Command, p)
 			})
 			if !covered || p.Effect == policyv1.Effect_UNKNOWN {

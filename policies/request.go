@@ -13,6 +13,8 @@ import (
 type Pair struct {
 	Effect policyv1.Effect
 	Object string
+	// Shows: the value of the setting is shown (SHOW, current_setting), not changed.
+	Shows bool
 }
 
 // Operation is one command with all that it does. Command is PostgreSQL's command tag, such as "DROP TABLE", or the
@@ -20,6 +22,9 @@ type Pair struct {
 type Operation struct {
 	Command string
 	Pairs   []Pair
+	// Reached are pairs that come of those by themselves: what a view reads, partitions, what a foreign key carries on.
+	// Rules that deny or ask match them too; nothing needs to cover them.
+	Reached []Pair
 	// Call is set for an HTTP request.
 	Call *Call
 }

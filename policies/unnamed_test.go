@@ -14,8 +14,8 @@ func TestWhatIsNotNamedMayBeWhatADenyNames(t *testing.T) {
 	ask := func(sql string) string {
 		return all + "- {name: r, on: {targets: [orders], sql: {" + sql + "}}, approve: {by: [{groups: [dba]}]}}\n"
 	}
-	pair := func(e policyv1.Effect, object string) []Operation { return op("X", Pair{e, object}) }
-	truncate := op("TRUNCATE TABLE", Pair{policyv1.Effect_TRUNCATE, "public.a"}, Pair{policyv1.Effect_TRUNCATE, "*"})
+	pair := func(e policyv1.Effect, object string) []Operation { return op("X", Pair{Effect: e, Object: object}) }
+	truncate := op("TRUNCATE TABLE", Pair{Effect: policyv1.Effect_TRUNCATE, Object: "public.a"}, Pair{Effect: policyv1.Effect_TRUNCATE, Object: "*"})
 	for _, c := range []struct {
 		name, rules string
 		ops         []Operation
@@ -24,11 +24,11 @@ func TestWhatIsNotNamedMayBeWhatADenyNames(t *testing.T) {
 		{"CASCADE may reach it", deny("effects: [TRUNCATE], relations: [public.payments]"), truncate, Deny},
 		{"CASCADE may reach what must be approved", ask("effects: [TRUNCATE], relations: [public.payments]"), truncate, Hold},
 		{"of another effect it does not", deny("effects: [DELETE], relations: [public.payments]"), truncate, Allow},
-		{"without CASCADE it does not", deny("effects: [TRUNCATE], relations: [public.payments]"), op("TRUNCATE TABLE", Pair{policyv1.Effect_TRUNCATE, "public.a"}), Allow},
+		{"without CASCADE it does not", deny("effects: [TRUNCATE], relations: [public.payments]"), op("TRUNCATE TABLE", Pair{Effect: policyv1.Effect_TRUNCATE, Object: "public.a"}), Allow},
 		{"all of a database", deny("relations: ['secret.*']"), pair(policyv1.Effect_MAINTENANCE, "*"), Deny},
 		{"all grants", deny("relations: ['secret.*']"), pair(policyv1.Effect_PRIVILEGE, "*"), Deny},
 		{"what DROP … CASCADE takes along", deny("relations: ['secret.*']"), pair(policyv1.Effect_DDL, "*"), Deny},
-		{"UNLISTEN * is of no relation", deny("relations: ['secret.*']"), op("UNLISTEN", Pair{policyv1.Effect_NOTIFY, "*"}), Allow},
+		{"UNLISTEN * is of no relation", deny("relations: ['secret.*']"), op("UNLISTEN", Pair{Effect: policyv1.Effect_NOTIFY, Object: "*"}), Allow},
 		{"a setting is of no relation", deny("relations: ['*.role']"), pair(policyv1.Effect_SESSION, "role"), Allow},
 		{"a name that is not known, by its last part", deny("relations: ['secret.*']"), pair(policyv1.Effect_READ, "t"), Deny},
 		{"another name that is not known", deny("relations: [secret.a]"), pair(policyv1.Effect_READ, "b"), Allow},
@@ -50,8 +50,8 @@ func TestWhatIsNotNamedMayBeWhatADenyNames(t *testing.T) {
 func TestAnApproveRuleIsHeardThoughItCannotCover(t *testing.T) {
 	const named = "- {name: file, on: {targets: [orders], sql: {relations: [pg_catalog.pg_read_file]}}, allow: {}}\n"
 	const ask = "- {name: ask, on: {targets: [orders], sql: {effects: [EXECUTE]}}, approve: {by: [{groups: [dba]}]}}\n"
-	file := op("SELECT", Pair{policyv1.Effect_EXECUTE, "pg_catalog.pg_read_file"})
-	dblink := op("SELECT", Pair{policyv1.Effect_EXECUTE, "dblink_exec"}) // not known to the catalog
+	file := op("SELECT", Pair{Effect: policyv1.Effect_EXECUTE, Object: "pg_catalog.pg_read_file"})
+	dblink := op("SELECT", Pair{Effect: policyv1.Effect_EXECUTE, Object: "dblink_exec"}) // not known to the catalog
 	for _, c := range []struct {
 		name, rules string
 		ops         []Operation

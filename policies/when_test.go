@@ -29,7 +29,7 @@ func TestWhenThatFailsNeverGivesAndAlwaysTakes(t *testing.T) {
 	heavy := "request.objects.all(a, request.objects.all(b, request.objects.all(c, a + b + c != \"x\")))"
 	var many []Pair
 	for i := range 200 {
-		many = append(many, Pair{policyv1.Effect_READ, fmt.Sprintf("public.t%d", i)})
+		many = append(many, Pair{Effect: policyv1.Effect_READ, Object: fmt.Sprintf("public.t%d", i)})
 	}
 	one := many[:1]
 	for _, c := range []struct {
@@ -92,7 +92,7 @@ func TestWhenIsBoundedInTime(t *testing.T) {
 	p := compileText(t, onlyRules("- {name: r, on: {targets: [orders]}, when: \"request.objects.all(a, request.objects.all(b, request.objects.all(c, a != b + c)))\", deny: {}}\n"))
 	var pairs []Pair
 	for i := range 5000 {
-		pairs = append(pairs, Pair{policyv1.Effect_READ, fmt.Sprintf("public.t%d", i)})
+		pairs = append(pairs, Pair{Effect: policyv1.Effect_READ, Object: fmt.Sprintf("public.t%d", i)})
 	}
 	began := time.Now()
 	p.Decide(&Request{Principal: member("agents"), Target: "orders", Operations: op("SELECT", pairs...)})
@@ -144,7 +144,7 @@ func TestGroupsAndSubjectsBelongToTheirIssuer(t *testing.T) {
 		{"a rule for all is not for nobody", onlyRules("- {name: r, on: {targets: [orders]}, allow: {}}\n"), nil, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := compileText(t, c.bundle).Decide(&Request{Principal: c.who, Target: "orders", Operations: op("SELECT", Pair{policyv1.Effect_READ, "public.t"})})
+			d := compileText(t, c.bundle).Decide(&Request{Principal: c.who, Target: "orders", Operations: op("SELECT", Pair{Effect: policyv1.Effect_READ, Object: "public.t"})})
 			if (d.Verdict == Allow) != c.want {
 				t.Errorf("got %s: %s", d.Verdict, d.Message)
 			}

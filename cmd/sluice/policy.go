@@ -111,7 +111,11 @@ func (c *policyExplain) Run(ctx context.Context, s streams) error {
 	}
 	b.WriteString("it does:\n")
 	for _, p := range res.Msg.GetPairs() {
-		fmt.Fprintf(&b, "  %s %s\n", p.GetEffect(), cli.OneLine(p.GetObject()))
+		reached := ""
+		if p.GetReached() {
+			reached = " (reached)"
+		}
+		fmt.Fprintf(&b, "  %s %s%s\n", p.GetEffect(), cli.OneLine(p.GetObject()), reached)
 	}
 	if len(res.Msg.GetPairs()) == 0 {
 		b.WriteString("  nothing that needs a rule\n")

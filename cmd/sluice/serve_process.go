@@ -26,6 +26,7 @@ import (
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
 	"github.com/sluicegate/sluice/extproc/postgres"
+	"github.com/sluicegate/sluice/extproc/postgres/relcache"
 	"github.com/sluicegate/sluice/extproc/record"
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
@@ -178,6 +179,7 @@ func (p *processRole) listen(ctx context.Context, i *instance, sources identity.
 	p.server = postgres.NewServer(postgres.Options{
 		Processor: p.config.GetId(), Guard: g,
 		Credentials: credentials, Recorder: recorder{p.recorder}, Analyzer: sqlfacts.NewAnalyzer(factsCache),
+		Names:   relcache.NewNames(filepath.Join(i.config.GetStateDir(), "names"), time.Now),
 		Sources: sources, Certificate: cert.get,
 		EgressSocket: func(target string, endpoint int) string {
 			return resources.EgressSocket(p.config.GetEgressDir(), target, endpoint)

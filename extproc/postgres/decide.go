@@ -86,7 +86,7 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 		}, nil
 	}
 	sub.views = s.viewsOf(p, catalog)
-	sub.facts, err = s.server.o.Analyzer.Facts(q.Text, catalog)
+	sub.facts, err = s.server.o.Analyzer.FactsContext(ctx, q.Text, catalog)
 	sub.described = s.describe(q, sub.facts, sub.views.record)
 	if err != nil {
 		return unreadable(err), nil
@@ -363,8 +363,12 @@ func (s *session) underPolicy(q *engine.Question, g *granted, p *policies.Policy
 
 // masked is the refusal of a statement that uses what is masked.
 func masked(v *masking.Violation) *engine.Refusal {
+	code := codeForbidden
+	if v.Unknown {
+		code = codeNoTable
+	}
 	return &engine.Refusal{
-		Code: codeForbidden, Message: v.Error(), Detail: fmt.Sprintf("Mask %q of the policy applies to you.", maskName(v.Mask)),
+		Code: code, Message: v.Error(), Detail: fmt.Sprintf("Mask %q of the policy applies to you.", maskName(v.Mask)),
 		Hint: v.Hint(), Rule: v.Mask,
 	}
 }

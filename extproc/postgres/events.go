@@ -106,6 +106,9 @@ func (s *session) doingsOf(facts *sqlfacts.Facts) doings {
 		for _, p := range op.Pairs {
 			d.pairs = append(d.pairs, &recordv1.Pair{Effect: p.Effect, Object: p.Object})
 		}
+		for _, p := range op.Reached {
+			d.pairs = append(d.pairs, &recordv1.Pair{Effect: p.Effect, Object: p.Object, Reached: true})
+		}
 	}
 	s.last.facts, s.last.doings = facts, d
 	return d

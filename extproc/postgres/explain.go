@@ -18,7 +18,7 @@ func (s *Server) Explain(ctx context.Context, p *policies.Policy, who *identityv
 	if err != nil {
 		return nil, fmt.Errorf("the database's catalog cannot be read: %w", unreachableText(target, err))
 	}
-	facts, err := s.o.Analyzer.Facts(sql, catalog)
+	facts, err := s.o.Analyzer.FactsContext(ctx, sql, catalog)
 	if err != nil {
 		return nil, unreadable(err)
 	}
@@ -26,6 +26,9 @@ func (s *Server) Explain(ctx context.Context, p *policies.Policy, who *identityv
 	for i := range facts.Statements {
 		for _, pair := range facts.Statements[i].Operation.Pairs {
 			out.Pairs = append(out.Pairs, &recordv1.Pair{Effect: pair.Effect, Object: pair.Object})
+		}
+		for _, pair := range facts.Statements[i].Operation.Reached {
+			out.Pairs = append(out.Pairs, &recordv1.Pair{Effect: pair.Effect, Object: pair.Object, Reached: true})
 		}
 	}
 	if r := unsupported(facts); r != nil {

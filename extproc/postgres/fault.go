@@ -19,6 +19,7 @@ const (
 	codeNoIdentity    = "28000" // invalid_authorization_specification
 	codeOtherDatabase = "3D000" // invalid_catalog_name
 	codeForbidden     = "42501" // insufficient_privilege
+	codeNoTable       = "42P01" // undefined_table
 	codeTooMany       = "53300" // too_many_connections
 	codeTooLarge      = "54000" // program_limit_exceeded
 	codeCanceled      = "57014" // query_canceled

@@ -11,6 +11,7 @@ import (
 	"github.com/sluicegate/sluice/authz/credential"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/extproc/postgres/relcache"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
@@ -40,6 +41,8 @@ type Options struct {
 	Credentials *credential.Broker
 	Recorder    Recorder
 	Analyzer    *sqlfacts.Analyzer
+	// Names remembers what relations and columns were called, for masks.
+	Names *relcache.Names
 	// Sources resolves the certificates of upstream TLS.
 	Sources identity.Sources
 	// Certificate is what agents see.

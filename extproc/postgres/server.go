@@ -42,7 +42,7 @@ type Server struct {
 func NewServer(o Options) *Server {
 	s := &Server{o: o, keys: newKeys(), sessions: map[string]*session{}}
 	s.life, s.end = context.WithCancel(context.Background())
-	s.catalogs = &catalogs{life: s.life, work: &s.work, now: o.Now, logger: o.Logger, entries: map[string]*catalogEntry{}}
+	s.catalogs = &catalogs{life: s.life, work: &s.work, now: o.Now, logger: o.Logger, names: o.Names, entries: map[string]*catalogEntry{}}
 	return s
 }
 

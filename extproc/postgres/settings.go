@@ -13,28 +13,47 @@ import (
 // a startup packet can do no more than a statement.
 func (s *Server) settings(h *hello, a *guard.Admission) (map[string]string, error) {
 	out := map[string]string{}
-	for name, value := range h.parameters {
+	if err := addSettings(h.parameters, out, 0); err != nil {
+		return nil, err
+	}
+	return out, s.decideSettings(out, a)
+}
+
+// maxNested is how often options may stand within options.
+const maxNested = 4
+
+// addSettings adds startup parameters to those that go on. What stands in options is a parameter like any other, options
+// in it included: a server reads a startup packet that way.
+func addSettings(parameters, out map[string]string, nested int) error {
+	for name, value := range parameters {
 		switch strings.ToLower(name) {
 		case "user", "database", "application_name":
 			// Labels: the role comes from the credential, and the database sees Sluice's own name.
 		case "client_encoding":
 			if !isUTF8(value) {
-				return nil, fatalf("22023", "client_encoding %q is not supported", value).hint("Use UTF8.")
+				return fatalf("22023", "client_encoding %q is not supported", value).hint("Use UTF8.")
 			}
 		case "replication":
 			if off := strings.ToLower(value); off != "false" && off != "off" && off != "no" && off != "0" {
-				return nil, fatalf(codeUnsupported, "replication connections are not supported by Sluice").
+				return fatalf(codeUnsupported, "replication connections are not supported by Sluice").
 					hint("Connect without replication, or to the database itself if you may.")
 			}
 		case "options":
-			if err := parseOptions(value, out); err != nil {
-				return nil, err
+			if nested >= maxNested {
+				return fatalf(codeTooLarge, "the startup parameter options stands within itself more than %d times", maxNested).hint("Use -c name=value.")
+			}
+			given := map[string]string{}
+			if err := parseOptions(value, given); err != nil {
+				return err
+			}
+			if err := addSettings(given, out, nested+1); err != nil {
+				return err
 			}
 		default:
 			out[name] = value
 		}
 	}
-	return out, s.decideSettings(out, a)
+	return nil
 }
 
 func isUTF8(encoding string) bool {

@@ -104,3 +104,34 @@ func FuzzStartup(f *testing.F) {
 		}
 	})
 }
+
+func TestOptionsAreReadToTheirEnd(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		options string
+		want    map[string]string
+		bad     bool
+	}{
+		{"a setting", "-c work_mem=1MB", map[string]string{"work_mem": "1MB"}, false},
+		{"options within options", "-c options=-crole=x", map[string]string{"role": "x"}, false},
+		{"twice", `-c options=-coptions=--role=x`, map[string]string{"role": "x"}, false},
+		{"in capitals", "--OPTIONS=-crole=x", map[string]string{"role": "x"}, false},
+		{"several within", `--options=-crole=x\ -cwork_mem=1MB -c statement_timeout=5`, map[string]string{"role": "x", "work_mem": "1MB", "statement_timeout": "5"}, false},
+		{"labels", "-c user=postgres -c database=other -c application_name=x", map[string]string{}, false},
+		{"replication", "-c replication=database", nil, true},
+		{"another encoding", "-c options=-cclient_encoding=LATIN1", nil, true},
+		{"what is no setting, within", "-c options=-B1", nil, true},
+		{"without end", "-coptions=-coptions=-coptions=-coptions=-coptions=-crole=x", nil, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := map[string]string{}
+			err := addSettings(map[string]string{"options": c.options}, got, 0)
+			if (err != nil) != c.bad {
+				t.Fatalf("error %v", err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" && !c.bad {
+				t.Error(diff)
+			}
+		})
+	}
+}

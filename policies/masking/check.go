@@ -71,9 +71,13 @@ func (v *View) Check(statements []sqlfacts.Statement) *Violation {
 			}
 			return &Violation{Column: c.Function, Where: where, Call: true}
 		}
-		// Rows of an unknown relation are masked by their description; the data of COPY has none.
-		if name := v.unknown(s); name != "" && s.Kind == sqlfacts.CopyOut {
-			return &Violation{Column: name, Where: "what COPY sends", Unknown: true}
+		// Nobody knows which of its columns a mask hides, what it runs, and whether the name means what it seems to.
+		if name := v.unknown(s); name != "" {
+			where := "what it reads"
+			if s.Kind == sqlfacts.CopyOut {
+				where = "what COPY sends"
+			}
+			return &Violation{Column: name, Where: where, Unknown: true}
 		}
 	}
 	return nil
@@ -131,12 +135,33 @@ func (v *View) hides(s *sqlfacts.Statement) bool {
 
 // Hides reports whether a constant or parameter must not be shown or recorded: it meets something masked, or a secret.
 func (v *View) Hides(m sqlfacts.Meets) bool {
-	if m.Secret {
+	if m.Secret || m.Unknown && !v.Empty() {
 		return true
 	}
 	for _, u := range m.Columns {
 		if u.Relation != nil && v.Column(u.Relation, u.Column) != nil {
 			return true
+		}
+	}
+	return false
+}
+
+// Quotes reports whether an error of the statements may quote something masked, whatever its class: they are definitions
+// that work on the values of a relation with a masked column, or use one themselves (which is refused to whoever the
+// view is of, but not to others, and this may be the record's).
+func (v *View) Quotes(statements []sqlfacts.Statement) bool {
+	if v.Empty() {
+		return false
+	}
+	for i := range statements {
+		s := &statements[i]
+		if s.ReadsValues && slices.ContainsFunc(s.Relations, func(r *sqlfacts.Relation) bool { return v.Column(r, "*") != nil }) {
+			return true
+		}
+		for _, u := range s.Uses {
+			if u.Relation != nil && v.Column(u.Relation, u.Column) != nil {
+				return true
+			}
 		}
 	}
 	return false

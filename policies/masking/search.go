@@ -45,10 +45,26 @@ func (v *View) searchRelation(rel *sqlfacts.Relation, rules *relationRules) {
 	behind := rules.searchedAny
 	for i := range rel.Columns {
 		c := &rel.Columns[i]
-		set := behind | v.searchedName(rel, c.Name)
+		set := behind | v.searchedKnown(rel, c)
 		rules.searched[c.Number] = set
 		rules.searchedAny |= set
 	}
+}
+
+// searchedKnown finds the narrow searches of a column by its names, and of what it is worked out from.
+func (v *View) searchedKnown(rel *sqlfacts.Relation, c *sqlfacts.Column) searchSet {
+	set := v.searchedName(rel, c.Name)
+	for _, names := range [][]string{c.Former, c.FromFormer} {
+		for _, name := range names {
+			set |= v.searchedName(rel, name)
+		}
+	}
+	for _, number := range c.From {
+		if base := rel.ColumnByNumber(number); base != nil && number != c.Number {
+			set |= v.searchedName(rel, base.Name)
+		}
+	}
+	return set
 }
 
 // searchedName finds the narrow searches of a column by its name in the relation, its parents and its children.
@@ -72,6 +88,14 @@ func (v *View) searchedBy(rel *sqlfacts.Relation, column string) (set searchSet)
 	for i, s := range v.search.list {
 		if s.Column(rel.Schema, rel.Name, column) {
 			set |= bitOf(i)
+			continue
+		}
+		for _, names := range [][]sqlfacts.Name{rel.Former, rel.FormerKin} {
+			for _, name := range names {
+				if s.Column(name.Schema, name.Name, column) {
+					set |= bitOf(i)
+				}
+			}
 		}
 	}
 	return set
@@ -86,7 +110,7 @@ func (v *View) searchedBehind(rel *sqlfacts.Relation) (set searchSet) {
 		}
 		for i := range base.Columns {
 			if c := &base.Columns[i]; id.Number == 0 || c.Number == id.Number {
-				set |= v.searchedName(base, c.Name)
+				set |= v.searchedKnown(base, c)
 			}
 		}
 	}

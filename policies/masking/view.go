@@ -97,8 +97,10 @@ func (v *View) relation(rel *sqlfacts.Relation) *relationRules {
 	rules = &relationRules{byNumber: map[int16]*policies.MaskRule{}}
 	for i := range rel.Columns {
 		c := &rel.Columns[i]
-		if m := v.named(rel, c.Name); m != nil {
+		if m := v.columnRule(rel, c); m != nil {
 			rules.byNumber[c.Number] = m
+		} else if showsOptions(rel, c.Name) {
+			rules.byNumber[c.Number] = &unproven
 		}
 	}
 	rules.whole = v.reads(rel)
@@ -125,11 +127,56 @@ func showsStatistics(rel *sqlfacts.Relation) bool {
 	return false
 }
 
-// named finds the mask of a column by its name in the relation, its parents and its children: a row of a child shows
-// through its parents, and a parent's column is the child's too.
-func (v *View) named(rel *sqlfacts.Relation, column string) *policies.MaskRule {
-	if m := v.masks.Column(rel.Schema, rel.Name, column); m != nil {
+// showsOptions reports whether a column of a catalog shows what somebody wrote into options or settings, passwords among
+// it. Where anything is masked, it is masked.
+func showsOptions(rel *sqlfacts.Relation, column string) bool {
+	if rel.Schema != "pg_catalog" {
+		return false
+	}
+	switch column {
+	case "rolconfig", "useconfig", "setconfig", "rolpassword", "passwd", "attfdwoptions", "ftoptions",
+		"srvoptions", "fdwoptions", "umoptions", "subconninfo":
+		return true
+	}
+	return false
+}
+
+// columnRule finds the mask of a column, by its names, or by what it is worked out from: then nothing of it is kept, as
+// what is harmless of one value may not be of another.
+func (v *View) columnRule(rel *sqlfacts.Relation, c *sqlfacts.Column) *policies.MaskRule {
+	if m := v.named(rel, c.Name); m != nil {
 		return m
+	}
+	for _, name := range c.Former {
+		if m := v.named(rel, name); m != nil {
+			return m
+		}
+	}
+	for _, number := range c.From {
+		if base := rel.ColumnByNumber(number); base != nil && number != c.Number {
+			if m := v.columnRule(rel, base); m != nil {
+				return &policies.MaskRule{Name: m.Name, Text: policies.DefaultMaskText}
+			}
+		}
+	}
+	for _, name := range c.FromFormer {
+		if m := v.named(rel, name); m != nil {
+			return &policies.MaskRule{Name: m.Name, Text: policies.DefaultMaskText}
+		}
+	}
+	return nil
+}
+
+// named finds the mask of a column by a name in the relation, its parents and its children, whatever they are or were
+// called: a row of a child shows through its parents, and a parent's column is the child's too.
+func (v *View) named(rel *sqlfacts.Relation, column string) *policies.MaskRule {
+	if m := v.called(rel, column); m != nil {
+		return m
+	}
+	for _, name := range rel.FormerKin {
+		if m := v.masks.Column(name.Schema, name.Name, column); m != nil {
+			return m
+		}
 	}
 	for _, kin := range [][]uint32{rel.Parents, rel.Children} {
 		for _, oid := range kin {
@@ -137,12 +184,28 @@ func (v *View) named(rel *sqlfacts.Relation, column string) *policies.MaskRule {
 			if err != nil || other == nil {
 				return &unproven
 			}
-			if other.Column(column) == nil {
+			c := other.Column(column)
+			if c == nil {
 				continue
 			}
-			if m := v.masks.Column(other.Schema, other.Name, column); m != nil {
-				return m
+			for _, name := range append([]string{column}, c.Former...) {
+				if m := v.called(other, name); m != nil {
+					return m
+				}
 			}
+		}
+	}
+	return nil
+}
+
+// called finds the mask of a column by a name in the relation alone, by any name that this has or had.
+func (v *View) called(rel *sqlfacts.Relation, column string) *policies.MaskRule {
+	if m := v.masks.Column(rel.Schema, rel.Name, column); m != nil {
+		return m
+	}
+	for _, name := range rel.Former {
+		if m := v.masks.Column(name.Schema, name.Name, column); m != nil {
+			return m
 		}
 	}
 	return nil
@@ -161,7 +224,7 @@ func (v *View) reads(rel *sqlfacts.Relation) *policies.MaskRule {
 			if id.Number != 0 && c.Number != id.Number {
 				continue
 			}
-			if m := v.named(base, c.Name); m != nil {
+			if m := v.columnRule(base, c); m != nil {
 				return &policies.MaskRule{Name: m.Name, Text: policies.DefaultMaskText}
 			}
 		}

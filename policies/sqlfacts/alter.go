@@ -17,7 +17,47 @@ func (w *walker) alterTable(s *pg.AlterTableStmt) {
 			return
 		}
 		w.alterCommand(n.GetAlterTableCmd(), c, t)
+		w.alteredColumn(n.GetAlterTableCmd(), s.GetRelation().GetInh(), t)
 	}
+}
+
+// alteredColumn records what a command reads of rows that are there, or frees of what a mask hides, though no
+// expression says so.
+func (w *walker) alteredColumn(cmd *pg.AlterTableCmd, inherits bool, t int) {
+	switch cmd.GetSubtype() {
+	case pg.AlterTableType_AT_AlterColumnType:
+		w.readsValues(t, cmd.GetName(), "ALTER COLUMN … TYPE")
+	case pg.AlterTableType_AT_SetNotNull:
+		w.readsValues(t, cmd.GetName(), "SET NOT NULL")
+	case pg.AlterTableType_AT_SetExpression, pg.AlterTableType_AT_DropExpression:
+		w.readsValues(t, cmd.GetName(), "the expression of a generated column")
+	case pg.AlterTableType_AT_ValidateConstraint:
+		w.readsValues(t, "*", "VALIDATE CONSTRAINT")
+	case pg.AlterTableType_AT_ClusterOn:
+		w.use(t, "*", "CLUSTER")
+	case pg.AlterTableType_AT_AddOf, pg.AlterTableType_AT_DropOf:
+		w.use(t, "*", "a typed table")
+	case pg.AlterTableType_AT_AddConstraint:
+		w.st.ReadsValues = true
+		if cmd.GetDef().GetConstraint().GetIndexname() != "" {
+			w.use(t, "*", "a constraint")
+		}
+	case pg.AlterTableType_AT_AddColumn, pg.AlterTableType_AT_AttachPartition, pg.AlterTableType_AT_AddInherit,
+		pg.AlterTableType_AT_AddIndex:
+		w.st.ReadsValues = true
+	case pg.AlterTableType_AT_DropColumn:
+		// Children that have the column of their own, or by another parent, keep it.
+		if rel := w.items[t].rel; !inherits || rel == nil || len(rel.Children) > 0 {
+			w.use(t, cmd.GetName(), "DROP COLUMN")
+		}
+	default:
+	}
+}
+
+// readsValues records that a definition looks at the values of a column, "*" for those of any.
+func (w *walker) readsValues(i int, column, where string) {
+	w.st.ReadsValues = true
+	w.use(i, column, where)
 }
 
 func (w *walker) alterCommand(cmd *pg.AlterTableCmd, c ctx, t int) {
@@ -116,8 +156,12 @@ func (w *walker) aboutObject(rv *pg.RangeVar, object *pg.Node, kind pg.ObjectTyp
 		return
 	}
 	switch kind {
-	case pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_POLICY,
-		pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_SEQUENCE:
+	case pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_POLICY:
+	case pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_SEQUENCE:
+		// ALTER INDEX takes a table just as well (PostgreSQL, ALTER INDEX); the catalog here has no indexes.
+		if rel := w.items[i].rel; rel != nil && rel.Kind != 'S' {
+			w.use(i, "*", where)
+		}
 	default:
 		w.use(i, "*", where)
 	}
@@ -125,6 +169,7 @@ func (w *walker) aboutObject(rv *pg.RangeVar, object *pg.Node, kind pg.ObjectTyp
 
 // drop walks DROP of anything; what belongs to a table counts as that table.
 func (w *walker) drop(s *pg.DropStmt) {
+	w.schema = w.schema || s.GetRemoveType() == pg.ObjectType_OBJECT_SCHEMA
 	for _, n := range s.GetObjects() {
 		w.object(policyv1.Effect_DDL, s.GetRemoveType(), n)
 	}

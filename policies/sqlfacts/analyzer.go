@@ -1,6 +1,7 @@
 package sqlfacts
 
 import (
+	"context"
 	"slices"
 	"strings"
 )
@@ -30,23 +31,33 @@ func NewAnalyzer(maxBytes int) *Analyzer {
 // Facts says what a text does, with names as the catalog knows them. The error is an *Error, as of Parse and Resolve;
 // errors are not remembered. The facts are shared: read only.
 func (a *Analyzer) Facts(sql string, cat Catalog) (*Facts, error) {
+	return a.FactsContext(context.Background(), sql, cat)
+}
+
+// FactsContext is Facts for as long as the context lives: then 57014. Only PostgreSQL's parser itself, half a second for
+// the longest text, runs to its end.
+func (a *Analyzer) FactsContext(ctx context.Context, sql string, cat Catalog) (*Facts, error) {
 	version := cat.Version()
 	var few [8]Span
 	if key, numbers, ok := formOf(sql, few[:0]); ok {
-		return a.byForm(sql, key, numbers, cat)
+		return a.byForm(ctx, sql, key, numbers, cat)
 	}
 	if facts, ok := a.facts.get(cacheKey{sql, version}); ok {
 		return facts, nil
 	}
 	if len(sql) > largeText {
-		a.large <- struct{}{}
-		defer func() { <-a.large }()
+		select {
+		case a.large <- struct{}{}:
+			defer func() { <-a.large }()
+		case <-ctx.Done():
+			return nil, &Error{Code: "57014", Message: "the statement was not judged: nobody waits for it any more", Err: ctx.Err()}
+		}
 	}
 	script, err := a.script(sql)
 	if err != nil {
 		return nil, err
 	}
-	facts, err := script.Resolve(cat)
+	facts, err := script.ResolveContext(ctx, cat)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +66,7 @@ func (a *Analyzer) Facts(sql string, cat Catalog) (*Facts, error) {
 }
 
 // byForm finds the facts of a text by those of one of the same form.
-func (a *Analyzer) byForm(sql, key string, numbers []Span, cat Catalog) (*Facts, error) {
+func (a *Analyzer) byForm(ctx context.Context, sql, key string, numbers []Span, cat Catalog) (*Facts, error) {
 	at := cacheKey{key, cat.Version()}
 	if f, ok := a.forms.get(at); ok {
 		return f.moved(sql, numbers), nil
@@ -64,7 +75,7 @@ func (a *Analyzer) byForm(sql, key string, numbers []Span, cat Catalog) (*Facts,
 	if err != nil {
 		return nil, err
 	}
-	facts, err := script.Resolve(cat)
+	facts, err := script.ResolveContext(ctx, cat)
 	if err != nil {
 		return nil, err
 	}

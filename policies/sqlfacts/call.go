@@ -1,6 +1,7 @@
 package sqlfacts
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -15,13 +16,40 @@ const (
 
 // call records a function outside the pure list. One that is named at several places is an output only if all are.
 func (w *walker) call(function, via string, output bool) {
-	for i := range w.st.Calls {
-		if known := &w.st.Calls[i]; known.Function == function && known.Via == via {
-			known.Output = known.Output && output
-			return
-		}
+	key := callName{function, via}
+	if i := w.known(key); i >= 0 {
+		known := &w.st.Calls[i]
+		known.Output = known.Output && output
+		return
 	}
 	w.st.Calls = append(w.st.Calls, Call{Function: function, Via: via, Output: output})
+	if w.calls != nil {
+		w.calls[key] = len(w.st.Calls) - 1
+	}
+}
+
+type callName struct{ function, via string }
+
+// known finds a call among those that are recorded, -1 if it is not: by a map as soon as there are many.
+func (w *walker) known(key callName) int {
+	if w.calls == nil && len(w.st.Calls) > 16 {
+		w.calls = make(map[callName]int, 64)
+		for i := range w.st.Calls {
+			w.calls[callName{w.st.Calls[i].Function, w.st.Calls[i].Via}] = i
+		}
+	}
+	if w.calls != nil {
+		if i, ok := w.calls[key]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range w.st.Calls {
+		if w.st.Calls[i].Function == key.function && w.st.Calls[i].Via == key.via {
+			return i
+		}
+	}
+	return -1
 }
 
 // functions asks the catalog for all functions of a name.
@@ -51,15 +79,14 @@ func (w *walker) funcCall(f *pg.FuncCall, c ctx) {
 	defer w.leave()
 	w.evaluates = true
 	schema, fn := qualified(f.GetFuncname())
-	if !w.callee(schema, fn, f, c) {
+	refs, known := len(w.refs), w.callee(schema, fn, f, c)
+	if !known {
 		// What a function unknown does with a constant is not known.
 		c.group = w.newGroup(c.group, true)
 	}
 	c.output = false
-	if strings.Contains(fn, "json") {
-		w.json = true
-	}
 	w.nodes(f.GetArgs(), c)
+	w.constantCall = w.constantCall || !known && len(w.refs) == refs
 	w.nodes(f.GetAggOrder(), c)
 	w.node(f.GetAggFilter(), c)
 	if over := f.GetOver(); over != nil {
@@ -76,11 +103,12 @@ func (w *walker) callee(schema, fn string, f *pg.FuncCall, c ctx) bool {
 		w.execute(schema+"."+fn, c)
 		return false
 	}
-	var list []Function
-	if schema == "" {
-		list = w.functions("", fn)
-	}
+	list := w.functions(schema, fn)
 	if !foreign(list) {
+		if fn == "current_setting" {
+			w.currentSetting(f)
+			return true
+		}
 		if isPure(fn) || w.special(fn, f) {
 			return true
 		}
@@ -88,11 +116,8 @@ func (w *walker) callee(schema, fn string, f *pg.FuncCall, c ctx) bool {
 			return true // a cast in the form of a call
 		}
 	}
-	switch {
-	case schema != "":
-		w.execute(schema+"."+fn, c)
-	case len(list) == 0:
-		w.execute(fn, c)
+	if len(list) == 0 {
+		w.execute(strings.TrimPrefix(schema+"."+fn, "."), c)
 	}
 	for i := range list {
 		// Where a pure name has a user's function beside it, only that one matters.
@@ -142,7 +167,7 @@ func (w *walker) sampleMethod(list []*pg.Node) {
 	}
 }
 
-// typeName checks a type that a value is turned into: only those of pg_catalog, and enums, run no other code.
+// typeName checks a type that a value is turned into: one outside pg_catalog may run code.
 func (w *walker) typeName(t *pg.TypeName, c ctx) {
 	if t == nil {
 		return
@@ -157,17 +182,22 @@ func (w *walker) typeName(t *pg.TypeName, c ctx) {
 		w.catalogFailed(err)
 		return
 	}
-	switch {
-	case found == nil:
-		w.userType(strings.TrimPrefix(schema+"."+name, "."))
-	case found.Schema != catalogSchema && !found.Enum:
-		w.userType(found.Schema + "." + found.Name)
+	if found == nil { // nobody knows what it runs
+		w.userTypes = true
+		w.call("type "+strings.TrimPrefix(schema+"."+name, "."), "", false)
+		return
 	}
-}
-
-func (w *walker) userType(name string) {
-	w.userTypes = true
-	w.call("type "+name, "", false)
+	w.userTypes = w.userTypes || found.Schema != catalogSchema && !found.Enum
+	full := "type " + found.Schema + "." + found.Name
+	if w.direct {
+		if found.Schema != catalogSchema {
+			w.call(full, "", false)
+		}
+		return
+	}
+	for _, f := range found.Runs {
+		w.call(f, "a value of "+full, false)
+	}
 }
 
 func (w *walker) isCatalogType(name string) bool {
@@ -185,16 +215,9 @@ func (w *walker) implied() {
 			w.userTypes = w.userTypes || rel.UserTypes
 		}
 	}
-	for i, op := range w.ops {
-		if i > 64 || !contains(w.ops[:i], op) {
-			w.userOperator(op)
-		}
-	}
+	w.operators()
 	if w.evaluates && w.cat.UserCasts() {
 		w.call("a cast", "", false)
-	}
-	if w.json && w.userTypes {
-		w.call("a cast to json", "", false)
 	}
 	if w.direct {
 		return
@@ -209,23 +232,48 @@ func (w *walker) implied() {
 			touch |= TouchRead
 		}
 		for _, rc := range it.rel.Calls {
-			if rc.On&touch != 0 {
+			switch {
+			case rc.On&touch == 0:
+			case rc.Function == RuleCall:
+				w.call(RuleCall, "rules on "+it.object, false)
+			default:
 				w.call(rc.Function, "a use of "+it.object, false)
 			}
 		}
-		if it.rel.HasRules {
-			w.call("a rule", "rules on "+it.object, false)
+	}
+	w.definitions()
+}
+
+// definitions adds what runs with every definition.
+func (w *walker) definitions() {
+	for _, p := range w.pairs {
+		if p.Effect != policyv1.Effect_DDL && p.Effect != policyv1.Effect_PRIVILEGE {
+			continue
 		}
+		for _, f := range w.cat.DefinitionCalls() {
+			w.call(f, "an event trigger", false)
+		}
+		return
 	}
 }
 
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
+// operators looks up each operator that is named once.
+func (w *walker) operators() {
+	var seen map[string]struct{}
+	if len(w.ops) > 16 {
+		seen = make(map[string]struct{}, 16)
 	}
-	return false
+	for i, op := range w.ops {
+		if seen != nil {
+			if _, ok := seen[op]; ok {
+				continue
+			}
+			seen[op] = struct{}{}
+		} else if slices.Contains(w.ops[:i], op) {
+			continue
+		}
+		w.userOperator(op)
+	}
 }
 
 func (w *walker) userOperator(op string) {
@@ -237,6 +285,7 @@ func (w *walker) userOperator(op string) {
 	for i := range list {
 		if list[i].CatalogArguments || w.userTypes {
 			w.call("operator "+list[i].Schema+"."+op, "", false)
+			w.constantCall = true
 		}
 	}
 }

@@ -17,8 +17,12 @@ type Catalog interface {
 	Operators(name string) ([]Operator, error)
 	// Type finds a type; an empty schema means the search_path.
 	Type(schema, name string) (*Type, error)
-	// UserCasts reports whether a cast between two types of pg_catalog runs a function from outside pg_catalog.
+	// UserCasts reports whether plain values run a function from outside pg_catalog: by a cast between two types of
+	// pg_catalog, or by the default operator class of one.
 	UserCasts() bool
+	// DefinitionCalls are functions that run whenever something is defined, altered, dropped, granted or revoked: event
+	// triggers.
+	DefinitionCalls() []string
 }
 
 // Relation is a row of pg_class with what else decides about its columns (PostgreSQL, chapter "System Catalogs").
@@ -41,10 +45,16 @@ type Relation struct {
 	// policies, generated columns, constraints and view bodies, as far as they are not pure; those of its partitions,
 	// of what inherits from it, and of what foreign keys cascade to, included.
 	Calls []RelationCall
-	// UserTypes reports whether a column has a type outside pg_catalog that is not an enum.
+	// Former are names that it had since it was first seen, FormerKin those of what it inherits, or once inherited, from.
+	// Masks stay with what they named.
+	Former, FormerKin []Name
+	// Reach are the steps to what a use of it does to others.
+	Reach []Reach
+	// UserTypes reports whether a column has a type outside pg_catalog that is not an enum: somebody's operators may be
+	// meant by their names. What such types run by themselves is in Calls.
 	UserTypes bool
-	// HasRules reports whether rules other than a view's own ON SELECT rewrite statements on it.
-	HasRules bool
+	// PrimaryKey and PartitionKey are attribute numbers; 0 is an expression.
+	PrimaryKey, PartitionKey []int16
 }
 
 // Column is a row of pg_attribute.
@@ -56,6 +66,16 @@ type Column struct {
 	TypeName string
 	// Generated columns and those with their own default are left out of COPY as PostgreSQL does it.
 	Generated bool
+	// From are the columns that a generated one is worked out from, by number.
+	From []int16
+	// Former are names that it had since it was first seen, FromFormer those of what it was worked out from.
+	Former, FromFormer []string
+}
+
+// Name is that of a relation with its schema.
+type Name struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
 }
 
 // ColumnID names a column by OID and attribute number; 0 is the whole row.
@@ -66,7 +86,7 @@ type ColumnID struct {
 
 // RelationCall is a function that runs when a relation is touched.
 type RelationCall struct {
-	// Function is "schema.name".
+	// Function is "schema.name", or RuleCall, or says what runs in words.
 	Function string
 	// On says which uses of the relation run it.
 	On Touch
@@ -82,7 +102,12 @@ const (
 	TouchUpdate
 	TouchDelete
 	TouchTruncate
+	// TouchDefine is DDL on the relation, and maintenance.
+	TouchDefine
 )
+
+// RuleCall stands for what rules run.
+const RuleCall = "a rule"
 
 // Function is a row of pg_proc, as far as purity needs it.
 type Function struct {
@@ -101,10 +126,16 @@ type Operator struct {
 
 // Type is a row of pg_type.
 type Type struct {
+	OID    uint32
 	Schema string
 	Name   string
-	// Enum types run no code of their own.
+	// Enum: of an enum, or an array of one.
 	Enum bool
+	// Runs are the functions outside the pure list that values of the type run by themselves: input and output, checks,
+	// casts, comparison; of what the type holds as well.
+	Runs []string
+	// Columns hold values of the type; for types outside pg_catalog only.
+	Columns []ColumnID
 }
 
 // Column finds a column by name, nil if there is none.

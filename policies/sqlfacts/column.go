@@ -50,6 +50,13 @@ type resolver struct {
 	distinct []distinct
 	memo     map[memoKey][]match
 	uses     map[match]struct{}
+	// marked are the calls of markRead, if there are many.
+	marked map[marked]struct{}
+}
+
+type marked struct {
+	rel    *Relation
+	hidden int
 }
 
 // distinct is a relation with how often, and last where, it is named.
@@ -78,11 +85,18 @@ func (w *walker) columns() {
 			r.markRead(rel, -1)
 		}
 	}
+	for _, u := range w.further {
+		r.used(match{u.Relation, u.Column}, u.Where, groupNone)
+	}
 	if len(w.refs) > 32 {
 		r.memo = make(map[memoKey][]match)
+		r.marked = make(map[marked]struct{})
 	}
 	for i := range w.refs {
 		ref := &w.refs[i]
+		if w.err != nil {
+			return
+		}
 		for _, m := range r.resolve(ref) {
 			r.markRead(m.rel, int(ref.hidden)-1)
 			// A plain output column is no use, but a whole row in its place is: PostgreSQL gives that no origin.
@@ -107,6 +121,13 @@ func (r *resolver) add(rel *Relation, i int) {
 
 // markRead marks the targets that are this relation as read, but for the hidden one.
 func (r *resolver) markRead(rel *Relation, hidden int) {
+	if key := (marked{rel, hidden}); r.marked != nil {
+		if _, ok := r.marked[key]; ok {
+			return
+		}
+		r.marked[key] = struct{}{}
+	}
+	r.w.spend(len(r.w.items))
 	for i := range r.w.items {
 		if it := &r.w.items[i]; it.target && !it.read && it.rel == rel && i != hidden {
 			it.read = true
@@ -117,6 +138,7 @@ func (r *resolver) markRead(rel *Relation, hidden int) {
 func (r *resolver) used(m match, where string, g int32) {
 	u := ColumnUse{Relation: m.rel, Column: m.column, Where: where}
 	for ; g > groupNone; g = r.w.groups[g].parent {
+		r.w.spend(1 + len(r.w.groups[g].columns))
 		r.w.groups[g].columns = appendUse(r.w.groups[g].columns, u)
 	}
 	if r.uses == nil {
@@ -154,6 +176,7 @@ func (r *resolver) resolve(ref *reference) []match {
 }
 
 func (r *resolver) find(ref *reference) []match {
+	r.w.spend(len(r.w.items) + len(r.w.joins))
 	switch {
 	case ref.star && ref.qualifier == "":
 		var matches []match
@@ -170,6 +193,7 @@ func (r *resolver) find(ref *reference) []match {
 	}
 }
 
+// appendMatch is bounded by the relations of a statement.
 func appendMatch(list []match, m match) []match {
 	for _, known := range list {
 		if known == m {

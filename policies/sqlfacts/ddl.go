@@ -56,6 +56,7 @@ func (w *walker) smallDDL(n *pg.Node) bool {
 		if len(x.CreateSchemaStmt.GetSchemaElts()) > 0 {
 			w.unknown("CREATE SCHEMA with elements is not understood")
 		}
+		w.schema = true
 		w.named(x.CreateSchemaStmt.GetSchemaname())
 	case *pg.Node_CompositeTypeStmt:
 		tv := x.CompositeTypeStmt.GetTypevar()
@@ -70,6 +71,7 @@ func (w *walker) smallDDL(n *pg.Node) bool {
 	case *pg.Node_AlterDomainStmt:
 		w.named(name(x.AlterDomainStmt.GetTypeName())...)
 		w.definitionNode(x.AlterDomainStmt.GetDef(), c)
+		w.domainColumns(x.AlterDomainStmt)
 	case *pg.Node_CreatedbStmt:
 		w.named(x.CreatedbStmt.GetDbname())
 	case *pg.Node_DropdbStmt:
@@ -108,8 +110,13 @@ func (w *walker) createTable(s *pg.CreateStmt) {
 	w.created(s.GetRelation())
 	for _, n := range s.GetInhRelations() {
 		i := w.definition(n.GetRangeVar(), c, policyv1.Effect_DDL)
-		if w.err == nil && s.GetPartbound() == nil {
+		switch {
+		case w.err != nil:
+		case s.GetPartbound() == nil:
 			w.use(i, "*", "INHERITS")
+		default:
+			// The rows of a default partition are looked through for those that belong into the new one.
+			w.keyed(i, w.partitionKey(i), "a partition's bounds")
 		}
 	}
 	for _, n := range s.GetTableElts() {
@@ -174,11 +181,38 @@ func (w *walker) constraint(x *pg.Constraint, c ctx) {
 		w.operatorName(items[1].GetList().GetItems())
 	}
 	if rv := x.GetPktable(); rv != nil {
-		w.read(rv, c)
+		i := w.read(rv, c)
+		if rel := w.items[i].rel; w.err == nil && rel != nil && len(x.GetPkAttrs()) == 0 {
+			w.keyed(i, rel.PrimaryKey, "a foreign key")
+		}
+	}
+}
+
+func (w *walker) partitionKey(i int) []int16 {
+	if rel := w.items[i].rel; rel != nil {
+		return rel.PartitionKey
+	}
+	return nil
+}
+
+// keyed records that values of a key are read; of one that is not known, or has expressions, any.
+func (w *walker) keyed(i int, key []int16, where string) {
+	if len(key) == 0 {
+		w.readsValues(i, "*", where)
+	}
+	for _, number := range key {
+		column := "*"
+		if rel := w.items[i].rel; rel != nil {
+			if c := rel.ColumnByNumber(number); c != nil {
+				column = c.Name
+			}
+		}
+		w.readsValues(i, column, where)
 	}
 }
 
 func (w *walker) createTableAs(s *pg.CreateTableAsStmt) {
+	w.st.ReadsValues = true
 	w.created(s.GetInto().GetRel())
 	if s.GetQuery().GetExecuteStmt() != nil {
 		w.unknown("EXECUTE runs a statement that is not seen here")
@@ -198,7 +232,40 @@ func (w *walker) indexElem(e *pg.IndexElem, c ctx) {
 	}
 }
 
+// domainColumns records that what is added to a domain is checked against every value of it.
+func (w *walker) domainColumns(s *pg.AlterDomainStmt) {
+	switch s.GetSubtype() {
+	case "C", "V", "O": // ADD CONSTRAINT, VALIDATE CONSTRAINT, SET NOT NULL
+	default:
+		return
+	}
+	w.st.ReadsValues = true
+	schema, name := qualified(s.GetTypeName())
+	found, err := w.cat.Type(schema, name)
+	if err != nil {
+		w.catalogFailed(err)
+		return
+	}
+	if found == nil {
+		return // it does not exist
+	}
+	for _, id := range found.Columns {
+		rel, err := w.cat.RelationByOID(id.Relation)
+		if err != nil {
+			w.catalogFailed(err)
+			return
+		}
+		if rel == nil {
+			continue
+		}
+		if c := rel.ColumnByNumber(id.Number); c != nil {
+			w.further = append(w.further, ColumnUse{Relation: rel, Column: c.Name, Where: "ALTER DOMAIN"})
+		}
+	}
+}
+
 func (w *walker) index(s *pg.IndexStmt) {
+	w.st.ReadsValues = true
 	c := ctx{level: w.newLevel(), where: "an index"}
 	w.definition(s.GetRelation(), c, policyv1.Effect_DDL)
 	switch s.GetAccessMethod() {

@@ -83,7 +83,6 @@ func (w *walker) rare(n *pg.Node, c ctx) {
 		*pg.Node_JsonArrayQueryConstructor, *pg.Node_JsonObjectAgg, *pg.Node_JsonArrayAgg, *pg.Node_JsonArgument,
 		*pg.Node_JsonKeyValue, *pg.Node_JsonValueExpr, *pg.Node_JsonTableColumn, *pg.Node_JsonTablePathSpec,
 		*pg.Node_JsonOutput, *pg.Node_JsonBehavior:
-		w.json = true
 		w.generic(n.ProtoReflect(), c)
 	case *pg.Node_RangeTableFuncCol:
 		w.generic(x.RangeTableFuncCol.ProtoReflect(), c)

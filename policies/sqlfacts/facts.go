@@ -40,6 +40,13 @@ type Statement struct {
 	Name string
 	// Reason explains an UNKNOWN effect.
 	Reason string
+	// ReadsValues: it is a definition or maintenance that works on values which are there, so that errors of any class
+	// may quote them.
+	ReadsValues bool
+	// MovesPath: role or search_path may be others once it has run, or those to which a transaction's end goes back: SET
+	// ROLE, SET SESSION AUTHORIZATION, search_path, RESET, DISCARD ALL, set_config; a schema that comes, goes or is
+	// granted; whatever calls a function that is not pure, or is not understood.
+	MovesPath bool
 	// ReadOnly: nothing but READ, and calls of nothing but pure functions.
 	ReadOnly bool
 }
@@ -103,6 +110,8 @@ type Meets struct {
 	Columns []ColumnUse
 	// Secret: it stands where a password stands (PASSWORD, user mapping and server options), whatever the columns.
 	Secret bool
+	// Unknown: the statement uses a relation that the catalog does not know, so that it may meet anything.
+	Unknown bool
 }
 
 // Copy describes COPY.

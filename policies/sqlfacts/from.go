@@ -41,7 +41,6 @@ func (w *walker) from(n *pg.Node, c ctx) bool {
 	case *pg.Node_JsonTable:
 		w.alias(x.JsonTable.GetAlias())
 		inner.where = "JSON_TABLE"
-		w.json = true
 		w.generic(x.JsonTable.ProtoReflect(), inner)
 	case *pg.Node_RangeTableSample:
 		inner.where = "TABLESAMPLE"

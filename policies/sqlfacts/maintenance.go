@@ -17,8 +17,12 @@ func (w *walker) maintenance(n *pg.Node) bool {
 			w.maintained(r.GetVacuumRelation().GetRelation())
 		}
 	case *pg.Node_ClusterStmt:
-		w.maintained(x.ClusterStmt.GetRelation())
+		w.st.ReadsValues = true
+		if i := w.maintained(x.ClusterStmt.GetRelation()); i >= 0 {
+			w.use(i, "*", "CLUSTER") // rows lie in the order of the index from then on
+		}
 	case *pg.Node_ReindexStmt:
+		w.st.ReadsValues = true
 		w.maintained(x.ReindexStmt.GetRelation())
 		if name := x.ReindexStmt.GetName(); name != "" {
 			w.pair(policyv1.Effect_MAINTENANCE, name)
@@ -39,17 +43,23 @@ func (w *walker) maintenance(n *pg.Node) bool {
 	return true
 }
 
-// maintained is a relation on which maintenance runs, with the functions of its expressions; nil means all.
-func (w *walker) maintained(rv *pg.RangeVar) {
+// maintained is a relation on which maintenance runs, with the functions of its expressions; nil means all. It returns
+// the relation's index, -1 for all.
+func (w *walker) maintained(rv *pg.RangeVar) int {
 	if rv == nil {
 		w.pair(policyv1.Effect_MAINTENANCE, "*")
-		return
+		return -1
 	}
-	w.definition(rv, ctx{}, policyv1.Effect_MAINTENANCE)
+	i := w.definition(rv, ctx{}, policyv1.Effect_MAINTENANCE)
+	if w.err != nil {
+		return -1
+	}
+	return i
 }
 
 // refresh reads what the view's definition reads.
 func (w *walker) refresh(s *pg.RefreshMatViewStmt) {
+	w.st.ReadsValues = true
 	i := w.definition(s.GetRelation(), ctx{}, policyv1.Effect_MAINTENANCE)
 	if w.err != nil || w.items[i].rel == nil {
 		return

@@ -18,9 +18,9 @@ func TestParseRefusesBeforeTheGrammar(t *testing.T) {
 		"too many statements":       {strings.Repeat("show a;", MaxStatements+1), "54000"},
 		"NUL":                       {"select 'a\x00b'", "22021"},
 		"not UTF-8":                 {"select '\xff'", "22021"},
-		"brackets":                  {deep("(", "1", ")", 2000), "54001"},
-		"square brackets":           {deep("array[", "1", "]", 2000), "54001"},
-		"CASE":                      {deep("case when true then ", "1", " end", 2000), "54001"},
+		"brackets":                  {deep("(", "1", ")", 3000), "54001"},
+		"square brackets":           {deep("array[", "1", "]", 3000), "54001"},
+		"CASE":                      {deep("case when true then ", "1", " end", 3000), "54001"},
 		"operators":                 {deep("1 + ", "1", "", 20000), "54001"},
 		"signs without space":       {deep("+-", "1", "", 40000), "54001"},
 		"signs behind an operator":  {"select 1 *" + strings.Repeat("+-", 40000) + " 1", "54001"},
@@ -34,8 +34,9 @@ func TestParseRefusesBeforeTheGrammar(t *testing.T) {
 		"joins":                     {"select from a" + strings.Repeat(" join a on true", 20000), "54001"},
 		"set operations":            {"select 1" + strings.Repeat(" union select 1", 20000), "54001"},
 		"copies of a source":        {"update a set (" + strings.Repeat("b,", 20000) + "b) = (" + strings.Repeat("1,", 20000) + "1)", "54001"},
-		"depth behind a comment":    {"select /* ' */ " + strings.Repeat("(", 2000) + "1" + strings.Repeat(")", 2000), "54001"},
-		"END as a column is no end": {deep("case when a.end then ", "1", " end", 2000), "54001"},
+		"depth behind a comment":    {"select /* ' */ " + strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000), "54001"},
+		"queries within queries":    {deep("(select ", "1", ")", 1500), "54001"},
+		"END as a column is no end": {deep("case when a.end then ", "1", " end", 3000), "54001"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse(c.sql)
@@ -49,19 +50,34 @@ func TestParseRefusesBeforeTheGrammar(t *testing.T) {
 
 func TestParseReadsWhatIsWideButNotDeep(t *testing.T) {
 	for name, sql := range map[string]string{
-		"nothing":          "",
-		"only semicolons":  " ;; ; ",
-		"a comment":        "-- nothing",
-		"long list":        "select a from b where c in (1" + strings.Repeat(", 1", 50_000) + ")",
-		"many conditions":  "select a from b where c = 1" + strings.Repeat(" or c = 1", 20_000),
-		"many rows":        "insert into a values (1, 'a')" + strings.Repeat(", (1, 'a' || 'b')", 20_000),
-		"many columns":     "select 1 + 2" + strings.Repeat(", a + b", 20_000),
-		"quoted brackets":  "select '" + strings.Repeat("(", 5000) + "', \"" + strings.Repeat("(", 60) + "\", $x$" + strings.Repeat("((", 5000) + "$x$",
-		"commented":        "select 1 /* " + strings.Repeat("(", 5000) + " */ -- " + strings.Repeat("(", 5000),
-		"assigned members": "update a set (" + strings.Repeat("b,", 50) + "b) = (" + strings.Repeat("1,", 50) + "1)",
+		"nothing":         "",
+		"only semicolons": " ;; ; ",
+		"a comment":       "-- nothing",
+		"long list":       "select a from b where c in (1" + strings.Repeat(", 1", 50_000) + ")",
+		"many conditions": "select a from b where c = 1" + strings.Repeat(" or c = 1", 20_000),
+		"many rows":       "insert into a values (1, 'a')" + strings.Repeat(", (1, 'a' || 'b')", 20_000),
+		"many columns":    "select 1 + 2" + strings.Repeat(", a + b", 20_000),
+		"quoted brackets": "select '" + strings.Repeat("(", 5000) + "', \"" + strings.Repeat("(", 60) + "\", $x$" + strings.Repeat("((", 5000) + "$x$",
+		"commented":       "select 1 /* " + strings.Repeat("(", 5000) + " */ -- " + strings.Repeat("(", 5000),
+		// PostgreSQL takes these with the stack that it has by default.
+		"600 subselects":     "select * from " + strings.Repeat("(select * from ", 600) + "t" + strings.Repeat(") s", 600),
+		"600 scalar ones":    "select " + strings.Repeat("(select ", 600) + "1" + strings.Repeat(")", 600),
+		"600 in predicates":  "select 1" + strings.Repeat(" where exists (select 1", 600) + strings.Repeat(")", 600),
+		"600 CTEs":           strings.Repeat("with a as (", 600) + "select 1" + strings.Repeat(") select 1", 600),
+		"1,000 brackets":     "select " + strings.Repeat("(", 1000) + "1" + strings.Repeat(")", 1000),
+		"1,000 arms of CASE": "select case " + strings.Repeat("when a = 1 then a + 2 ", 1000) + "else 3 end",
+		"1,000 CASEs":        "select " + strings.Repeat("case when true then ", 1000) + "1" + strings.Repeat(" end", 1000),
+		"1,500 terms":        "select 1" + strings.Repeat("+1", 1500),
+		"1,000 calls":        "select " + strings.Repeat("lower(", 1000) + "'x'" + strings.Repeat(")", 1000),
+		"700 set operations": "select 1" + strings.Repeat(" union select 1", 700),
+		"assigned members":   "update a set (" + strings.Repeat("b,", 50) + "b) = (" + strings.Repeat("1,", 50) + "1)",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := Parse(sql); err != nil {
+			script, err := Parse(sql)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := script.Resolve(nobody{}); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -165,3 +181,15 @@ func FuzzParse(f *testing.F) {
 		sameConstants(t, sql)
 	})
 }
+
+// nobody is a catalog that knows nothing.
+type nobody struct{}
+
+func (nobody) Version() uint64                              { return 1 }
+func (nobody) Relation(string, string) (*Relation, error)   { return nil, nil }
+func (nobody) RelationByOID(uint32) (*Relation, error)      { return nil, nil }
+func (nobody) Functions(string, string) ([]Function, error) { return nil, nil }
+func (nobody) Operators(string) ([]Operator, error)         { return nil, nil }
+func (nobody) Type(string, string) (*Type, error)           { return nil, nil }
+func (nobody) UserCasts() bool                              { return false }
+func (nobody) DefinitionCalls() []string                    { return nil }

@@ -138,8 +138,11 @@ func (w *walker) outputList(list []*pg.Node, c ctx, out outputs, used usedOutput
 			e.group = w.newGroup(unplaced, false)
 			e.where = "an expression"
 			isUsed := used.output(i, rt)
-			if isUsed {
+			switch {
+			case isUsed:
 				e.where = used.where
+			case w.explained: // widths are those of the values
+				isUsed, e.where = true, "EXPLAIN"
 			}
 			// Only a call that is the whole column: what stands around one could tell of its result by an error, by
 			// NULL, by the number of rows, or by what it changes.

@@ -117,7 +117,7 @@ func (w *walker) target(rv *pg.RangeVar, c ctx, touch Touch) int {
 
 // definition registers a relation that DDL is about, with everything that it may run.
 func (w *walker) definition(rv *pg.RangeVar, c ctx, effect policyv1.Effect) int {
-	i := w.relation(rv, c, TouchRead|TouchInsert|TouchUpdate)
+	i := w.relation(rv, c, TouchRead|TouchInsert|TouchUpdate|TouchDefine)
 	if w.err == nil {
 		w.pair(effect, w.items[i].object)
 	}

@@ -2,6 +2,8 @@ package sqlfacts
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"unsafe"
@@ -15,25 +17,33 @@ import (
 // Resolve says what the statements do, with names as the catalog knows them. The error is an *Error: 58000 if the
 // catalog cannot answer, 54001 if a statement is too large to be judged, 42P02 for a parameter that cannot be.
 func (s *Script) Resolve(cat Catalog) (*Facts, error) {
+	return s.ResolveContext(context.Background(), cat)
+}
+
+// ResolveContext is Resolve for as long as the context lives: then 57014. Work and memory of one text are bounded: 54000.
+func (s *Script) ResolveContext(ctx context.Context, cat Catalog) (*Facts, error) {
+	b := &budget{ctx: ctx}
 	facts := &Facts{Size: int(unsafe.Sizeof(Facts{})) + len(s.text)}
 	if len(s.stmts) > 0 {
 		facts.Statements = make([]Statement, len(s.stmts))
 	}
 	for i, raw := range s.stmts {
 		st := &facts.Statements[i]
-		w := s.walker(raw, cat, st)
+		w := s.walker(raw, cat, st, b)
 		w.statement(raw.GetStmt())
 		w.finish()
 		if w.err != nil {
 			return nil, w.err
 		}
-		facts.Size += st.size()
+		if facts.Size += st.size(); facts.Size > maxFacts {
+			return nil, &Error{Code: "54000", Message: fmt.Sprintf("what the statement does takes more than %d bytes to say: send it in parts", maxFacts)}
+		}
 	}
 	return facts, nil
 }
 
 // walker cuts a statement out of the text.
-func (s *Script) walker(raw *pg.RawStmt, cat Catalog, st *Statement) *walker {
+func (s *Script) walker(raw *pg.RawStmt, cat Catalog, st *Statement, b *budget) *walker {
 	start, end := int(raw.GetStmtLocation()), len(s.text)
 	if n := int(raw.GetStmtLen()); n > 0 {
 		end = start + n
@@ -45,7 +55,7 @@ func (s *Script) walker(raw *pg.RawStmt, cat Catalog, st *Statement) *walker {
 	st.Offset = start
 	first, _ := slices.BinarySearchFunc(s.constants, start, bySpanStart)
 	last, _ := slices.BinarySearchFunc(s.constants, end, bySpanStart)
-	return newWalker(cat, st, start, s.constants[first:last])
+	return newWalker(cat, st, start, s.constants[first:last], b)
 }
 
 func bySpanStart(c span, at int) int { return int(c.start) - at }
@@ -68,6 +78,8 @@ func (w *walker) finish() {
 	}
 	w.literals()
 	w.st.Operation.Pairs = sortPairs(w.pairs)
+	w.reached()
+	w.st.MovesPath = w.movesPath()
 	w.st.ReadOnly = len(w.st.Calls) == 0
 	for _, p := range w.st.Operation.Pairs {
 		w.st.ReadOnly = w.st.ReadOnly && p.Effect == policyv1.Effect_READ
@@ -77,9 +89,19 @@ func (w *walker) finish() {
 func sortPairs(list []policies.Pair) []policies.Pair {
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b policies.Pair) int {
-		return cmp.Or(cmp.Compare(a.Effect, b.Effect), strings.Compare(a.Object, b.Object))
+		return cmp.Or(cmp.Compare(a.Effect, b.Effect), strings.Compare(a.Object, b.Object), compareBool(a.Shows, b.Shows))
 	})
 	return slices.Compact(list)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // relations lists what is touched, views with what they read.
@@ -115,6 +137,10 @@ func (w *walker) relations() {
 
 // literals says what each constant and parameter meets.
 func (w *walker) literals() {
+	unknown := false
+	for i := range w.items {
+		unknown = unknown || w.items[i].rel == nil
+	}
 	if len(w.consts) > 0 {
 		w.st.Literals = make([]Literal, 0, len(w.consts))
 	}
@@ -125,7 +151,7 @@ func (w *walker) literals() {
 			g = groupAll
 		}
 		l.Meets = *w.meets(g)
-		l.Meets.Secret = w.secret
+		l.Meets.Secret, l.Meets.Unknown = w.secret, unknown
 		w.st.Literals = append(w.st.Literals, l)
 	}
 	if len(w.params) > 0 {
@@ -133,7 +159,7 @@ func (w *walker) literals() {
 	}
 	for i, groups := range w.params {
 		m := &w.st.Parameters[i]
-		m.Secret = w.secret
+		m.Secret, m.Unknown = w.secret, unknown
 		for _, g := range groups {
 			columns := w.meets(g).Columns
 			if len(groups) == 1 {
@@ -181,6 +207,8 @@ func (w *walker) everything() []ColumnUse {
 	return list
 }
 
+const pairSize = int(unsafe.Sizeof(policies.Pair{}))
+
 // size is what a statement takes in memory, about.
 func (s *Statement) size() int {
 	n := int(unsafe.Sizeof(*s)) + len(s.Reason) + len(s.Name) + len(s.Operation.Command)
@@ -191,8 +219,9 @@ func (s *Statement) size() int {
 	for _, p := range s.Operation.Pairs {
 		n += int(unsafe.Sizeof(p)) + len(p.Object)
 	}
+	n += len(s.Operation.Reached) * pairSize
 	for _, o := range s.Also {
-		n += int(unsafe.Sizeof(o)) + len(o.Pairs)*int(unsafe.Sizeof(policies.Pair{}))
+		n += int(unsafe.Sizeof(o)) + (len(o.Pairs)+len(o.Reached))*pairSize
 	}
 	for _, c := range s.Calls {
 		n += int(unsafe.Sizeof(c)) + len(c.Function) + len(c.Via)

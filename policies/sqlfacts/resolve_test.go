@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 	"github.com/sluicegate/sluice/policies/sqlfacts/factstest"
 )
@@ -116,27 +117,35 @@ func TestANameIsPureOnlyIfNothingElseHasIt(t *testing.T) {
 func TestCodeThatNoNameSays(t *testing.T) {
 	withCasts := factstest.New()
 	withCasts.Casts = true
+	withEvents := factstest.New()
+	withEvents.Events = []string{"public.on_ddl"}
 	for _, c := range []struct {
 		sql, want string
 		cat       *factstest.Catalog
 	}{
 		{"select id from orders where id = 1", "a cast", withCasts},
 		{"begin", "", withCasts},
-		{"select id from measurements where id = 1", "operator public.=", nil},
-		{"select id from measurements where id in (1)", "operator public.=", nil},
-		{"select case id when 1 then 2 end from measurements", "operator public.=", nil},
-		{"select id from measurements join orders using (id)", "operator public.=", nil},
-		{"select id from measurements where id in (select 1)", "operator public.=", nil},
-		{"select nullif(id, 1) from measurements", "operator public.=", nil},
-		{"select id from measurements where id operator(pg_catalog.=) 1", "", nil},
+		{"select id from measurements where id = 1", "operator public.=, public.measure_to_json", nil},
+		{"select id from measurements where id in (1)", "operator public.=, public.measure_to_json", nil},
+		{"select case id when 1 then 2 end from measurements", "operator public.=, public.measure_to_json", nil},
+		{"select id from measurements join orders using (id)", "operator public.=, public.measure_to_json", nil},
+		{"select id from measurements where id in (select 1)", "operator public.=, public.measure_to_json", nil},
+		{"select nullif(id, 1) from measurements", "operator public.=, public.measure_to_json", nil},
+		{"select id from measurements where id operator(pg_catalog.=) 1", "public.measure_to_json", nil},
 		{"select id from orders where id operator(public.=) 1", "operator public.=", nil},
 		{"select id from orders where id ~=~ 1", "operator public.~=~", nil},
 		{"select id from orders order by id using ~=~", "operator public.~=~", nil},
-		{"select to_json(value) from measurements", "a cast to json", nil},
+		{"select to_json(value) from measurements", "public.measure_to_json", nil},
+		{"select to_json(o) from orders o", "", nil},
 		{"select 'a'::public.order_status", "", nil},
-		{"select 'a'::public.email", "type public.email", nil},
-		{"select 'a'::email[]", "type public.email", nil},
-		{"select id from orders where id = any ('{}'::email[])", "type public.email, operator public.=", nil},
+		{"select 'a'::plain_domain, null::customers, row_to_json(null::orders)", "", nil},
+		{"select 'a'::public.email", "public.is_email", nil},
+		{"select 'a'::email[]", "public.is_email", nil},
+		{"select 'a'::not_known_yet", "type not_known_yet", nil},
+		{"select id from orders where id = any ('{}'::email[])", "public.is_email, operator public.=", nil},
+		{"alter table orders add column x int", "public.on_ddl", withEvents},
+		{"grant select on orders to x", "public.on_ddl", withEvents},
+		{"insert into orders (id) values (1)", "", withEvents},
 	} {
 		cat := c.cat
 		if cat == nil {
@@ -289,6 +298,104 @@ func TestACatalogThatCannotAnswerFails(t *testing.T) {
 	}
 }
 
+func TestWhatIsReachedStandsBesideWhatIsNamed(t *testing.T) {
+	cat := factstest.New()
+	rel := func(oid uint32) *sqlfacts.Relation {
+		r, _ := cat.RelationByOID(oid)
+		return r
+	}
+	const rows = sqlfacts.TouchRead | sqlfacts.TouchUpdate | sqlfacts.TouchDelete
+	rel(factstest.CustomerView).Reach = []sqlfacts.Reach{{Relation: factstest.Customers, On: rows | sqlfacts.TouchInsert}}
+	rel(factstest.VIPCustomers).Reach = []sqlfacts.Reach{{Relation: factstest.Customers, On: rows | sqlfacts.TouchInsert | sqlfacts.TouchDefine, Up: true}}
+	rel(factstest.Customers).Reach = []sqlfacts.Reach{
+		{Relation: factstest.VIPCustomers, On: rows | sqlfacts.TouchDefine},
+		{Relation: factstest.Orders, On: sqlfacts.TouchDelete, Effect: policyv1.Effect_UPDATE},
+	}
+	rel(factstest.Orders).Reach = []sqlfacts.Reach{{Object: "public.audit_log", On: sqlfacts.TouchUpdate, Effect: policyv1.Effect_INSERT}}
+	for sql, want := range map[string]string{
+		"select name from orders":                                 "",
+		"select name from customer_view":                          "READ public.customers, READ public.vip_customers, EXECUTE public.lower_user",
+		"delete from customers":                                   "INSERT public.audit_log, UPDATE public.orders, DELETE public.vip_customers",
+		"insert into customers (id) values (1)":                   "",
+		"insert into vip_customers (id) values (1)":               "INSERT public.customers",
+		"select name from vip_customers":                          "READ public.customers",
+		"copy vip_customers to stdout":                            "READ public.customers",
+		"select 1 from customers for update":                      "READ public.vip_customers, LOCK public.vip_customers",
+		"alter table customers add x int":                         "DDL public.vip_customers",
+		"insert into audited (id) values (1)":                     "EXECUTE public.archive",
+		"explain delete from customers":                           "READ public.vip_customers",
+		"with d as (delete from customers returning id) select 1": "READ public.vip_customers, INSERT public.audit_log, UPDATE public.orders, DELETE public.vip_customers",
+	} {
+		facts := resolve(t, sql, cat)
+		var got []string
+		for _, p := range facts.Operation.Reached {
+			got = append(got, p.String())
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s reaches %q, want %q", sql, strings.Join(got, ", "), want)
+		}
+	}
+	with := resolve(t, "with d as (delete from customers returning id) select 1", cat)
+	if len(with.Also) != 1 || len(with.Also[0].Reached) != 3 {
+		t.Errorf("the command inside reaches %v", with.Also)
+	}
+}
+
+func TestSettingsWhoseValueIsShown(t *testing.T) {
+	for sql, want := range map[string]string{
+		"select current_setting('app.jwt_secret')":                     "SESSION app.jwt_secret (its value)",
+		"select 1 where current_setting('App.X', true) like 'a%'":      "SESSION app.x (its value)",
+		"select pg_catalog.current_setting('app.x'::text)":             "SESSION app.x (its value)",
+		"select current_setting($1)":                                   "SESSION * (its value)",
+		"select current_setting('app.' || 'x')":                        "SESSION * (its value)",
+		"select current_setting('server_version')":                     "",
+		"select current_setting('primary_conninfo')":                   "SESSION primary_conninfo (its value)",
+		"show app.jwt_secret":                                          "SESSION app.jwt_secret (its value)",
+		"show work_mem":                                                "",
+		"show all":                                                     "",
+		"set app.x = 'y'":                                              "SESSION app.x",
+		"select set_config('app.x', current_setting('app.y'), false)":  "SESSION app.x, SESSION app.y (its value)",
+		"select set_config('app.x', current_setting('app.x'), false)":  "SESSION app.x, SESSION app.x (its value)",
+		"insert into orders (status) values (current_setting('a.b'))":  "INSERT public.orders, SESSION a.b (its value)",
+		"alter table orders add x text default current_setting('a.b')": "DDL public.orders, SESSION a.b (its value)",
+	} {
+		var got []string
+		for _, p := range resolve(t, sql, factstest.New()).Operation.Pairs {
+			got = append(got, p.String())
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s does %q, want %q", sql, strings.Join(got, ", "), want)
+		}
+	}
+}
+
+func TestWhatMovesThePath(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"select 1": false, "insert into orders (id) values (1)": false, "set work_mem = '1MB'": false, "show role": false, "begin": false, "commit": false,
+		"create table x (id int)": false, "set app.x = 'y'": false, "select current_setting('app.x')": false,
+		"set role x": true, "set local role x": true, "reset role": true, "reset all": true, "set session authorization x": true, "reset session authorization": true,
+		"discard all": true, "select set_config('role', 'x', false)": true, "select set_config($1, 'x', false)": true, "create schema x": true, "drop schema x": true,
+		"alter schema x rename to y": true, "alter schema x owner to y": true, "grant usage on schema x to y": true, "grant a to b": true,
+		"select customer_password(1)": true, "insert into audited (id) values (1)": true, "do $$ begin end $$": true, "set search_path = x": true, "reset search_path": true,
+	} {
+		if got := resolve(t, sql, factstest.New()).MovesPath; got != want {
+			t.Errorf("%s: %v", sql, got)
+		}
+	}
+}
+
+func TestRulesAreRead(t *testing.T) {
+	got, err := sqlfacts.RulePairs("CREATE RULE r AS ON INSERT TO public.orders DO ALSO ( INSERT INTO public.audited (id) VALUES (new.id); DELETE FROM public.payments WHERE (payments.id = new.id); NOTIFY x;)", factstest.New())
+	if want := "[INSERT public.audited DELETE public.payments NOTIFY x READ public.payments]"; err != nil || len(got) < 3 {
+		t.Errorf("got %v, %v, want %s", got, err, want)
+	}
+	for _, text := range []string{"select 1", "CREATE RULE", "'"} {
+		if got, err := sqlfacts.RulePairs(text, factstest.New()); err == nil {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
 func TestLimitsOfOneStatement(t *testing.T) {
 	for name, c := range map[string]struct{ sql, code string }{
 		"relations":   {"select 1 from a" + strings.Repeat(", a", 3000), "54001"},
@@ -307,7 +414,7 @@ func TestLimitsOfOneStatement(t *testing.T) {
 	}
 }
 
-func TestCalls(t *testing.T) {
+func TestBodies(t *testing.T) {
 	for _, c := range []struct {
 		text  string
 		query bool
@@ -317,7 +424,7 @@ func TestCalls(t *testing.T) {
 		{"now()", false, ""},
 		{"('x'::text || lower(name))", false, ""},
 		{"customer_password(id)", false, "public.customer_password"},
-		{"(status = 'x'::order_status)", false, ""},
+		{"(status = 'x'::order_status)", false, "type public.order_status"},
 		{"(id OPERATOR(public.~=~) 1)", false, "operator public.~=~"},
 		{"set_config('app.user'::text, 'x'::text, true)", false, "pg_catalog.set_config"},
 		{"pg_advisory_lock(1)", false, "pg_catalog.pg_advisory_lock"},
@@ -325,14 +432,33 @@ func TestCalls(t *testing.T) {
 		{" SELECT c.id, customer_password(c.id) AS p FROM customers c;", true, "public.customer_password"},
 		{"SELECT id FROM audited", true, ""},
 	} {
-		got, err := sqlfacts.Calls(c.text, c.query, factstest.New())
-		if err != nil || strings.Join(got, ", ") != c.want {
-			t.Errorf("%s: %q, %v, want %q", c.text, got, err, c.want)
+		got, err := sqlfacts.ReadBody(c.text, c.query, factstest.New())
+		if err != nil || strings.Join(got.Calls, ", ") != c.want {
+			t.Errorf("%s: %v, %v, want %q", c.text, got, err, c.want)
 		}
 	}
 	for _, text := range []string{"1) from customers; drop table customers; select (1", "nextval(name)", "'"} {
-		if got, err := sqlfacts.Calls(text, false, factstest.New()); err == nil {
-			t.Errorf("%s: %q, want an error", text, got)
+		if got, err := sqlfacts.ReadBody(text, false, factstest.New()); err == nil {
+			t.Errorf("%s: %v, want an error", text, got)
+		}
+	}
+}
+
+func TestBodiesTellWhatTheyReadAndWhetherACallNeedsNoRow(t *testing.T) {
+	for _, c := range []struct {
+		text     string
+		constant bool
+		columns  string
+	}{
+		{"customer_password(id)", false, "id"},
+		{"customer_password(1) > id", true, "id"},
+		{"customer_password((id + 1)) = 3 AND customer_password(abs(1)) = 1", true, "id"},
+		{"lower('x')", false, ""},
+		{"upper(name) || \"e-mail\"", false, "name e-mail"},
+	} {
+		got, err := sqlfacts.ReadBody(c.text, false, factstest.New())
+		if err != nil || got.Constant != c.constant || strings.Join(got.Columns, " ") != c.columns || got.Whole {
+			t.Errorf("%s: %+v, %v", c.text, got, err)
 		}
 	}
 }

@@ -21,6 +21,7 @@ func (w *walker) session(n *pg.Node) bool {
 	case *pg.Node_VariableShowStmt:
 		w.st.Kind = Show
 		w.st.Name = strings.ToLower(x.VariableShowStmt.GetName())
+		w.showSetting(w.st.Name)
 	case *pg.Node_DiscardStmt:
 		w.st.Kind = Discard
 	case *pg.Node_PrepareStmt:
@@ -139,4 +140,26 @@ func (w *walker) setting(name string, back bool) {
 		return
 	}
 	w.pair(policyv1.Effect_SESSION, name)
+}
+
+// movesPath says whether names may mean something else behind the statement though the catalog is the same.
+func (w *walker) movesPath() bool {
+	if len(w.st.Calls) > 0 || w.schema || w.st.Kind == Discard {
+		return true
+	}
+	for _, p := range w.st.Operation.Pairs {
+		switch p.Effect {
+		case policyv1.Effect_UNKNOWN, policyv1.Effect_PRIVILEGE:
+			return true
+		case policyv1.Effect_SESSION:
+			if p.Shows {
+				continue
+			}
+			switch p.Object {
+			case "role", "session_authorization", "search_path", "all", "*":
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -6,6 +6,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/policies"
 )
 
 // special gives functions of pg_catalog that act, but whose effect is known, that effect. False if the name is none
@@ -68,6 +69,31 @@ func (w *walker) setConfig(f *pg.FuncCall) {
 		return
 	}
 	w.setting(strings.ToLower(text), false)
+}
+
+// showSetting is a setting whose value is shown, as SHOW does. PostgreSQL's own describe the server; those of an
+// application, an extension or of what the server connects with may be secrets.
+func (w *walker) showSetting(name string) {
+	if name = strings.ToLower(name); strings.Contains(name, ".") || name == "*" || isSecretSetting(name) {
+		w.pairs = append(w.pairs, policies.Pair{Effect: policyv1.Effect_SESSION, Object: name, Shows: true})
+	}
+}
+
+func isSecretSetting(name string) bool {
+	switch name {
+	case "primary_conninfo", "archive_command", "restore_command", "archive_cleanup_command", "recovery_end_command", "ssl_passphrase_command":
+		return true
+	}
+	return false
+}
+
+// currentSetting walks current_setting; a name that is not written out may be that of any.
+func (w *walker) currentSetting(f *pg.FuncCall) {
+	name, ok := constantArgument(f)
+	if !ok {
+		name = "*"
+	}
+	w.showSetting(name)
 }
 
 func (w *walker) notify(f *pg.FuncCall) {

@@ -48,6 +48,7 @@ func (w *walker) selectTop(s *pg.SelectStmt, c ctx) {
 	w.into = into
 	w.st.Operation.Command = "SELECT INTO"
 	w.created(into.GetRel())
+	w.st.ReadsValues = true
 	w.selectStmt(s, c, below("SELECT INTO"))
 }
 
@@ -69,10 +70,14 @@ func (w *walker) callStmt(s *pg.CallStmt, c ctx) {
 // explain walks EXPLAIN. Without ANALYZE nothing changes, but planning reads: the effects are READ of the same
 // objects. Either way the inner command is one of its own for rules.
 func (w *walker) explain(s *pg.ExplainStmt) {
+	w.explained = true
 	w.statement(s.GetQuery())
 	inner := w.st.Operation.Command
 	w.st.Operation.Command, w.st.Kind = "EXPLAIN", Explain
 	w.st.Name = ""
+	if w.err == nil && explainMeasures(s.GetOptions()) {
+		w.useRange(0, len(w.items), "what EXPLAIN ANALYZE measures (switch BUFFERS off, leave WAL, SERIALIZE and MEMORY)")
+	}
 	if !explainRuns(s.GetOptions()) {
 		w.pairs = planned(w.pairs)
 		for i := range w.st.Also {
@@ -98,6 +103,30 @@ func explainRuns(options []*pg.Node) bool {
 		}
 	}
 	return runs
+}
+
+// explainMeasures says whether EXPLAIN tells of volumes, from which the lengths of values can be worked out: of buffers
+// (which ANALYZE counts unless it is told not to: PostgreSQL 18), of what it writes, sends or keeps.
+func explainMeasures(options []*pg.Node) bool {
+	if !explainRuns(options) {
+		return false
+	}
+	buffers, others := true, false
+	for _, n := range options {
+		o := n.GetDefElem()
+		on := true
+		switch strings.ToLower(optionText(o)) {
+		case "false", "off", "0", "none":
+			on = false
+		}
+		switch strings.ToLower(o.GetDefname()) {
+		case "buffers":
+			buffers = on
+		case "wal", "serialize", "memory":
+			others = others || on
+		}
+	}
+	return buffers || others
 }
 
 func planned(pairs []policies.Pair) []policies.Pair {

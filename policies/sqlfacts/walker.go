@@ -31,6 +31,8 @@ type walker struct {
 	joins   []joinAlias
 	refs    []reference
 	fixed   []fixedUse
+	calls   map[callName]int // by what they are, if there are many
+	further []ColumnUse      // of relations that the statement does not name
 	groups  []group
 	placed  []int32 // by constant: its group, or unplaced
 	params  [][]int32
@@ -40,10 +42,16 @@ type walker struct {
 	into    *pg.IntoClause
 	levels  int32
 	depth   int
+	budget  *budget
 	ctes    int
-	// userTypes: a value of a type from outside pg_catalog may appear; json: a function that serialises any type.
-	userTypes, json, evaluates, secret, utility bool
-	err                                         error
+	// userTypes: a value of a type from outside pg_catalog may appear; constantCall: a call outside the pure list takes
+	// no column.
+	// explained: what would be output is told of instead, by EXPLAIN.
+	explained bool
+	// schema: it makes, moves or drops a schema.
+	schema                                              bool
+	userTypes, constantCall, evaluates, secret, utility bool
+	err                                                 error
 }
 
 // ctx is where the walk stands; passed by value.
@@ -93,8 +101,8 @@ const (
 	unplaced  = -1
 )
 
-func newWalker(cat Catalog, st *Statement, offset int, consts []span) *walker {
-	w := &walker{cat: cat, st: st, offset: offset, consts: consts}
+func newWalker(cat Catalog, st *Statement, offset int, consts []span, b *budget) *walker {
+	w := &walker{cat: cat, st: st, offset: offset, consts: consts, budget: b}
 	w.groups = append(make([]group, 0, 8), group{parent: unplaced, all: true}, group{parent: unplaced})
 	if len(consts) > 0 {
 		w.placed = make([]int32, len(consts))
@@ -141,6 +149,9 @@ func (w *walker) unknown(reason string) {
 // enter guards recursion; each call that returns true needs a leave.
 func (w *walker) enter() bool {
 	if w.err != nil {
+		return false
+	}
+	if w.spend(1); w.err != nil {
 		return false
 	}
 	if w.depth >= maxTree {

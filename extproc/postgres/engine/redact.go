@@ -86,7 +86,9 @@ func (e *Engine) relay(kind byte, msg, body []byte, run *Run, out *Output) (code
 	}
 	pure := run.pure() && !e.shared.impure
 	clean := passes(code, pure)
-	hides := func(v *masking.View) bool { return v != nil && !v.Empty() && !clean }
+	hides := func(v *masking.View) bool {
+		return v != nil && !v.Empty() && (!clean || code[:2] == "42" && run != nil && run.Facts != nil && v.Quotes(run.Facts.Statements))
+	}
 	write := func(to *Stream, hide bool) {
 		if !hide {
 			to.pass(msg)

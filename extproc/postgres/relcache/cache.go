@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -39,6 +40,7 @@ type Connect func(ctx context.Context) (*pgx.Conn, error)
 // Cache keeps the catalog of one database, as one role sees it on one endpoint. It is safe for concurrent use.
 type Cache struct {
 	connect Connect
+	names   *Names
 	logger  *slog.Logger
 	now     func() time.Time
 	// version numbers snapshots: no two of a process alike, since facts are cached by text and version.
@@ -48,6 +50,8 @@ type Cache struct {
 	turn   chan struct{}
 	conn   *pgx.Conn
 	bodies bodies
+	// database is that of conn, as Names knows it.
+	database string
 
 	mu      sync.Mutex
 	current *snapshot
@@ -65,10 +69,13 @@ type Cache struct {
 }
 
 // New makes a cache. Run must be called for it to stay fresh; it reads nothing before the first Snapshot. version gives
-// a number that no other snapshot of the process has.
-func New(connect Connect, version func() uint64, now func() time.Time, logger *slog.Logger) *Cache {
+// a number that no other snapshot of the process has; names remembers what was called otherwise.
+func New(connect Connect, names *Names, version func() uint64, now func() time.Time, logger *slog.Logger) *Cache {
+	if names == nil {
+		names = NewNames("", now)
+	}
 	return &Cache{
-		connect: connect, version: version, now: now, logger: logger,
+		connect: connect, names: names, version: version, now: now, logger: logger,
 		turn: make(chan struct{}, 1), bodies: bodies{}, views: map[string]*withPath{},
 	}
 }
@@ -213,14 +220,35 @@ func (c *Cache) check(ctx context.Context) error {
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
-// read gives the known snapshot if nothing changed, else a new one. A connection that broke since, and an object that
-// is dropped while it is read, are worth a second try. The caller has the turn.
+// mostReadings is how often the catalog is read at most when objects go while it is read.
+const mostReadings = 8
+
+// read gives the known snapshot if nothing changed, else a new one. A connection that broke since is worth a second try;
+// an object that is dropped while it is read, several: PostgreSQL's functions look into the catalog of the moment, and
+// not into that of the transaction. The caller has the turn.
 func (c *Cache) read(ctx context.Context, known *snapshot) (*snapshot, error) {
 	next, err := c.readOnce(ctx, known)
-	if err != nil && ctx.Err() == nil {
+	for again := 1; err != nil && ctx.Err() == nil; again++ {
+		if again >= mostReadings || again >= 2 && !vanished(err) {
+			break
+		}
 		next, err = c.readOnce(ctx, known)
 	}
 	return next, err
+}
+
+// vanished reports whether an error says that something is not there any more: XX000 of a cache lookup, or one of the
+// undefined ones.
+func vanished(err error) bool {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case "XX000", "42P01", "42703", "42704", "42883", "3F000":
+		return true
+	}
+	return false
 }
 
 func (c *Cache) readOnce(ctx context.Context, known *snapshot) (*snapshot, error) {
@@ -241,13 +269,22 @@ func (c *Cache) readOnce(ctx context.Context, known *snapshot) (*snapshot, error
 	}
 	fingerprint, r, err := load(ctx, c.conn)
 	if err != nil {
-		c.drop(ctx)
+		if !vanished(err) {
+			c.drop(ctx)
+		}
 		return nil, err
 	}
 	next := build(fingerprint, r)
 	c.bodies = describeCalls(next, r, c.bodies)
+	if err := c.names.remember(c.database, next); err != nil {
+		return nil, err
+	}
 	return next, nil
 }
+
+// databaseSQL identifies a database through restarts, renames and standbys. OIDs mean the same wherever both are.
+const databaseSQL = `SELECT s.system_identifier::pg_catalog.text || '-' || d.oid::pg_catalog.text
+FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`
 
 func (c *Cache) open(ctx context.Context) error {
 	conn, err := c.connect(ctx)
@@ -260,6 +297,10 @@ func (c *Cache) open(ctx context.Context) error {
 			_ = conn.Close(ctx) // it is of no use
 			return err
 		}
+	}
+	if err := conn.QueryRow(ctx, databaseSQL).Scan(&c.database); err != nil {
+		_ = conn.Close(ctx) // it is of no use
+		return fmt.Errorf("which database it is cannot be asked (pg_control_system): %w", err)
 	}
 	c.conn = conn
 	return nil

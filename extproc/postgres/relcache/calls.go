@@ -7,98 +7,135 @@ import (
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
-// Bits of pg_trigger.tgtype (PostgreSQL, catalog/pg_trigger.h).
-const (
-	triggerInsert   = 1 << 2
-	triggerDelete   = 1 << 3
-	triggerUpdate   = 1 << 4
-	triggerTruncate = 1 << 5
-)
-
 // unreadable stands for a body that could not be read: it may call anything.
 const unreadable = "(a body that Sluice cannot read)"
 
-// bodies remembers what functions a body calls, by its text: most of a catalog stays as it is from one snapshot to
-// the next.
-type bodies map[string][]string
+// nobodyKnows is a body that could not be read.
+var nobodyKnows = sqlfacts.Body{Calls: []string{unreadable}, Constant: true, Whole: true}
 
-// of finds the functions outside the pure list that a body calls. nextval is none: it gives a number and takes none
-// of a user's data.
-func (b bodies) of(text string, isQuery bool, catalog sqlfacts.Catalog) []string {
+// bodies remembers what a body calls, by its text: most of a catalog stays as it is from one snapshot to the next. Types
+// stand in it by their names, since what they run may change while the text does not.
+type bodies map[string]sqlfacts.Body
+
+// of reads a body. nextval is no call: it gives a number and takes none of a user's data.
+func (b bodies) of(text string, isQuery bool, catalog sqlfacts.Catalog) sqlfacts.Body {
 	found, ok := b[text]
 	if ok {
 		return found
 	}
-	found, err := sqlfacts.Calls(text, isQuery, catalog)
+	found, err := sqlfacts.ReadBody(text, isQuery, catalog)
 	if err != nil {
-		found = []string{unreadable}
+		found = nobodyKnows
 	}
-	found = slices.DeleteFunc(found, func(f string) bool { return f == "pg_catalog.nextval" })
+	found.Calls = slices.DeleteFunc(found.Calls, func(f string) bool { return f == "pg_catalog.nextval" })
 	b[text] = found
+	return found
+}
+
+// describer adds to relations what runs when they are touched.
+type describer struct {
+	s           *snapshot
+	known, used bodies
+	resolver    sqlfacts.Catalog
+}
+
+// read reads a body that may have been dropped while the catalog was read: then nobody knows what it was.
+func (d *describer) read(text *string, isQuery bool) sqlfacts.Body {
+	if text == nil {
+		return nobodyKnows
+	}
+	found := d.known.of(*text, isQuery, d.resolver)
+	d.used[*text] = found
 	return found
 }
 
 // describeCalls adds to each relation what runs when it is touched. It returns the bodies that are in use.
 func describeCalls(s *snapshot, r *rows, known bodies) bodies {
-	resolver := &withPath{snapshot: s, path: []string{"pg_catalog"}, lookup: func(uint32) (*sqlfacts.Relation, error) { return nil, nil }}
-	used := bodies{}
-	calls := func(text string, isQuery bool) []string {
-		found := known.of(text, isQuery, resolver)
-		used[text] = found
-		return found
-	}
+	d := &describer{s: s, known: known, used: bodies{}}
+	d.resolver = &withPath{snapshot: s, path: []string{"pg_catalog"}, lookup: func(uint32) (*sqlfacts.Relation, error) { return nil, nil }}
+	s.typesByOID.describe(s, r, func(text *string) []string { return d.read(text, false).Calls })
 	for _, t := range r.triggers {
 		if rel := s.byOID[t.Relation]; rel != nil {
-			addCall(rel, t.Schema+"."+t.Function, touchOf(t.Type))
+			addCall(rel, t.Schema+"."+t.Function, whenTrigger(t.Type))
 		}
 	}
-	guarded := map[uint32]bool{}
-	for _, row := range r.relations {
-		guarded[row.OID] = row.RowSecurity
-		if row.Definition == "" || row.OID < firstUserOID {
-			continue // PostgreSQL's own views run nothing of a user's
-		}
-		for _, f := range calls(row.Definition, true) {
-			addCall(s.byOID[row.OID], f, sqlfacts.TouchRead|sqlfacts.TouchInsert|sqlfacts.TouchUpdate|sqlfacts.TouchDelete)
+	for _, row := range r.rules {
+		if rel := s.byOID[row.Relation]; rel != nil {
+			addCall(rel, ruleCall, whenRule(row.Event))
 		}
 	}
-	for _, e := range r.expressions {
-		rel := s.byOID[e.Relation]
-		if rel == nil || e.What == "policy" && !guarded[e.Relation] {
-			continue
-		}
-		for _, f := range calls(e.Text, false) {
-			addCall(rel, f, touchOfExpression(e.What))
+	for _, row := range r.foreign {
+		if rel := s.byOID[row.Relation]; rel != nil {
+			addCall(rel, "foreign data wrapper "+row.Wrapper, when["foreign table"])
 		}
 	}
+	for _, row := range r.indexRuns {
+		if rel := s.byOID[row.Relation]; rel != nil {
+			addCall(rel, row.Schema+"."+row.Function, when["index class"])
+		}
+	}
+	d.expressions(r)
 	s.spread(r)
 	for _, rel := range s.byOID {
 		slices.SortFunc(rel.Calls, func(a, b sqlfacts.RelationCall) int { return strings.Compare(a.Function, b.Function) })
 	}
-	return used
+	return d.used
 }
 
-func touchOf(tgtype int16) (t sqlfacts.Touch) {
-	for bit, touch := range map[int16]sqlfacts.Touch{
-		triggerInsert: sqlfacts.TouchInsert, triggerDelete: sqlfacts.TouchDelete,
-		triggerUpdate: sqlfacts.TouchUpdate, triggerTruncate: sqlfacts.TouchTruncate,
-	} {
-		if tgtype&bit != 0 {
-			t |= touch
+// expressions adds what bodies of views and expressions call, and what generated columns are worked out from.
+func (d *describer) expressions(r *rows) {
+	guarded := map[uint32]bool{}
+	for _, row := range r.relations {
+		guarded[row.OID] = row.RowSecurity
+		rel := d.s.byOID[row.OID]
+		if rel == nil || row.OID < firstUserOID || row.Definition != nil && *row.Definition == "" {
+			continue // PostgreSQL's own views run nothing of a user's
+		}
+		d.add(rel, "view", d.read(row.Definition, true))
+	}
+	for _, e := range r.expressions {
+		rel := d.s.byOID[e.Relation]
+		if rel == nil || e.What == "policy" && !guarded[e.Relation] {
+			continue
+		}
+		body := d.read(e.Text, false)
+		d.add(rel, e.What, body)
+		if e.What == "stored" || e.What == "virtual" {
+			computed(rel, e.Column, body)
+		}
+		if e.What == "partition" { // what goes into a partition directly is checked against the key
+			for _, child := range rel.Children {
+				if c := d.s.byOID[child]; c != nil {
+					d.add(c, e.What, body)
+				}
+			}
 		}
 	}
-	return t
 }
 
-func touchOfExpression(what string) sqlfacts.Touch {
-	const change = sqlfacts.TouchInsert | sqlfacts.TouchUpdate
-	switch what {
-	case "virtual":
-		return change | sqlfacts.TouchRead
-	case "policy":
-		return change | sqlfacts.TouchRead | sqlfacts.TouchDelete
+// add adds the calls of a body of some kind.
+func (d *describer) add(rel *sqlfacts.Relation, what kind, body sqlfacts.Body) {
+	calls, made := d.s.typesByOID.expand(body.Calls)
+	for _, f := range calls {
+		on := when[what]
+		if planned[what] && (body.Constant || made || d.s.inline[f]) {
+			on |= touchEach
+		}
+		addCall(rel, f, on)
 	}
-	return change
+}
+
+// computed notes which columns a generated column is worked out from.
+func computed(rel *sqlfacts.Relation, number int16, body sqlfacts.Body) {
+	column := rel.ColumnByNumber(number)
+	if column == nil {
+		return
+	}
+	for i := range rel.Columns {
+		if c := &rel.Columns[i]; c.Number != number && (body.Whole || slices.Contains(body.Columns, c.Name)) {
+			column.From = append(column.From, c.Number)
+		}
+	}
 }
 
 func addCall(rel *sqlfacts.Relation, function string, on sqlfacts.Touch) {
@@ -110,11 +147,6 @@ func addCall(rel *sqlfacts.Relation, function string, on sqlfacts.Touch) {
 	}
 	rel.Calls = append(rel.Calls, sqlfacts.RelationCall{Function: function, On: on})
 }
-
-const (
-	touchChange = sqlfacts.TouchInsert | sqlfacts.TouchUpdate | sqlfacts.TouchDelete
-	touchEach   = sqlfacts.TouchRead | touchChange
-)
 
 // spread carries calls to where else they run: a use of a view is one of what its body names, a statement on a parent
 // touches its children, and a foreign key carries changes to the rows that refer. It goes on until nothing is added.
@@ -128,19 +160,17 @@ func (s *snapshot) spread(r *rows) {
 		for pair := range below {
 			changed = s.inherit(pair[0], pair[1], sqlfacts.TouchRead, touchEach) || changed
 			changed = s.inheritSame(pair[0], pair[1], touchChange) || changed
-			changed = s.inheritRules(pair[0], pair[1], touchChange) || changed
 		}
 		for _, rel := range s.byOID {
 			for _, child := range rel.Children {
-				changed = s.inheritSame(rel.OID, child, touchEach|sqlfacts.TouchTruncate) || changed
+				changed = s.inheritSame(rel.OID, child, touchAll) || changed
 			}
 		}
 		for _, f := range r.references {
 			changed = s.inherit(f.Relation, f.Touched, sqlfacts.TouchTruncate, sqlfacts.TouchTruncate) || changed
-			if f.Cascades {
+			if f.cascades() {
 				const change = sqlfacts.TouchUpdate | sqlfacts.TouchDelete
 				changed = s.inherit(f.Relation, f.Touched, change, change) || changed
-				changed = s.inheritRules(f.Relation, f.Touched, change) || changed
 			}
 		}
 	}
@@ -177,17 +207,6 @@ func (s *snapshot) carry(oid, other uint32, as func(on sqlfacts.Touch) sqlfacts.
 
 // ruleCall stands for what rules run, as sqlfacts names it.
 const ruleCall = "a rule"
-
-// inheritRules adds the rules of another relation as a call: they rewrite what is done to it by way of this one.
-func (s *snapshot) inheritRules(oid, other uint32, touch sqlfacts.Touch) bool {
-	rel, source := s.byOID[oid], s.byOID[other]
-	if rel == nil || source == nil || !source.HasRules {
-		return false
-	}
-	before := touches(rel)
-	addCall(rel, ruleCall, touch)
-	return touches(rel) != before
-}
 
 // touches sums up the calls of a relation, to see whether any was added.
 func touches(rel *sqlfacts.Relation) (n int) {

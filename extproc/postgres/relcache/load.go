@@ -13,7 +13,8 @@ import (
 func fingerprintSQL() string {
 	parts := []string{}
 	for _, c := range strings.Fields(`pg_namespace pg_class pg_attribute pg_inherits pg_rewrite pg_trigger pg_attrdef
-		pg_policy pg_constraint pg_index pg_partitioned_table pg_proc pg_operator pg_type pg_cast`) {
+		pg_policy pg_constraint pg_index pg_partitioned_table pg_proc pg_operator pg_type pg_cast pg_range pg_opclass
+		pg_amop pg_amproc pg_statistic_ext pg_event_trigger pg_foreign_table pg_foreign_server`) {
 		parts = append(parts, fmt.Sprintf(
 			"(SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8), 0) FROM pg_catalog.%s)", c))
 	}
@@ -35,7 +36,8 @@ type relationRow struct {
 	Name           string
 	Kind           string
 	RowSecurity    bool
-	Definition     string
+	// Definition is the body of a view; nil if it was dropped while it was read.
+	Definition *string
 }
 
 const relationSQL = `
@@ -60,7 +62,13 @@ ORDER BY attrelid, attnum`
 
 type inheritRow struct{ Child, Parent uint32 }
 
-const inheritSQL = `SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits ORDER BY inhrelid, inhseqno`
+// inheritSQL has typed tables as children of their composite type: attributes are renamed and altered through it.
+const inheritSQL = `
+SELECT inhrelid, inhparent FROM (
+	SELECT inhrelid, inhparent, inhseqno FROM pg_catalog.pg_inherits
+	UNION ALL
+	SELECT c.oid, t.typrelid, 0 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) c.reloftype
+) i ORDER BY inhrelid, inhseqno`
 
 type readRow struct {
 	View, Relation uint32
@@ -75,9 +83,17 @@ WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regcl
 	AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
 	AND r.rulename OPERATOR(pg_catalog.=) '_RETURN' AND d.refobjid OPERATOR(pg_catalog.<>) r.ev_class`
 
-type ruleRow struct{ Relation uint32 }
+type ruleRow struct {
+	Relation uint32
+	// Event is pg_rewrite.ev_type: 1 SELECT, 2 UPDATE, 3 INSERT, 4 DELETE.
+	Event string
+	// Definition is what CREATE RULE would be; nil if it was dropped while it was read.
+	Definition *string
+}
 
-const ruleSQL = `SELECT DISTINCT ev_class FROM pg_catalog.pg_rewrite WHERE rulename OPERATOR(pg_catalog.<>) '_RETURN'`
+const ruleSQL = `
+SELECT ev_class, ev_type::text, pg_catalog.pg_get_ruledef(oid)
+FROM pg_catalog.pg_rewrite WHERE rulename OPERATOR(pg_catalog.<>) '_RETURN' AND ev_enabled OPERATOR(pg_catalog.<>) 'D'`
 
 type triggerRow struct {
 	Relation uint32
@@ -94,51 +110,84 @@ WHERE NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'`
 
 type expressionRow struct {
 	Relation uint32
-	// What it is: default, stored, virtual, policy, check, index or partition.
-	What string
-	Text string
+	// What it is, as in when.
+	What kind
+	// Column is of a generated column or a default, else 0.
+	Column int16
+	// Text is nil if it was dropped while it was read.
+	Text *string
 }
 
 const expressionSQL = `
-SELECT d.adrelid, CASE a.attgenerated WHEN '' THEN 'default' WHEN 's' THEN 'stored' ELSE 'virtual' END,
+SELECT d.adrelid, CASE a.attgenerated WHEN '' THEN 'default' WHEN 's' THEN 'stored' ELSE 'virtual' END, d.adnum,
 	pg_catalog.pg_get_expr(d.adbin, d.adrelid)
 FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_attribute a
 	ON a.attrelid OPERATOR(pg_catalog.=) d.adrelid AND a.attnum OPERATOR(pg_catalog.=) d.adnum
 UNION ALL
-SELECT polrelid, 'policy', e FROM pg_catalog.pg_policy,
-	LATERAL (VALUES (pg_catalog.pg_get_expr(polqual, polrelid)), (pg_catalog.pg_get_expr(polwithcheck, polrelid))) v(e)
-WHERE e IS NOT NULL
+SELECT polrelid, 'policy', 0, e FROM pg_catalog.pg_policy,
+	LATERAL (VALUES (polqual IS NOT NULL, pg_catalog.pg_get_expr(polqual, polrelid)),
+		(polwithcheck IS NOT NULL, pg_catalog.pg_get_expr(polwithcheck, polrelid))) v(given, e)
+WHERE given
 UNION ALL
-SELECT conrelid, 'check', pg_catalog.pg_get_expr(conbin, conrelid)
+SELECT conrelid, 'check', 0, pg_catalog.pg_get_expr(conbin, conrelid)
 FROM pg_catalog.pg_constraint WHERE contype OPERATOR(pg_catalog.=) 'c' AND conrelid OPERATOR(pg_catalog.<>) 0 AND conbin IS NOT NULL
 UNION ALL
-SELECT indrelid, 'index', e FROM pg_catalog.pg_index,
-	LATERAL (VALUES (pg_catalog.pg_get_expr(indexprs, indrelid)), (pg_catalog.pg_get_expr(indpred, indrelid))) v(e)
-WHERE e IS NOT NULL AND indrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+SELECT indrelid, 'index', 0, e FROM pg_catalog.pg_index,
+	LATERAL (VALUES (indexprs IS NOT NULL, pg_catalog.pg_get_expr(indexprs, indrelid)),
+		(indpred IS NOT NULL, pg_catalog.pg_get_expr(indpred, indrelid))) v(given, e)
+WHERE given AND indrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 UNION ALL
-SELECT partrelid, 'partition', pg_catalog.pg_get_expr(partexprs, partrelid)
-FROM pg_catalog.pg_partitioned_table WHERE partexprs IS NOT NULL`
+SELECT partrelid, 'partition', 0, pg_catalog.pg_get_expr(partexprs, partrelid)
+FROM pg_catalog.pg_partitioned_table WHERE partexprs IS NOT NULL
+UNION ALL
+SELECT stxrelid, 'statistics', 0, e FROM pg_catalog.pg_statistic_ext
+	LEFT JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_get_statisticsobjdef_expressions(oid)) e ON true
+WHERE stxexprs IS NOT NULL`
 
 type referenceRow struct {
 	// Relation is referenced by Touched. TRUNCATE … CASCADE goes from one to the other.
 	Relation, Touched uint32
-	// Cascades: changing rows of Relation changes rows of Touched.
-	Cascades bool
+	// Deletes: deleting rows of Relation deletes rows of Touched. Clears: it updates them. Follows: updating rows of
+	// Relation updates rows of Touched.
+	Deletes, Clears, Follows bool
 }
 
+func (r referenceRow) cascades() bool { return r.Deletes || r.Clears || r.Follows }
+
 const referenceSQL = `
-SELECT confrelid, conrelid, pg_catalog.bool_or(confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
+SELECT confrelid, conrelid, pg_catalog.bool_or(confdeltype OPERATOR(pg_catalog.=) 'c'),
+	pg_catalog.bool_or(confdeltype IN ('n', 'd')), pg_catalog.bool_or(confupdtype IN ('c', 'n', 'd'))
 FROM pg_catalog.pg_constraint WHERE contype OPERATOR(pg_catalog.=) 'f' GROUP BY 1, 2`
+
+// keyRow is a column of a primary key or of a partition key, whose expressions stand as number 0.
+type keyRow struct {
+	Relation  uint32
+	Partition bool
+	Number    int16
+}
+
+const keySQL = `
+SELECT indrelid, false, k FROM pg_catalog.pg_index, LATERAL pg_catalog.unnest(indkey::pg_catalog.int2[]) k
+WHERE indisprimary AND indrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+UNION ALL
+SELECT partrelid, true, k FROM pg_catalog.pg_partitioned_table, LATERAL pg_catalog.unnest(partattrs::pg_catalog.int2[]) k`
 
 type functionRow struct {
 	OID    uint32
 	Schema string
 	Name   string
+	// Inline: one of that name is in SQL.
+	Inline bool
 }
 
+// functionSQL lists functions by name. One that somebody put into pg_catalog stands in no schema: it is nothing of
+// PostgreSQL's own.
 const functionSQL = `
-SELECT pg_catalog.min(p.oid), n.nspname::text, p.proname::text
-FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+SELECT pg_catalog.min(p.oid), CASE WHEN n.nspname OPERATOR(pg_catalog.=) 'pg_catalog'
+	AND p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid THEN 'pg_catalog (added)' ELSE n.nspname::text END, p.proname::text,
+	pg_catalog.bool_or(l.lanname OPERATOR(pg_catalog.=) 'sql')
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
+	JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
 GROUP BY 2, 3`
 
 type operatorRow struct {
@@ -162,29 +211,6 @@ SELECT n.nspname::text, o.oprname::text,
 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) o.oprnamespace
 WHERE n.nspname OPERATOR(pg_catalog.<>) 'pg_catalog'`
 
-type typeRow struct {
-	OID          uint32
-	Schema, Name string
-	Enum         bool
-}
-
-const typeSQL = `
-SELECT t.oid, n.nspname::text, t.typname::text, t.typtype OPERATOR(pg_catalog.=) 'e'
-	OR EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.oid OPERATOR(pg_catalog.=) t.typelem
-		AND t.typcategory OPERATOR(pg_catalog.=) 'A' AND e.typtype OPERATOR(pg_catalog.=) 'e')
-FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace`
-
-type castRow struct{ Some bool }
-
-const castSQL = `
-SELECT EXISTS (SELECT FROM pg_catalog.pg_cast c
-	JOIN pg_catalog.pg_type s ON s.oid OPERATOR(pg_catalog.=) c.castsource
-	JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) c.casttarget
-	JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) c.castfunc
-WHERE s.typnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace
-	AND t.typnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace
-	AND p.pronamespace OPERATOR(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace)`
-
 // rows is everything that a snapshot is made from.
 type rows struct {
 	namespaces  []namespaceRow
@@ -198,7 +224,14 @@ type rows struct {
 	references  []referenceRow
 	functions   []functionRow
 	operators   []operatorRow
+	keys        []keyRow
+	foreign     []foreignRow
+	events      []eventRow
 	types       []typeRow
+	holds       []holdRow
+	typeRuns    []typeRunRow
+	typeTexts   []typeTextRow
+	indexRuns   []indexRunRow
 	casts       []castRow
 }
 
@@ -225,7 +258,14 @@ func load(ctx context.Context, conn *pgx.Conn) (fingerprint string, r *rows, err
 		func() error { return collect(ctx, tx, referenceSQL, &r.references) },
 		func() error { return collect(ctx, tx, functionSQL, &r.functions) },
 		func() error { return collect(ctx, tx, operatorSQL, &r.operators) },
+		func() error { return collect(ctx, tx, keySQL, &r.keys) },
+		func() error { return collect(ctx, tx, foreignSQL, &r.foreign) },
+		func() error { return collect(ctx, tx, eventSQL, &r.events) },
 		func() error { return collect(ctx, tx, typeSQL, &r.types) },
+		func() error { return collect(ctx, tx, holdSQL, &r.holds) },
+		func() error { return collect(ctx, tx, typeRunSQL, &r.typeRuns) },
+		func() error { return collect(ctx, tx, typeTextSQL, &r.typeTexts) },
+		func() error { return collect(ctx, tx, indexRunSQL, &r.indexRuns) },
 		func() error { return collect(ctx, tx, castSQL, &r.casts) },
 	} {
 		if err := step(); err != nil {

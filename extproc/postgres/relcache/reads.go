@@ -22,8 +22,12 @@ func (s *snapshot) addReads(r *rows) {
 	whole := map[uint32]bool{}
 	direct := map[uint32][]sqlfacts.ColumnID{}
 	for _, row := range r.relations {
-		whole[row.OID] = strings.Contains(row.Definition, ".*")
-		for _, word := range words(row.Definition) {
+		if row.Definition == nil { // dropped while it was read: its columns are not known any more
+			whole[row.OID] = true
+			continue
+		}
+		whole[row.OID] = strings.Contains(*row.Definition, ".*")
+		for _, word := range words(*row.Definition) {
 			if rel := s.byName["pg_catalog"][word]; rel != nil && rel.OID < firstUserOID && rel.OID != row.OID {
 				direct[row.OID] = append(direct[row.OID], sqlfacts.ColumnID{Relation: rel.OID})
 			}

@@ -14,7 +14,11 @@ type snapshot struct {
 	functions   map[string][]sqlfacts.Function // by name
 	operators   map[string][]sqlfacts.Operator
 	types       map[string]map[string]*sqlfacts.Type
-	userCasts   bool
+	typesByOID  types
+	// inline are the functions in SQL, which the planner may put in place of their calls.
+	inline    map[string]bool
+	events    []string
+	userCasts bool
 }
 
 // withPath is a snapshot as a session with one search_path sees it: a sqlfacts.Catalog.
@@ -52,11 +56,14 @@ func (c *withPath) RelationByOID(oid uint32) (*sqlfacts.Relation, error) {
 	return c.lookup(oid)
 }
 
+// addedFunctions stands for the schema of what somebody put into pg_catalog.
+const addedFunctions = "pg_catalog (added)"
+
 // Functions implements sqlfacts.Catalog.
 func (c *withPath) Functions(schema, name string) ([]sqlfacts.Function, error) {
 	var out []sqlfacts.Function
 	for _, f := range c.functions[name] {
-		if f.Schema == schema || schema == "" && slices.Contains(c.path, f.Schema) {
+		if f.Schema == schema || schema == "" && slices.Contains(c.path, f.Schema) || f.Schema == addedFunctions && (schema == "" || schema == "pg_catalog") {
 			out = append(out, f)
 		}
 	}
@@ -87,6 +94,9 @@ func (c *withPath) Type(schema, name string) (*sqlfacts.Type, error) {
 // UserCasts implements sqlfacts.Catalog.
 func (c *withPath) UserCasts() bool { return c.userCasts }
 
+// DefinitionCalls implements sqlfacts.Catalog.
+func (c *withPath) DefinitionCalls() []string { return c.events }
+
 // build makes a snapshot of rows. The calls of expressions and view bodies are found afterwards, by describeCalls,
 // since that needs a catalog to resolve names with.
 func build(fingerprint string, r *rows) *snapshot {
@@ -97,6 +107,7 @@ func build(fingerprint string, r *rows) *snapshot {
 		functions:   map[string][]sqlfacts.Function{},
 		operators:   map[string][]sqlfacts.Operator{},
 		types:       map[string]map[string]*sqlfacts.Type{},
+		inline:      map[string]bool{},
 		userCasts:   len(r.casts) > 0 && r.casts[0].Some,
 	}
 	schemas := map[uint32]string{}
@@ -104,12 +115,21 @@ func build(fingerprint string, r *rows) *snapshot {
 		schemas[n.OID] = n.Name
 	}
 	for _, row := range r.relations {
+		if row.Definition == nil {
+			continue // a view that was dropped while it was read
+		}
 		rel := &sqlfacts.Relation{OID: row.OID, Schema: schemas[row.Namespace], Name: row.Name, Kind: row.Kind[0]}
 		s.byOID[rel.OID] = rel
 		put(s.byName, rel.Schema, rel.Name, rel)
 	}
 	for _, f := range r.functions {
-		s.functions[f.Name] = append(s.functions[f.Name], sqlfacts.Function(f))
+		s.functions[f.Name] = append(s.functions[f.Name], sqlfacts.Function{OID: f.OID, Schema: f.Schema, Name: f.Name})
+		if f.Inline {
+			s.inline[f.Schema+"."+f.Name] = true
+		}
+	}
+	for _, e := range r.events {
+		s.events = append(s.events, e.Schema+"."+e.Function)
 	}
 	for _, o := range r.operators {
 		s.operators[o.Name] = append(s.operators[o.Name], sqlfacts.Operator{Schema: o.Schema, Name: o.Name, CatalogArguments: o.Plain})
@@ -117,11 +137,8 @@ func build(fingerprint string, r *rows) *snapshot {
 	s.addTypes(r)
 	s.addKin(r)
 	s.addReads(r)
-	for _, row := range r.rules {
-		if rel := s.byOID[row.Relation]; rel != nil {
-			rel.HasRules = true
-		}
-	}
+	s.addReach(r)
+	s.addKeys(r)
 	return s
 }
 
@@ -132,22 +149,17 @@ func put[T any](m map[string]map[string]T, schema, name string, value T) {
 	m[schema][name] = value
 }
 
-// addTypes adds types and columns.
-func (s *snapshot) addTypes(r *rows) {
-	plain := make(map[uint32]bool, len(r.types))
-	for _, t := range r.types {
-		put(s.types, t.Schema, t.Name, &sqlfacts.Type{Schema: t.Schema, Name: t.Name, Enum: t.Enum})
-		plain[t.OID] = t.Enum || t.Schema == "pg_catalog" || t.Schema == "information_schema"
-	}
-	for _, c := range r.columns {
-		rel := s.byOID[c.Relation]
-		if rel == nil {
-			continue
+// addKeys adds the columns of primary and partition keys.
+func (s *snapshot) addKeys(r *rows) {
+	for _, k := range r.keys {
+		rel := s.byOID[k.Relation]
+		switch {
+		case rel == nil:
+		case k.Partition:
+			rel.PartitionKey = append(rel.PartitionKey, k.Number)
+		default:
+			rel.PrimaryKey = append(rel.PrimaryKey, k.Number)
 		}
-		rel.Columns = append(rel.Columns, sqlfacts.Column{
-			Number: c.Number, Name: c.Name, TypeOID: c.Type, TypeName: c.TypeName, Generated: c.Generated != "",
-		})
-		rel.UserTypes = rel.UserTypes || !plain[c.Type]
 	}
 }
 

@@ -25,12 +25,12 @@ const authid = 1260 // pg_authid, below firstUserOID
 func plainRows(change func(*rows)) *rows {
 	r := &rows{namespaces: []namespaceRow{{11, "pg_catalog"}, {2200, "public"}}, types: []typeRow{{25, "pg_catalog", "text", false}}}
 	for oid := uint32(first); oid <= fourth; oid++ {
-		r.relations = append(r.relations, relationRow{OID: oid, Namespace: 2200, Name: fmt.Sprintf("r%d", oid-first+1), Kind: "r"})
+		r.relations = append(r.relations, relationRow{OID: oid, Namespace: 2200, Name: fmt.Sprintf("r%d", oid-first+1), Kind: "r", Definition: text("")})
 		for number, name := range []string{"a", "b"} {
 			r.columns = append(r.columns, columnRow{Relation: oid, Number: int16(number + 1), Name: name, Type: 25, TypeName: "text"})
 		}
 	}
-	r.relations = append(r.relations, relationRow{OID: authid, Namespace: 11, Name: "pg_authid", Kind: "r"})
+	r.relations = append(r.relations, relationRow{OID: authid, Namespace: 11, Name: "pg_authid", Kind: "r", Definition: text("")})
 	if change != nil {
 		change(r)
 	}
@@ -46,7 +46,7 @@ func built(r *rows) *snapshot {
 func calls(rel *sqlfacts.Relation) string {
 	var out []string
 	for _, c := range rel.Calls {
-		out = append(out, fmt.Sprintf("%s:%05b", c.Function, c.On))
+		out = append(out, fmt.Sprintf("%s:%05b", c.Function, c.On&31))
 	}
 	return strings.Join(out, " ")
 }
@@ -56,9 +56,11 @@ func function(rel uint32, name string, tgtype int16) triggerRow {
 	return triggerRow{Relation: rel, Type: tgtype, Schema: "public", Function: name}
 }
 
+func text(s string) *string { return &s }
+
 // body makes the first a view.
 func body(r *rows, definition string) {
-	r.relations[0].Kind, r.relations[0].Definition = "v", definition
+	r.relations[0].Kind, r.relations[0].Definition = "v", &definition
 }
 
 func TestKinAreTransitiveAndCyclesEnd(t *testing.T) {
@@ -144,27 +146,27 @@ func TestCallsSpreadToWhereverTheyRun(t *testing.T) {
 		{"of a policy behind a view that only counts", func(r *rows) {
 			r.reads = []readRow{{first, second, 0}}
 			r.relations[1].RowSecurity = true
-			r.expressions = []expressionRow{{second, "policy", "public.f()"}}
+			r.expressions = []expressionRow{{second, "policy", 0, text("public.f()")}}
 		}, "public.f:01111"},
-		{"no policy without row security", func(r *rows) { r.expressions = []expressionRow{{first, "policy", "public.f()"}} }, ""},
-		{"rules behind a view", func(r *rows) {
+		{"no policy without row security", func(r *rows) { r.expressions = []expressionRow{{first, "policy", 0, text("public.f()")}} }, ""},
+		{"rules behind a view, by their event", func(r *rows) {
 			r.reads = []readRow{{first, second, 1}}
-			r.rules = []ruleRow{{second}}
-		}, "a rule:01110"},
+			r.rules = []ruleRow{{Relation: second, Event: "4"}}
+		}, "a rule:01000"},
 		{"over two references", func(r *rows) {
-			r.references = []referenceRow{{first, second, true}, {second, third, true}}
+			r.references = []referenceRow{{first, second, true, false, true}, {second, third, true, false, true}}
 			r.triggers = []triggerRow{function(third, "f", update)}
 		}, "public.f:01100"},
 		{"references that cascade in a circle", func(r *rows) {
-			r.references = []referenceRow{{first, second, true}, {second, first, true}}
+			r.references = []referenceRow{{first, second, true, false, true}, {second, first, true, false, true}}
 			r.triggers = []triggerRow{function(second, "f", remove)}
 		}, "public.f:01100"},
 		{"rules of what refers", func(r *rows) {
-			r.references = []referenceRow{{first, second, true}}
-			r.rules = []ruleRow{{second}}
+			r.references = []referenceRow{{first, second, true, false, true}}
+			r.rules = []ruleRow{{Relation: second, Event: "4"}}
 		}, "a rule:01100"},
 		{"a reference that does not cascade, but by TRUNCATE", func(r *rows) {
-			r.references = []referenceRow{{first, second, false}}
+			r.references = []referenceRow{{first, second, false, false, false}}
 			r.triggers = []triggerRow{function(second, "f", remove), function(second, "g", truncate)}
 		}, "public.g:10000"},
 		{"kin in a circle", func(r *rows) {
@@ -172,16 +174,16 @@ func TestCallsSpreadToWhereverTheyRun(t *testing.T) {
 			r.triggers = []triggerRow{function(second, "f", insert)}
 		}, "public.f:00010"},
 		{"a body that cannot be read", func(r *rows) { body(r, "SELECT ((") }, unreadable + ":01111"},
-		{"a default that cannot be read", func(r *rows) { r.expressions = []expressionRow{{first, "default", "(("}} }, unreadable + ":00110"},
+		{"a default that cannot be read", func(r *rows) { r.expressions = []expressionRow{{first, "default", 0, text("((")}} }, unreadable + ":00110"},
 		{"a body of the system's own is not looked into", func(r *rows) {
-			r.relations[4].Kind, r.relations[4].Definition = "v", "SELECT pg_read_file('x')"
+			r.relations[4].Kind, r.relations[4].Definition = "v", text("SELECT pg_read_file('x')")
 			r.reads = []readRow{{first, authid, 1}}
 		}, ""},
 		{"what is not there", func(r *rows) {
 			r.triggers = []triggerRow{function(9, "f", insert)}
-			r.references = []referenceRow{{first, 9, true}, {9, first, true}}
-			r.expressions = []expressionRow{{9, "default", "f()"}}
-			r.rules = []ruleRow{{9}}
+			r.references = []referenceRow{{first, 9, true, false, true}, {9, first, true, false, true}}
+			r.expressions = []expressionRow{{9, "default", 0, text("f()")}}
+			r.rules = []ruleRow{{Relation: 9}}
 			r.columns = append(r.columns, columnRow{Relation: 9})
 		}, ""},
 	} {
@@ -194,14 +196,14 @@ func TestCallsSpreadToWhereverTheyRun(t *testing.T) {
 }
 
 func TestBodiesInUseAreRemembered(t *testing.T) {
-	r := plainRows(func(r *rows) { r.expressions = []expressionRow{{first, "default", "public.f()"}} })
-	used := describeCalls(build("f", r), r, bodies{"gone": nil})
-	if len(used) != 1 || used["public.f()"] == nil {
+	r := plainRows(func(r *rows) { r.expressions = []expressionRow{{first, "default", 0, text("public.f()")}} })
+	used := describeCalls(build("f", r), r, bodies{"gone": {}})
+	if len(used) != 1 || len(used["public.f()"].Calls) != 1 {
 		t.Errorf("got %v", used)
 	}
 	// What is remembered is not read again.
 	s := build("f", r)
-	describeCalls(s, r, bodies{"public.f()": {"remembered"}})
+	describeCalls(s, r, bodies{"public.f()": {Calls: []string{"remembered"}}})
 	if got := calls(s.byOID[first]); got != "remembered:00110" {
 		t.Errorf("got %q", got)
 	}

@@ -105,6 +105,9 @@ func safe(method string) bool { return method == "GET" || method == "HEAD" || me
 
 func doesMore(s *recordv1.Statement) bool {
 	for _, p := range s.GetPairs() {
+		if p.GetReached() {
+			continue // it comes of those that were named
+		}
 		switch p.GetEffect() {
 		case policyv1.Effect_READ, policyv1.Effect_SESSION, policyv1.Effect_TRANSACTION:
 		default:

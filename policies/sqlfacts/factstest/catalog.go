@@ -40,6 +40,8 @@ type Catalog struct {
 	Types []sqlfacts.Type
 	// Casts is what UserCasts returns.
 	Casts bool
+	// Events is what DefinitionCalls returns.
+	Events []string
 	// Err, if set, is the answer to everything.
 	Err error
 }
@@ -60,7 +62,8 @@ func New() *Catalog {
 		},
 		Types: []sqlfacts.Type{
 			{Schema: "public", Name: "order_status", Enum: true},
-			{Schema: "public", Name: "email"},
+			{Schema: "public", Name: "email", Runs: []string{"public.is_email"}},
+			{Schema: "public", Name: "plain_domain"},
 			{Schema: "public", Name: "customers"},
 			{Schema: "public", Name: "orders"},
 		},
@@ -107,8 +110,9 @@ func relations() []*sqlfacts.Relation {
 	audited.Calls = []sqlfacts.RelationCall{{Function: "public.archive", On: sqlfacts.TouchInsert | sqlfacts.TouchUpdate}}
 	typed := table(Measurements, "public", "measurements", 'r', "id", "value")
 	typed.UserTypes = true
+	typed.Calls = []sqlfacts.RelationCall{{Function: "public.measure_to_json", On: sqlfacts.TouchRead | sqlfacts.TouchInsert | sqlfacts.TouchUpdate | sqlfacts.TouchDefine}}
 	ruled := table(Ruled, "public", "ruled", 'r', "id", "what")
-	ruled.HasRules = true
+	ruled.Calls = []sqlfacts.RelationCall{{Function: sqlfacts.RuleCall, On: sqlfacts.TouchInsert | sqlfacts.TouchUpdate | sqlfacts.TouchDelete}}
 	summary := table(CustomerSummary, "public", "customer_summary", 'm', "name", "total")
 	summary.Reads = []sqlfacts.ColumnID{{Relation: Customers, Number: 2}, {Relation: Orders, Number: 3}}
 	generated := table(GeneratedTable, "public", "generated", 'r', "id", "first", "computed", "last")
@@ -213,3 +217,6 @@ func isBuiltinType(name string) bool {
 
 // UserCasts implements sqlfacts.Catalog.
 func (c *Catalog) UserCasts() bool { return c.Casts }
+
+// DefinitionCalls implements sqlfacts.Catalog.
+func (c *Catalog) DefinitionCalls() []string { return c.Events }

@@ -980,9 +980,11 @@ func (x *Header) GetValue() string {
 
 // Pair is an effect on an object.
 type Pair struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Effect        v12.Effect             `protobuf:"varint,1,opt,name=effect,proto3,enum=sluice.policy.v1.Effect" json:"effect,omitempty"`
-	Object        string                 `protobuf:"bytes,2,opt,name=object,proto3" json:"object,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Effect v12.Effect             `protobuf:"varint,1,opt,name=effect,proto3,enum=sluice.policy.v1.Effect" json:"effect,omitempty"`
+	Object string                 `protobuf:"bytes,2,opt,name=object,proto3" json:"object,omitempty"`
+	// It comes of the others by itself, such as what a view reads. Rules that deny or ask match it; none needs to cover it.
+	Reached       bool `protobuf:"varint,3,opt,name=reached,proto3" json:"reached,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1029,6 +1031,13 @@ func (x *Pair) GetObject() string {
 		return x.Object
 	}
 	return ""
+}
+
+func (x *Pair) GetReached() bool {
+	if x != nil {
+		return x.Reached
+	}
+	return false
 }
 
 // Decision is what policy said.
@@ -1616,10 +1625,11 @@ const file_sluice_record_v1_record_proto_rawDesc = "" +
 	"\aheaders\x18\x03 \x03(\v2\x18.sluice.record.v1.HeaderR\aheaders\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"P\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"j\n" +
 	"\x04Pair\x120\n" +
 	"\x06effect\x18\x01 \x01(\x0e2\x18.sluice.policy.v1.EffectR\x06effect\x12\x16\n" +
-	"\x06object\x18\x02 \x01(\tR\x06object\"\xd0\x02\n" +
+	"\x06object\x18\x02 \x01(\tR\x06object\x12\x18\n" +
+	"\areached\x18\x03 \x01(\bR\areached\"\xd0\x02\n" +
 	"\bDecision\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12<\n" +
 	"\averdict\x18\x02 \x01(\x0e2\".sluice.record.v1.Decision.VerdictR\averdict\x12\x14\n" +

@@ -1,0 +1,94 @@
+package policies
+
+import (
+	"strings"
+	"testing"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+)
+
+const reachedBundle = `
+issuers:
+- {name: corp, url: "https://idp.example", audiences: [sluice]}
+targets:
+- name: orders
+  listener: {address: 127.0.0.1, port: 15432}
+  postgres: {endpoints: [{host: 127.0.0.1, port: 15999}], database: orders}
+  credential: {static: {username: app, password: {env: PW}}}
+rules:
+- {name: all, who: {groups: [agents]}, on: {targets: [orders], sql: {effects: [READ, UPDATE, DELETE]}}, allow: {}}
+- {name: named, who: {groups: [readers]}, on: {targets: [orders], sql: {relations: [public.v]}}, allow: {}}
+- {name: vault, on: {targets: [orders], sql: {relations: [public.vault]}}, deny: {}}
+- {name: ledger, on: {targets: [orders], sql: {effects: [UPDATE], relations: [public.ledger]}}, approve: {by: [{groups: [dba]}]}}
+- {name: secret, on: {targets: [orders]}, when: "'public.secret' in request.objects", deny: {}}
+- {name: only, who: {groups: [strict]}, on: {targets: [orders]}, when: "request.objects.all(o, o == 'public.v')", allow: {}}
+`
+
+func TestDenyAndApproveRulesMatchWhatIsReachedAndAllowRulesNeedNotCoverIt(t *testing.T) {
+	p := compileText(t, reachedBundle)
+	view := Pair{Effect: policyv1.Effect_READ, Object: "public.v"}
+	update := Pair{Effect: policyv1.Effect_UPDATE, Object: "public.part"}
+	for _, c := range []struct {
+		name    string
+		group   string
+		named   Pair
+		reached []Pair
+		want    Verdict
+		rule    string
+	}{
+		{"nothing is reached", "agents", view, nil, Allow, "all"},
+		{"what nobody speaks of is reached", "agents", view, []Pair{{Effect: policyv1.Effect_READ, Object: "public.base"}}, Allow, "all"},
+		{"what is reached needs no rule", "readers", view, []Pair{{Effect: policyv1.Effect_READ, Object: "public.base"}}, Allow, "named"},
+		{"what is denied is reached", "agents", view, []Pair{{Effect: policyv1.Effect_READ, Object: "public.vault"}}, Deny, "vault"},
+		{"what is held is reached", "agents", update, []Pair{{Effect: policyv1.Effect_UPDATE, Object: "public.ledger"}}, Hold, "ledger"},
+		{"it is reached by another effect", "agents", update, []Pair{{Effect: policyv1.Effect_READ, Object: "public.ledger"}}, Allow, "all"},
+		{"a condition of a deny rule sees it", "agents", view, []Pair{{Effect: policyv1.Effect_READ, Object: "public.secret"}}, Deny, "secret"},
+		{"a condition of an allow rule does not", "strict", view, []Pair{{Effect: policyv1.Effect_READ, Object: "public.base"}}, Allow, "only"},
+		{"an allow rule covers nothing by what is reached", "readers", Pair{Effect: policyv1.Effect_READ, Object: "public.base"}, []Pair{view}, Deny, ""},
+		{"anything may be reached", "agents", view, []Pair{{Effect: policyv1.Effect_READ, Object: "*"}}, Deny, "vault"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, traces := p.Explain(&Request{Principal: member(c.group), Target: "orders", Operations: []Operation{
+				{Command: "SELECT", Pairs: []Pair{c.named}, Reached: c.reached},
+			}})
+			if d.Verdict != c.want || c.rule != "" && (len(d.Rules) == 0 || !strings.Contains(strings.Join(d.Rules, " "), c.rule)) {
+				t.Errorf("%v by %v (%s), want %v by %s; %v", d.Verdict, d.Rules, d.Message, c.want, c.rule, traces)
+			}
+			if c.rule == "vault" && !strings.Contains(d.Detail, "what it reaches") {
+				t.Errorf("the detail does not say why: %q", d.Detail)
+			}
+		})
+	}
+}
+
+func TestAValueOfASettingMustBeNamedWhereMasksApply(t *testing.T) {
+	const all = "- {name: all, who: {groups: [agents]}, on: {targets: [orders]}, allow: {}}\n"
+	const named = "- {name: named, who: {groups: [agents]}, on: {targets: [orders], sql: {relations: [app.secret]}}, allow: {}}\n"
+	const star = "- {name: star, who: {groups: [agents]}, on: {targets: [orders], sql: {relations: ['app.*']}}, allow: {}}\n"
+	const denied = "- {name: denied, on: {targets: [orders], sql: {effects: [SESSION], relations: ['app.*']}}, deny: {}}\n"
+	const masks = "masks:\n- {name: m, on: {targets: [orders]}, columns: [public.c.p], redact: {}, except: {groups: [dba]}}\n"
+	head := reachedBundle[:strings.Index(reachedBundle, "rules:")] + "rules:\n"
+	shown := Pair{Effect: policyv1.Effect_SESSION, Object: "app.secret", Shows: true}
+	changed := Pair{Effect: policyv1.Effect_SESSION, Object: "app.secret"}
+	for _, c := range []struct {
+		name, rules string
+		pair        Pair
+		groups      []string
+		want        Verdict
+	}{
+		{"without masks", all, shown, []string{"agents"}, Allow},
+		{"with masks", all + masks, shown, []string{"agents"}, Deny},
+		{"whom the masks except", all + masks, shown, []string{"agents", "dba"}, Allow},
+		{"a pattern is no name", all + star + masks, shown, []string{"agents"}, Deny},
+		{"named", all + named + masks, shown, []string{"agents"}, Allow},
+		{"denied by a rule without masks", all + denied, shown, []string{"agents"}, Deny},
+		{"changing it is another matter", all + masks, changed, []string{"agents"}, Allow},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := compileText(t, head+c.rules).Decide(&Request{Principal: member(c.groups...), Target: "orders", Operations: op("SELECT", c.pair)})
+			if d.Verdict != c.want {
+				t.Errorf("%v (%s), want %v", d.Verdict, d.Message, c.want)
+			}
+		})
+	}
+}
