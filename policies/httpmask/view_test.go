@@ -92,6 +92,26 @@ func TestAViewHidesWhatTheMasksName(t *testing.T) {
 	}
 }
 
+func TestPathsMatchNamesInAnyCaseUnlessTheMaskSaysOtherwise(t *testing.T) {
+	for setting, want := range map[string]string{
+		"":                     `{"password":"***","Password":"***","PassWord":"***"}`,
+		", ignore_case: true":  `{"password":"***","Password":"***","PassWord":"***"}`,
+		", ignore_case: false": `{"password":"***","Password":"p","PassWord":"p"}`,
+	} {
+		p, err := compile(t, strings.Replace(bundle, `paths: ["$..password"]`, `paths: ["$..password"]`+setting, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := NewView(p.Masks(nil, "api"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(v.Shown("application/json", []byte(`{"password":"p","Password":"p","PassWord":"p"}`))); got != want {
+			t.Errorf("%q: %s, want %s", setting, got, want)
+		}
+	}
+}
+
 func TestAnExceptionIsThePrincipalsAndNotTheRecords(t *testing.T) {
 	agent, record := views(t, "api", "dba")
 	if agent == record || agent.Empty() {

@@ -8,9 +8,10 @@ import "math/bits"
 type Set struct {
 	words  int
 	start  State
-	names  map[string]*label
+	names  map[string]*spelling // by the folded name
 	counts map[int]*label
-	// shapes has, by a name's first byte, the bits of the lengths that names have; the last is for 63 bytes and more.
+	// shapes has, by the first byte of a name in ASCII, the bits of the lengths that names have; the last is for 63 bytes
+	// and more.
 	shapes [256]uint64
 	// every is entered by any child, whatever its name.
 	every label
@@ -56,7 +57,7 @@ func (l *label) word(i int) uint64 {
 
 // NewSet makes the automaton. Match answers with indexes into paths.
 func NewSet(paths []Path) *Set {
-	s := &Set{names: map[string]*label{}, counts: map[int]*label{}}
+	s := &Set{names: map[string]*spelling{}, counts: map[int]*label{}}
 	var start label
 	for i, p := range paths {
 		if len(p.steps) == 0 {
@@ -64,7 +65,7 @@ func NewSet(paths []Path) *Set {
 		}
 		start.set(len(s.owner))
 		for _, step := range p.steps {
-			s.add(step, len(s.owner))
+			s.add(step, len(s.owner), p.fold)
 			s.owner = append(s.owner, i)
 		}
 		s.final.set(len(s.owner))
@@ -72,8 +73,11 @@ func NewSet(paths []Path) *Set {
 	}
 	s.words = (len(s.owner) + 63) / 64
 	s.start = s.state(&start)
-	for _, l := range s.names {
-		s.join(l, &s.every)
+	for _, n := range s.names {
+		s.join(n.any, &s.every)
+		for _, l := range n.exact {
+			s.join(l, n.any)
+		}
 	}
 	for _, l := range s.counts {
 		s.join(l, &s.every)
@@ -82,7 +86,7 @@ func NewSet(paths []Path) *Set {
 }
 
 // add enters one step at its position.
-func (s *Set) add(step step, position int) {
+func (s *Set) add(step step, position int, fold bool) {
 	s.inner.set(position)
 	if step.deep {
 		s.deep.set(position)
@@ -92,12 +96,7 @@ func (s *Set) add(step step, position int) {
 		s.every.set(position)
 	case member:
 		s.named.set(position)
-		first, length := shape([]byte(step.name))
-		s.shapes[first] |= length
-		if s.names[step.name] == nil {
-			s.names[step.name] = &label{}
-		}
-		s.names[step.name].set(position)
+		s.addName(step.name, position, fold)
 	case element:
 		s.counted.set(position)
 		if s.counts[step.index] == nil {
@@ -105,6 +104,32 @@ func (s *Set) add(step step, position int) {
 		}
 		s.counts[step.index].set(position)
 	}
+}
+
+// addName enters the name of a member, in every case or as it is written.
+func (s *Set) addName(name string, position int, fold bool) {
+	key := string(appendFold(nil, []byte(name)))
+	first, length := shape([]byte(key))
+	s.shapes[first] |= length
+	if first >= 'A' && first <= 'Z' {
+		s.shapes[first+'a'-'A'] |= length
+	}
+	n := s.names[key]
+	if n == nil {
+		n = &spelling{any: &label{}}
+		s.names[key] = n
+	}
+	if fold {
+		n.any.set(position)
+		return
+	}
+	if n.exact == nil {
+		n.exact = map[string]*label{}
+	}
+	if n.exact[name] == nil {
+		n.exact[name] = &label{}
+	}
+	n.exact[name].set(position)
 }
 
 // join adds the positions of from to those of l.
@@ -130,12 +155,25 @@ func (s *Set) Start() State { return s.start }
 // Name is the state of a member of an object, whose own state is st. The name is decoded.
 func (s *Set) Name(st State, name []byte) State {
 	l := &s.every
-	if first, length := shape(name); s.shapes[first]&length != 0 && s.meets(st, &s.named) {
-		if found := s.names[string(name)]; found != nil {
+	if first, length := shape(name); (s.shapes[first]&length != 0 || !isASCII(name)) && s.meets(st, &s.named) {
+		if found := s.spelled(name); found != nil {
 			l = found
 		}
 	}
 	return s.step(st, l)
+}
+
+// spelled is the label of a name, nil if no path has it in any case.
+func (s *Set) spelled(name []byte) *label {
+	var room [64]byte
+	n := s.names[string(appendFold(room[:0], name))]
+	if n == nil {
+		return nil
+	}
+	if l := n.exact[string(name)]; l != nil {
+		return l
+	}
+	return n.any
 }
 
 // Index is the state of an array's element, counted from 0; the array's own is st.
