@@ -1,7 +1,7 @@
 // Package detect finds secrets in text that no path and no column names: keys and tokens whose makers gave them a form
 // that can be known, passwords in connection strings, private keys, card numbers.
 //
-// It owns the forms (a file a vendor, each with its source) and the search. It refuses to know policies, masks,
+// It owns the forms (a table of them, and a file a vendor for those that need a reader of their own, each with its source) and the search. It refuses to know policies, masks,
 // protocols and encodings: its caller decodes what is encoded (JSON strings, compressed bodies), and decides what a
 // find becomes.
 //
