@@ -54,7 +54,7 @@ func whole() map[string]*rapid.Generator[string] {
 				sum += n
 			}
 			d += string(rune('0' + (10-sum%10)%10))
-			sep := rapid.SampledFrom([]string{"", " ", "-"}).Draw(t, "separator")
+			sep := rapid.SampledFrom([]string{"", " ", "-", "  ", ".", "\u2011", "\u00a0", " - ", "\u2013", "\u202f", "\t", "\u2011 "}).Draw(t, "separator")
 			return "«" + d[:4] + sep + d[4:8] + sep + d[8:12] + sep + d[12:] + "»"
 		}),
 		"connection-string": join("postgres://app:«p", of(alphanum+"%!$^*()=+~.:@", 1, 40), "»@db.internal:5432/orders"),
@@ -107,6 +107,7 @@ func TestASecretIsFoundBetweenAnyBoundaries(t *testing.T) {
 func jumble() *rapid.Generator[string] {
 	pieces := []string{
 		" ", "\n", "-", "_", ".", "/", ":", "@", "=", ";", "&", "%3D", `\n`, "\"", "'", "<", ">", "*", "4", "41", "1111", "4111111111111111",
+		"  ", "\u00a0", "\u2011", "4111\u20111111\u20111111\u20111111", "4111  1111", "378282246310005",
 		"host=", "user", "{", "é", "\x00", body(16), body(40), strings.Repeat("a", 20),
 	}
 	for _, d := range detectors() {
@@ -309,4 +310,31 @@ func FuzzFind(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Wherever a number stands, the look every 12 bytes sees it.
+func TestNoCardIsMissedByWhereItStands(t *testing.T) {
+	s := set(t, cardNumberName)
+	for _, groups := range [][]string{
+		{"4111", "1111", "1111", "1111"},
+		{"3782", "822463", "10005"},
+		{"3056", "930902", "5904"},
+		{"4222", "2222", "22222"},
+		{"4000", "0000", "0000", "0000", "006"},
+		{"4111111111111111"},
+		{"4111", "111111111111"},
+		{"411111111111", "1111"},
+	} {
+		for _, between := range []string{"", " ", "-", "  ", " . ", "...", "\u2011", "\u00a0\u00a0", "\u2011 ", " \u2011 ", "\u2011\u00a0", "\t\t\t"} {
+			number := strings.Join(groups, between)
+			for before := range 30 {
+				for behind := range 15 {
+					text := strings.Repeat("x", before) + " " + number + " " + strings.Repeat("y", behind)
+					if got := s.Find(nil, []byte(text)); len(got) != 1 || text[got[0].Start:got[0].End] != number {
+						t.Fatalf("in %q found %s", text, show(text, got))
+					}
+				}
+			}
+		}
+	}
 }
