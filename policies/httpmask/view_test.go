@@ -216,3 +216,32 @@ func TestMasksOfAnotherProtocolAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNameOfAFieldIsContextForDetectors(t *testing.T) {
+	agent, _ := views(t, "texts")
+	secret := strings.Repeat("aB3/", 10)
+	hexKey := strings.Repeat("3f9a0c7e", 4)
+	for in, want := range map[string]string{
+		`{"SecretAccessKey":"` + secret + `","x":"` + secret + `"}`:                   `{"SecretAccessKey":"[masked]","x":"` + secret + `"}`,
+		`{"c":{"secret_access_key":["` + secret + `"]}}`:                              `{"c":{"secret_access_key":["[masked]"]}}`,
+		`{"env":[{"name":"AWS_SECRET_ACCESS_KEY","value":"` + secret + `"}]}`:         `{"env":[{"name":"AWS_SECRET_ACCESS_KEY","value":"[masked]"}]}`,
+		`{"authorization":"Bearer ` + hexKey + `"}`:                                   `{"authorization":"Bearer [masked]"}`,
+		`{"mistralApiKey":"` + hexKey + `"}`:                                          `{"mistralApiKey":"[masked]"}`,
+		`{"twilio_sid":"SK` + hexKey + `"}`:                                           `{"twilio_sid":"[masked]"}`,
+		`{"AccountKey":"` + strings.Repeat("aB3/", 21) + `aA=="}`:                     `{"AccountKey":"[masked]"}`,
+		`{"commit":"` + strings.Repeat("0a", 20) + `","secret_access_key":"a b c d"}`: `{"commit":"` + strings.Repeat("0a", 20) + `","secret_access_key":"a b c d"}`,
+	} {
+		for kind, frame := range map[string]string{"application/json": "", "application/x-ndjson": "\n", "text/event-stream": "data: "} {
+			from, to := in, want
+			switch frame {
+			case "\n":
+				from, to = in+"\n"+in+"\n", want+"\n"+want+"\n"
+			case "data: ":
+				from, to = "data: "+in+"\n\n", "data: "+want+"\n\n"
+			}
+			if got := string(agent.Shown(kind, []byte(from))); got != to {
+				t.Errorf("%s\n got %s\nwant %s", kind, got, to)
+			}
+		}
+	}
+}

@@ -33,6 +33,13 @@ type walker struct {
 	depth  int
 	frames []frame // by depth; the first is the body itself
 	text   text
+
+	// single: one value is read, and what stands behind it is left. level is how many strings the document stands in.
+	single bool
+	level  int
+	// names: a lane has use for the names of fields. spelled has those that are open, as frames say.
+	names   bool
+	spelled []byte
 }
 
 // frame is an open array or object.
@@ -40,6 +47,9 @@ type frame struct {
 	object bool
 	named  bool // in an object: the name has been read, its value is next
 	count  int  // values begun
+	// The name of the value at hand is spelled[base:] in an object. spelled[from:base] is the name of an array; in an
+	// object the text that names its member value, if there is one.
+	from, base int
 }
 
 // newWalker makes a walker for lanes; reset says of what.
@@ -50,6 +60,10 @@ func newWalker(lanes []*lane) *walker {
 		w = &walker{options: [1]jsontext.Options{jsontext.AllowDuplicateNames(true)}}
 	}
 	w.lanes = append(w.lanes[:0], lanes...)
+	w.names = false
+	for _, l := range lanes {
+		w.names = w.names || l.view.namer != nil
+	}
 	return w
 }
 
@@ -60,6 +74,7 @@ func (w *walker) reset(src io.Reader, data []byte, lines bool) {
 	w.frames = append(w.frames[:0], frame{})
 	w.lines, w.given, w.start, w.stop, w.settled = lines, 0, 0, 0, 0
 	w.broke, w.failed, w.depth = false, nil, 0
+	w.single, w.level, w.spelled = false, 0, w.spelled[:0]
 	for _, l := range w.lanes {
 		l.restart()
 	}
@@ -99,6 +114,9 @@ func (w *walker) run() error {
 		}
 		if err != nil {
 			return err
+		}
+		if w.single && w.depth == 0 {
+			return nil
 		}
 	}
 }
@@ -151,6 +169,7 @@ func (w *walker) value(kind byte, in frame) error {
 		return &Error{w.start, "arrays and objects nest too deeply"}
 	}
 	open := false
+	name := w.fieldName(in)
 	for _, l := range w.lanes {
 		if l.hidden != notHidden {
 			continue
@@ -170,9 +189,11 @@ func (w *walker) value(kind byte, in frame) error {
 		case nested:
 			l.states = append(l.states[:w.depth+1], st)
 			open = open || l.view.finder != nil || !l.view.set.Dead(st)
+		case kind == '"' && w.opens(l, st):
+			w.look(l, st, name)
 		case l.view.finder == nil:
 		case kind == '"':
-			w.search(l)
+			w.search(l, name)
 		case kind != 'n' && kind != 't' && kind != 'f' && l.holdsFind(w.span(w.start, w.stop)):
 			l.before(&w.input, w.start, w.stop)
 			l.out = append(l.out, "null"...)
@@ -180,12 +201,19 @@ func (w *walker) value(kind byte, in frame) error {
 	}
 	switch {
 	case !nested:
+		if w.names && kind == '"' {
+			w.label(in)
+		}
 		return nil
 	case !open:
 		return w.skip()
 	}
+	next := frame{object: kind == '{', from: len(w.spelled), base: len(w.spelled)}
+	if !next.object && in.object {
+		next.from = in.base
+	}
 	w.depth++
-	w.frames = append(w.frames[:w.depth], frame{object: kind == '{'})
+	w.frames = append(w.frames[:w.depth], next)
 	return nil
 }
 

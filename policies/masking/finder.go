@@ -60,10 +60,15 @@ func (v *View) searching(set searchSet, oid uint32, binary bool) *hiding {
 
 // Find implements jsonmask.Finder: what any of the sets finds, in order, finds that overlap as one.
 func (f *finder) Find(dst []jsonmask.Span, text []byte) []jsonmask.Span {
+	return f.FindNamed(dst, nil, text)
+}
+
+// FindNamed implements jsonmask.Namer.
+func (f *finder) FindNamed(dst []jsonmask.Span, name, text []byte) []jsonmask.Span {
 	from := len(dst)
 	var few [8]detect.Span
 	for _, set := range f.sets {
-		for _, s := range set.Find(few[:0], text) {
+		for _, s := range set.FindNamed(few[:0], name, text) {
 			dst = append(dst, jsonmask.Span{Start: s.Start, End: s.End})
 		}
 	}

@@ -1,0 +1,147 @@
+package jsonmask
+
+import (
+	"bytes"
+
+	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/jsonpath"
+)
+
+// maxLevel is how deep JSON in strings of JSON is opened.
+const maxLevel = 3
+
+// opened reads documents that stand in a text for one lane.
+type opened struct {
+	walker *walker
+	lane   *lane
+}
+
+// opens reports whether the string at hand is to be looked into for documents whose place is st: paths may reach into
+// them. A document has quotes, which are escaped in a string; only arrays of numbers need none.
+func (w *walker) opens(l *lane, st jsonpath.State) bool {
+	if len(l.view.rules) == 0 || w.level >= maxLevel || l.view.set.Dead(st) {
+		return false
+	}
+	raw := w.span(w.start, w.stop)
+	return bytes.IndexByte(raw, '\\') >= 0 || raw[1] == '['
+}
+
+// inside patches what paths name in the documents within a text: a text that is one, or several, or has some between words,
+// as lines of logs do. A document that breaks off, or is none from some place on, is hidden from there if a name of a path
+// stands behind.
+func (l *lane) inside(text []byte, st jsonpath.State, level int) {
+	l.cuts, l.texts = l.cuts[:0], l.texts[:0]
+	lastNamed := -1
+	for at := nextDocument(text, 0); at < len(text); {
+		if l.sub == nil {
+			l.sub = l.view.opened()
+		}
+		end, whole := l.sub.read(text[at:], st, level)
+		for _, p := range l.sub.lane.patches {
+			l.put(at+p.start, at+p.end, l.sub.lane.out[p.from:p.to])
+		}
+		if !whole {
+			if lastNamed < 0 {
+				lastNamed = l.view.lastNamed(text)
+			}
+			if l.sub.pending() || lastNamed > at+end {
+				n := len(l.cuts)
+				if n > 0 && l.cuts[n-1].end > at+end { // a value that is hidden breaks off
+					l.cuts[n-1].end = len(text)
+				} else {
+					l.put(at+end, len(text), []byte(policies.DefaultMaskText))
+				}
+				return
+			}
+		}
+		at = nextDocument(text, at+max(end, 1))
+	}
+}
+
+// nextDocument gives the place of the next bracket from which a document may go on, or the text's length; at the begin of
+// a text also of a quote.
+func nextDocument(text []byte, at int) int {
+	if at == 0 {
+		if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '"' {
+			return len(text) - len(trimmed)
+		}
+	}
+	for ; at < len(text); at++ {
+		if text[at] != '{' && text[at] != '[' {
+			continue
+		}
+		next := at + 1
+		for next < len(text) && (text[next] == ' ' || text[next] == '\t' || text[next] == '\r' || text[next] == '\n') {
+			next++
+		}
+		if next == len(text) {
+			return len(text)
+		}
+		switch c := text[next]; {
+		case c == '"', text[at] == '[' && (c == '{' || c == '[' || c == '-' || c >= '0' && c <= '9' || c == 't' || c == 'f' || c == 'n'):
+			return at
+		}
+	}
+	return at
+}
+
+// opened makes room to read documents in texts.
+func (v *View) opened() *opened {
+	l := newLane(v)
+	l.tracks = true
+	return &opened{walker: newWalker([]*lane{l}), lane: l}
+}
+
+// read reads the document at the begin of a text, whose place is st, and leaves what it hides as the lane's patches of that
+// text. end is where it ends, or where it stops to be one.
+func (o *opened) read(text []byte, st jsonpath.State, level int) (end int, whole bool) {
+	w, l := o.walker, o.lane
+	w.reset(nil, text, false)
+	w.single, w.level = true, level
+	l.states[0] = st
+	err := w.run()
+	end = int(w.stop)
+	if err != nil && l.hidden != notHidden {
+		l.at = int64(len(text))
+	}
+	l.close()
+	w.buf = nil
+	return end, err == nil
+}
+
+// pending reports whether reading stopped where a value was due, or open, that a path names.
+func (o *opened) pending() bool {
+	w, l := o.walker, o.lane
+	if l.hidden != notHidden {
+		return true
+	}
+	top := &w.frames[w.depth]
+	return top.object && top.named && l.view.set.Match(l.next) >= 0
+}
+
+func (o *opened) release() {
+	o.walker.release()
+	o.lane.release()
+}
+
+// lastNamed is the last place in a text where a name of a path stands behind a quote, in any case; the text's length if a
+// path ends without a name, since that may name anything.
+func (v *View) lastNamed(text []byte) int {
+	if v.nameless {
+		return len(text)
+	}
+	last := 0
+	for at := 0; at < len(text); at++ {
+		n := bytes.IndexByte(text[at:], '"')
+		if n < 0 {
+			break
+		}
+		at += n
+		for _, name := range v.names {
+			if end := at + 1 + len(name); end <= len(text) && bytes.EqualFold(text[at+1:end], []byte(name)) {
+				last = at
+			}
+		}
+	}
+	return last
+}
