@@ -19,11 +19,10 @@ type opened struct {
 // opens reports whether the string at hand is to be looked into for documents whose place is st: paths may reach into
 // them. A document has quotes, which are escaped in a string; only arrays of numbers need none.
 func (w *walker) opens(l *lane, st jsonpath.State) bool {
-	if len(l.view.rules) == 0 || w.level >= maxLevel || l.view.set.Dead(st) {
+	if len(l.view.rules) == 0 || !w.escapes() && w.buf[w.start+1-w.base] != '[' {
 		return false
 	}
-	raw := w.span(w.start, w.stop)
-	return bytes.IndexByte(raw, '\\') >= 0 || raw[1] == '['
+	return w.level < maxLevel && !l.view.set.Dead(st)
 }
 
 // inside patches what paths name in the documents within a text: a text that is one, or several, or has some between words,
@@ -117,11 +116,6 @@ func (o *opened) pending() bool {
 	}
 	top := &w.frames[w.depth]
 	return top.object && top.named && l.view.set.Match(l.next) >= 0
-}
-
-func (o *opened) release() {
-	o.walker.release()
-	o.lane.release()
 }
 
 // lastNamed is the last place in a text where a name of a path stands behind a quote, in any case; the text's length if a

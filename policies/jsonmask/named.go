@@ -13,10 +13,7 @@ func (w *walker) enter() {
 
 // fieldName is the name of the value at hand: of the member; of the array in which it is an element; of the member value the
 // text of its sibling name or key, as lists of variables have it.
-func (w *walker) fieldName(in frame) []byte {
-	if !w.names {
-		return nil
-	}
+func (w *walker) fieldName(in *frame) []byte {
 	if !in.object {
 		return w.spelled[in.from:in.base]
 	}
@@ -28,7 +25,7 @@ func (w *walker) fieldName(in frame) []byte {
 }
 
 // label keeps the string at hand if it may name the value beside it.
-func (w *walker) label(in frame) {
+func (w *walker) label(in *frame) {
 	name := w.spelled[in.base:]
 	if !in.object || len(name) != len("key") && len(name) != len("name") || w.stop-w.start > labelMost {
 		return
@@ -36,7 +33,6 @@ func (w *walker) label(in frame) {
 	if !bytes.EqualFold(name, []byte("key")) && !bytes.EqualFold(name, []byte("name")) {
 		return
 	}
-	top := &w.frames[w.depth]
-	w.spelled = append(w.spelled[:top.from], w.string()...)
-	top.base = len(w.spelled)
+	w.spelled = append(w.spelled[:in.from], w.string()...)
+	in.base = len(w.spelled)
 }

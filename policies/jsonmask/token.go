@@ -26,12 +26,31 @@ func (w *walker) string() []byte {
 	t.known = true
 	raw := w.span(w.start, w.stop)
 	t.value = raw[1 : len(raw)-1]
-	if bytes.IndexByte(t.value, '\\') >= 0 {
+	if w.escapes() {
 		// The decoder has accepted the string, so it can be decoded.
 		t.decoded, _ = jsontext.AppendUnquote(t.decoded[:0], raw)
 		t.value = t.decoded
 	}
 	return t.value
+}
+
+// escapes reports whether the string at hand has escapes. The next backslash is looked for once, however many strings
+// stand before it.
+func (w *walker) escapes() bool {
+	for w.escape < w.stop {
+		from := max(w.escape, w.start)
+		if w.buf[from-w.base] == '\\' {
+			w.escape = from
+			return true
+		}
+		n := bytes.IndexByte(w.from(from), '\\')
+		if n < 0 {
+			w.escape = w.end()
+			return false
+		}
+		w.escape = from + int64(n)
+	}
+	return false
 }
 
 // name handles the name of a member.
@@ -92,13 +111,16 @@ func (w *walker) hide(l *lane, kind byte, rule *policies.MaskRule) {
 func (w *walker) hideString(l *lane, rule *policies.MaskRule) {
 	text := w.string()
 	l.plain = rule.Append(l.plain[:0], text)
+	if !rule.KeepDomain && rule.KeepLast == 0 {
+		l.before(&w.input, w.start+1, w.stop-1)
+		l.out = appendQuoted(l.out, l.plain)
+		return
+	}
 	kept := 0
-	if rule.KeepDomain || rule.KeepLast > 0 {
-		if spans := l.find(l.plain); len(spans) > 0 {
-			l.plain = l.appendFound(nil, l.plain, spans)
-		} else {
-			kept = commonEnd(l.plain, text)
-		}
+	if spans := l.find(l.plain); len(spans) > 0 {
+		l.plain = l.appendFound(nil, l.plain, spans)
+	} else {
+		kept = commonEnd(l.plain, text)
 	}
 	l.cuts, l.texts = l.cuts[:0], l.texts[:0]
 	l.put(0, len(text)-kept, l.plain[:len(l.plain)-kept])

@@ -24,6 +24,8 @@ type walker struct {
 	// settled is the end of what is decided: stop, or behind the white space there. broke: that has a line break.
 	settled int64
 	broke   bool
+	// escape is the place of the next backslash, or up to where there is none.
+	escape int64
 	// failed is an error that must not be taken for one of JSON.
 	failed error
 
@@ -72,7 +74,7 @@ func (w *walker) reset(src io.Reader, data []byte, lines bool) {
 	w.input = input{src: src, buf: data}
 	w.dec.Reset(feed{w}, w.options[:]...)
 	w.frames = append(w.frames[:0], frame{})
-	w.lines, w.given, w.start, w.stop, w.settled = lines, 0, 0, 0, 0
+	w.lines, w.given, w.start, w.stop, w.settled, w.escape = lines, 0, 0, 0, 0, 0
 	w.broke, w.failed, w.depth = false, nil, 0
 	w.single, w.level, w.spelled = false, 0, w.spelled[:0]
 	for _, l := range w.lanes {
@@ -110,7 +112,7 @@ func (w *walker) run() error {
 		default:
 			top.named = false
 			top.count++
-			err = w.value(kind, *top)
+			err = w.value(kind, top)
 		}
 		if err != nil {
 			return err
@@ -163,13 +165,16 @@ func (w *walker) line() error {
 
 // value handles the first token of a value in an open array or object, or in the body itself. Unless it begins an array
 // or object, it is all of the value.
-func (w *walker) value(kind byte, in frame) error {
+func (w *walker) value(kind byte, in *frame) error {
 	nested := kind == '{' || kind == '['
 	if nested && w.depth == MaxDepth {
 		return &Error{w.start, "arrays and objects nest too deeply"}
 	}
 	open := false
-	name := w.fieldName(in)
+	var name []byte
+	if w.names {
+		name = w.fieldName(in)
+	}
 	for _, l := range w.lanes {
 		if l.hidden != notHidden {
 			continue

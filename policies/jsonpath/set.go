@@ -1,6 +1,9 @@
 package jsonpath
 
-import "math/bits"
+import (
+	"math/bits"
+	"strings"
+)
 
 // Set is several paths as one automaton. Each path has a position before each of its steps and one at its end; a State
 // is the set of positions reached. To enter a member is one look-up of its name and a few operations on words, whatever
@@ -10,9 +13,10 @@ type Set struct {
 	start  State
 	names  map[string]*spelling // by the folded name
 	counts map[int]*label
-	// shapes has, by the first byte of a name in ASCII, the bits of the lengths that names have; the last is for 63 bytes
-	// and more.
-	shapes [256]uint64
+	// shapes has a bit for what the shape of each name hashes to.
+	shapes [32]uint64
+	// foreign: names that are not of ASCII alone may be meant, too.
+	foreign bool
 	// every is entered by any child, whatever its name.
 	every label
 	// named and counted are the positions where a name or an index decides.
@@ -109,11 +113,11 @@ func (s *Set) add(step step, position int, fold bool) {
 // addName enters the name of a member, in every case or as it is written.
 func (s *Set) addName(name string, position int, fold bool) {
 	key := string(appendFold(nil, []byte(name)))
-	first, length := shape([]byte(key))
-	s.shapes[first] |= length
-	if first >= 'A' && first <= 'Z' {
-		s.shapes[first+'a'-'A'] |= length
+	if !isASCII([]byte(key)) || fold && strings.ContainsAny(key, "KS") {
+		s.foreign = true // U+212A is a K, U+017F an S
 	}
+	h := shape([]byte(key))
+	s.shapes[h/64] |= 1 << (h % 64)
 	n := s.names[key]
 	if n == nil {
 		n = &spelling{any: &label{}}
@@ -141,12 +145,14 @@ func (s *Set) join(l, from *label) {
 	}
 }
 
-// shape is what tells most names apart without a look-up.
-func shape(name []byte) (first byte, length uint64) {
-	if len(name) == 0 {
-		return 0, 1
+// shape hashes what tells most names apart without a look-up: the first byte and the last, whatever their case, and the
+// length.
+func shape(name []byte) uint32 {
+	n := len(name)
+	if n == 0 {
+		return 0
 	}
-	return name[0], 1 << min(len(name), 63)
+	return (uint32(name[0]|0x20)*37 ^ uint32(name[n-1]|0x20)*8 ^ uint32(n&0xff)*259) & 2047 //nolint:gosec // G115: masked
 }
 
 // Start is the state of the document itself.
@@ -155,7 +161,7 @@ func (s *Set) Start() State { return s.start }
 // Name is the state of a member of an object, whose own state is st. The name is decoded.
 func (s *Set) Name(st State, name []byte) State {
 	l := &s.every
-	if first, length := shape(name); (s.shapes[first]&length != 0 || !isASCII(name)) && s.meets(st, &s.named) {
+	if h := shape(name); (s.shapes[h/64]&(1<<(h%64)) != 0 || s.foreign && !isASCII(name)) && s.meets(st, &s.named) {
 		if found := s.spelled(name); found != nil {
 			l = found
 		}
