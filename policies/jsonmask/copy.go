@@ -27,7 +27,7 @@ const (
 	// the standard does not know, are hidden as a whole if the view has paths, but for the word [DONE]; otherwise the
 	// finder reads them, as it reads comments and the other fields.
 	Events
-	// Text is searched by the finder alone; paths mean nothing. Lines are released as they end. A find of up to half of
+	// Text is searched by the finder alone; paths mean nothing. It is UTF-8, or refused. Lines are released as they end. A find of up to half of
 	// TextWindow is found wherever it stands in a line, one that goes on over line ends (a PEM block) is held back up
 	// to TextWindow.
 	Text

@@ -26,10 +26,12 @@ type events struct {
 	// held are the lines of the event at hand, from settled on, if it has data.
 	held []eventLine
 	data []byte // the data of the event at hand
+
+	encoding encoding
 }
 
 func newEvents(lanes []*lane, src io.Reader) *events {
-	e := &events{input: input{src: src}, lanes: lanes}
+	e := &events{input: input{src: src}, lanes: lanes, encoding: encodingFor(lanes)}
 	for _, l := range lanes {
 		e.masked = append(e.masked, newLane(l.view))
 	}
@@ -48,6 +50,9 @@ func (e *events) run() error {
 
 func (e *events) read() error {
 	for {
+		if err := e.encoding.check(&e.input, false); err != nil {
+			return err
+		}
 		if err := e.lines(); err != nil {
 			return err
 		}
@@ -57,8 +62,11 @@ func (e *events) read() error {
 		if err := e.flush(); err != nil {
 			return err
 		}
-		switch err := e.more(e.settled); {
+		switch err := e.more(e.encoding.keeps(e.settled)); {
 		case errors.Is(err, io.EOF):
+			if err := e.encoding.check(&e.input, true); err != nil {
+				return err
+			}
 			return e.finish()
 		case err != nil:
 			return readError(err)

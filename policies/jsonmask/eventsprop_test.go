@@ -1,8 +1,10 @@
 package jsonmask
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -87,6 +89,12 @@ func TestTextInAnyPiecesIsTheTextWithItsFindsHidden(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		body := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"tok_1", " ", "\n", "\r\n", "BEGIN KEY", "END KEY", "\xff", "word", "4111111111111111", "ä"})).Draw(t, "body"), "")
 		got, err := masked(Text, &pieces{t, []byte(body)}, view)
+		if !utf8.ValidString(body) {
+			if _, ok := errors.AsType[*Error](err); !ok || strings.Contains(got, "tok_") {
+				t.Fatalf("%q becomes %q, %v", body, got, err)
+			}
+			return
+		}
 		if want := secrets.ReplaceAllString(body, "[masked]"); err != nil || got != want {
 			t.Fatalf("%q becomes %q, %v; want %q", body, got, err, want)
 		}
