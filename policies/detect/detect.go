@@ -18,7 +18,9 @@ type Span struct {
 type Set struct {
 	filter filter
 	marked bool // any detector that the filter serves
-	cards  bool
+	// byFirst are the filter's marks by the bytes with which they begin.
+	byFirst [256][]*mark
+	cards   bool
 }
 
 // Names lists the detectors, sorted.
@@ -67,6 +69,7 @@ func New(names []string) (*Set, error) {
 	}
 	s.marked = len(marks) > 0
 	s.filter = compile(marks)
+	s.byFirst = indexed(&s.filter)
 	return s, nil
 }
 
