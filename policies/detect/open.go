@@ -33,11 +33,12 @@ func (s *Set) openMark(text []byte) int {
 	near := max(0, len(text)-contextMost)
 	for at := min(word, near); at < len(text); at++ {
 		of := s.byFirst[text[at]]
-		if len(of) == 0 || ident.is(text[at]) && !c.opens(at) {
+		if len(of) == 0 {
 			continue
 		}
+		within := ident.is(text[at]) && !c.opens(at)
 		for _, m := range of {
-			if at < word && (at < near || !m.reachesOn()) || !m.mayStandAt(text, at) {
+			if within && (!m.standsWithin() || at+len(m.text) > len(text)) || at < word && (at < near || !m.reachesOn()) || !m.mayStandAt(text, at) {
 				continue
 			}
 			if m.kind == kindURLPassword {
@@ -53,6 +54,15 @@ func (s *Set) openMark(text []byte) int {
 func (m *mark) reachesOn() bool {
 	switch m.kind {
 	case kindAuthorization, kindAWSSecret, kindAWSSecretByID, kindPairPassword, kindPEM, kindWord:
+		return true
+	}
+	return false
+}
+
+// standsWithin says whether the mark may stand within a name, as secret does in aws_secret_access_key.
+func (m *mark) standsWithin() bool {
+	switch m.kind {
+	case kindAuthorization, kindAWSSecret, kindQueryPassword, kindURLToken:
 		return true
 	}
 	return false

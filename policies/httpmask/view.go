@@ -186,3 +186,6 @@ func (f finder) FindNamed(dst []jsonmask.Span, name, text []byte) []jsonmask.Spa
 	}
 	return dst
 }
+
+// Open implements jsonmask.Opener.
+func (f finder) Open(text []byte) int { return f.set.Open(text) }

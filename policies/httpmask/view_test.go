@@ -245,3 +245,42 @@ func TestTheNameOfAFieldIsContextForDetectors(t *testing.T) {
 		}
 	}
 }
+
+func TestASecretOverTwoEventsIsHidden(t *testing.T) {
+	agent, _ := views(t, "texts")
+	token := "ghp_" + strings.Repeat("a1B2", 9)
+	for name, c := range map[string]struct{ format, hidden string }{
+		"OpenAI":    {`{"id":"c","choices":[{"index":0,"delta":{"content":"%"}}]}`, ""},
+		"Anthropic": {`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%"}}`, ""},
+		"MCP":       {`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"message":"%"}}`, ""},
+		"plain":     {`%`, ""},
+	} {
+		for _, secret := range []struct{ text, want string }{
+			{token, "[masked]"},
+			{"4111 1111 1111 1111", "[masked]"},
+			{"postgres://u:s3cret@db/x", "postgres://u:[masked]@db/x"},
+			{"aws_secret_access_key = " + strings.Repeat("aB3/", 10), "aws_secret_access_key = [masked]"},
+			{"-----BEGIN " + "PRIVATE KEY-----" + strings.Repeat("MIIa", 40) + "-----END " + "PRIVATE KEY-----", "[masked]"},
+		} {
+			for size := 1; size < 12; size++ {
+				body, want := "", ""
+				text := "it is " + secret.text + " so"
+				for at := 0; at < len(text); at += size {
+					body += "data: " + strings.Replace(c.format, "%", text[at:min(at+size, len(text))], 1) + "\n\n"
+				}
+				body += "data: [DONE]\n\n"
+				got := string(agent.Shown("text/event-stream", []byte(body)))
+				before, behind, _ := strings.Cut(c.format, "%")
+				for _, line := range strings.Split(got, "\n\n") {
+					line = strings.TrimPrefix(line, "data: ")
+					if line != "[DONE]" && line != "" {
+						want += strings.TrimSuffix(strings.TrimPrefix(line, before), behind)
+					}
+				}
+				if want != "it is "+secret.want+" so" {
+					t.Fatalf("%s in pieces of %d becomes %q", name, size, want)
+				}
+			}
+		}
+	}
+}

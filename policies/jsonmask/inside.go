@@ -30,30 +30,67 @@ func (w *walker) opens(l *lane, st jsonpath.State) bool {
 // stands behind.
 func (l *lane) inside(text []byte, st jsonpath.State, level int) {
 	l.cuts, l.texts = l.cuts[:0], l.texts[:0]
-	lastNamed := -1
+	lastNamed := unknown
+	behind := 0 // what has been read
 	for at := nextDocument(text, 0); at < len(text); {
+		if l.hideNamed(text, behind, at) {
+			return
+		}
 		if l.sub == nil {
 			l.sub = l.view.opened()
 		}
 		end, whole := l.sub.read(text[at:], st, level)
+		if text[at] == '"' && (!whole || len(bytes.TrimSpace(text[at+end:])) > 0) {
+			at = nextDocument(text, at+1) // words in quotes
+			continue
+		}
 		for _, p := range l.sub.lane.patches {
 			l.put(at+p.start, at+p.end, l.sub.lane.out[p.from:p.to])
 		}
+		behind = at + max(end, 1)
 		if !whole {
-			if lastNamed < 0 {
+			if lastNamed == unknown {
 				lastNamed = l.view.lastNamed(text)
 			}
-			if l.sub.pending() || lastNamed > at+end {
-				n := len(l.cuts)
-				if n > 0 && l.cuts[n-1].end > at+end { // a value that is hidden breaks off
-					l.cuts[n-1].end = len(text)
-				} else {
-					l.put(at+end, len(text), []byte(policies.DefaultMaskText))
-				}
+			if l.sub.pending() || lastNamed >= at+int(l.sub.walker.start) {
+				l.hideRest(text, at+end)
 				return
 			}
 		}
-		at = nextDocument(text, at+max(end, 1))
+		at = nextDocument(text, behind)
+	}
+	l.hideNamed(text, behind, len(text))
+}
+
+// hideNamed hides a text from where, between two places and outside of any document, a name of a path and a colon stand: it
+// is a part of one. It reports whether it did.
+func (l *lane) hideNamed(text []byte, from, to int) bool {
+	for at := from; at < to; at++ {
+		n := bytes.IndexByte(text[at:to], '"')
+		if n < 0 {
+			break
+		}
+		at += n
+		for _, name := range l.view.names {
+			end := at + 1 + len(name)
+			if end >= to || text[end] != '"' || !bytes.EqualFold(text[at+1:end], []byte(name)) {
+				continue
+			}
+			if rest := bytes.TrimLeft(text[end+1:], " \t\r\n"); len(rest) > 0 && rest[0] == ':' {
+				l.hideRest(text, len(text)-len(rest)+1)
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hideRest hides a text from a place on, or as much more of what is hidden there already.
+func (l *lane) hideRest(text []byte, from int) {
+	if n := len(l.cuts); n > 0 && l.cuts[n-1].end > from {
+		l.cuts[n-1].end = len(text)
+	} else if from < len(text) {
+		l.put(from, len(text), []byte(policies.DefaultMaskText))
 	}
 }
 
@@ -118,13 +155,16 @@ func (o *opened) pending() bool {
 	return top.object && top.named && l.view.set.Match(l.next) >= 0
 }
 
-// lastNamed is the last place in a text where a name of a path stands behind a quote, in any case; the text's length if a
-// path ends without a name, since that may name anything.
+// unknown: lastNamed has not been asked.
+const unknown = -2
+
+// lastNamed is the last place in a text where a name of a path stands behind a quote, in any case, or -1; the text's length
+// if a path ends without a name, since that may name anything.
 func (v *View) lastNamed(text []byte) int {
 	if v.nameless {
 		return len(text)
 	}
-	last := 0
+	last := -1
 	for at := 0; at < len(text); at++ {
 		n := bytes.IndexByte(text[at:], '"')
 		if n < 0 {

@@ -36,7 +36,7 @@ func TestPathsReachIntoDocumentsInStrings(t *testing.T) {
 		{"other escapes stay as they are", view, `["\u007b\u0022password\u0022:\u0022x\u0022,\"a\":\"\\u2028\\\/\u00e4\"}"]`, `["\u007b\u0022password\u0022:\u0022[masked]\u0022,\"a\":\"\\u2028\\\/\u00e4\"}"]`},
 		{"values that are no strings", view, `["{\"password\":[1,{\"a\":2}],\"b\":{\"password\":7}}"]`, `["{\"password\":null,\"b\":{\"password\":null}}"]`},
 		{"an array in a string", NewView(fields(t, "$.a[1]"), nil, nil), `{"a":"[1,2,3]"}`, `{"a":"[1,null,3]"}`},
-		{"no document", view, `["{\"a\" is not, nor [1, and {} \" neither"]`, ""},
+		{"no document", view, `["{\"x\" is not, nor [1, and {} \" neither"]`, ""},
 		{"code without a named thing", view, `["f({\"a\": x}); g([1, y])"]`, ""},
 		{"a document that breaks off in a value", view, `["{\"a\":1,\"password\":\"SECR"]`, `["{\"a\":1,\"password\"[masked]"]`},
 		{"a document that breaks off behind one", view, `["{\"password\":\"SECRET\",\"b\":"]`, `["{\"password\":\"[masked]\",\"b\":"]`},

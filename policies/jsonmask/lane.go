@@ -35,6 +35,13 @@ type lane struct {
 	tracks, open bool
 	patches      []patch
 	sub          *opened // to read documents in strings
+
+	// collects: strings that are given piece by piece are kept, with their texts; told tells their fields from others of
+	// the same places.
+	collects  bool
+	pieces    []piece
+	pieceText []byte
+	told      uint64
 }
 
 const notHidden = -1
@@ -72,6 +79,9 @@ func (l *lane) restart() {
 	l.out, l.at, l.changed, l.hidden = l.out[:0], 0, false, notHidden
 	l.states[0] = l.view.set.Start()
 	l.open = false
+	if l.collects {
+		l.pieces, l.pieceText, l.told = l.pieces[:0], l.pieceText[:0], 0
+	}
 	if l.tracks {
 		l.patches = l.patches[:0]
 	}
@@ -83,7 +93,7 @@ func (l *lane) release() {
 	if l.sub != nil && l.sub.walker.longest > largestChunk {
 		l.sub = nil
 	}
-	l.tracks = false
+	l.tracks, l.collects = false, false
 	if cap(l.texts) > 4*largestChunk {
 		l.texts = nil
 	}

@@ -41,19 +41,24 @@ func (l *lane) putFinds(text []byte, spans []Span) {
 	if apart {
 		return
 	}
-	slices.SortStableFunc(l.cuts, func(a, b patch) int { return cmp.Compare(a.start, b.start) })
-	kept := l.cuts[:1]
-	for _, p := range l.cuts[1:] {
+	l.cuts = mergePatches(l.cuts)
+}
+
+// mergePatches puts patches in order and joins those that overlap. Those that were there first say what becomes of what
+// they cover, unless another reaches beyond.
+func mergePatches(patches []patch) []patch {
+	slices.SortStableFunc(patches, func(a, b patch) int { return cmp.Compare(a.start, b.start) })
+	kept := patches[:1]
+	for _, p := range patches[1:] {
 		last := &kept[len(kept)-1]
 		switch {
 		case p.start >= last.end:
 			kept = append(kept, p)
-		case p.end <= last.end && (p.start != last.start || p.end != last.end):
 		case p.end > last.end: // the longer one says what both become
 			*last = patch{last.start, p.end, p.from, p.to}
 		}
 	}
-	l.cuts = kept
+	return kept
 }
 
 // patch writes the string at hand with its patches; what they leave stays byte for byte as it came, escapes included.

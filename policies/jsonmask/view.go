@@ -34,8 +34,9 @@ type View struct {
 	rules  []*policies.MaskRule
 	finder Finder
 	namer  Namer
+	opener Opener
 	found  *policies.MaskRule
-	// names are those in paths; nameless: a path ends without one.
+	// names are those that paths end with; nameless: a path ends without one.
 	names    []string
 	nameless bool
 
@@ -48,13 +49,16 @@ type View struct {
 func NewView(fields []Field, finder Finder, found *policies.MaskRule) *View {
 	v := &View{finder: finder, found: orDefault(found)}
 	v.namer, _ = finder.(Namer)
+	v.opener, _ = finder.(Opener)
 	paths := make([]jsonpath.Path, len(fields))
 	for i, f := range fields {
 		paths[i] = f.Path
 		v.rules = append(v.rules, orDefault(f.Rule))
-		names, last := f.Path.Names()
-		v.names = append(v.names, names...)
-		v.nameless = v.nameless || !last
+		if name, ok := f.Path.Last(); ok {
+			v.names = append(v.names, name)
+		} else {
+			v.nameless = true
+		}
 	}
 	v.set = jsonpath.NewSet(paths)
 	return v

@@ -40,8 +40,10 @@ type walker struct {
 	single bool
 	level  int
 	// names: a lane has use for the names of fields. spelled has those that are open, as frames say.
-	names   bool
-	spelled []byte
+	names bool
+	// collects: a lane keeps strings that are given piece by piece.
+	collects bool
+	spelled  []byte
 }
 
 // frame is an open array or object.
@@ -52,6 +54,10 @@ type frame struct {
 	// The name of the value at hand is spelled[base:] in an object. spelled[from:base] is the name of an array; in an
 	// object the text that names its member value, if there is one.
 	from, base int
+	// hash is that of the place, if strings are collected. delta: all below is given piece by piece; pieces: so are the
+	// strings of the array.
+	hash          uint64
+	delta, pieces bool
 }
 
 // newWalker makes a walker for lanes; reset says of what.
@@ -62,9 +68,10 @@ func newWalker(lanes []*lane) *walker {
 		w = &walker{options: [1]jsontext.Options{jsontext.AllowDuplicateNames(true)}}
 	}
 	w.lanes = append(w.lanes[:0], lanes...)
-	w.names = false
+	w.names, w.collects = false, false
 	for _, l := range lanes {
-		w.names = w.names || l.view.namer != nil
+		w.collects = w.collects || l.collects
+		w.names = w.names || l.view.namer != nil || l.collects
 	}
 	return w
 }
@@ -175,6 +182,13 @@ func (w *walker) value(kind byte, in *frame) error {
 	if w.names {
 		name = w.fieldName(in)
 	}
+	var place uint64
+	var pieces bool
+	if w.collects {
+		if place, pieces = w.place(in); !nested {
+			w.tells(in, place)
+		}
+	}
 	for _, l := range w.lanes {
 		if l.hidden != notHidden {
 			continue
@@ -189,6 +203,9 @@ func (w *walker) value(kind byte, in *frame) error {
 		if path := l.view.set.Match(st); path >= 0 && kind != 'n' {
 			w.hide(l, kind, l.view.rules[path])
 			continue
+		}
+		if pieces && kind == '"' && l.collects {
+			w.collect(l, place)
 		}
 		switch {
 		case nested:
@@ -213,7 +230,10 @@ func (w *walker) value(kind byte, in *frame) error {
 	case !open:
 		return w.skip()
 	}
-	next := frame{object: kind == '{', from: len(w.spelled), base: len(w.spelled)}
+	next := frame{object: kind == '{', from: len(w.spelled), base: len(w.spelled), hash: place, pieces: pieces, delta: in.delta}
+	if pieces && in.object && string(name) == "delta" {
+		next.delta = true
+	}
 	if !next.object && in.object {
 		next.from = in.base
 	}

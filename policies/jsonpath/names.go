@@ -1,12 +1,10 @@
 package jsonpath
 
-// Names are the names of members in the path, and whether its last step has one.
-func (p Path) Names() (names []string, last bool) {
-	for _, s := range p.steps {
-		last = s.kind == member
-		if last {
-			names = append(names, s.name)
-		}
+// Last is the name of the members that the path names, false if its last step has none.
+func (p Path) Last() (name string, ok bool) {
+	if len(p.steps) == 0 {
+		return "", false
 	}
-	return names, last
+	last := p.steps[len(p.steps)-1]
+	return last.name, last.kind == member
 }
