@@ -152,7 +152,7 @@ func shape(name []byte) uint32 {
 	if n == 0 {
 		return 0
 	}
-	return (uint32(name[0]|0x20)*37 ^ uint32(name[n-1]|0x20)*8 ^ uint32(n&0xff)*259) & 2047 //nolint:gosec // G115: masked
+	return (uint32(name[0]|0x20)*37 ^ uint32(name[n-1]|0x20)*8 ^ uint32(n&0xff)*259) & 2047
 }
 
 // Start is the state of the document itself.
