@@ -40,7 +40,7 @@ func (l *lane) inside(text []byte, st jsonpath.State, level int) {
 			l.sub = l.view.opened()
 		}
 		end, whole := l.sub.read(text[at:], st, level)
-		if text[at] == '"' && (!whole || len(bytes.TrimSpace(text[at+end:])) > 0) {
+		if text[at] == '"' && (!whole || !isQuotedDocument(text, at) && len(bytes.TrimSpace(text[at+end:])) > 0) {
 			at = nextDocument(text, at+1) // words in quotes
 			continue
 		}
@@ -94,8 +94,8 @@ func (l *lane) hideRest(text []byte, from int) {
 	}
 }
 
-// nextDocument gives the place of the next bracket from which a document may go on, or the text's length; at the begin of
-// a text also of a quote.
+// nextDocument gives the place of the next bracket from which a document may go on, or of a quote before one, or the text's
+// length; at the begin of a text of any quote.
 func nextDocument(text []byte, at int) int {
 	if at == 0 {
 		if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '"' {
@@ -103,20 +103,38 @@ func nextDocument(text []byte, at int) int {
 		}
 	}
 	for ; at < len(text); at++ {
-		if text[at] != '{' && text[at] != '[' {
-			continue
+		switch text[at] {
+		case '{', '[':
+			next := behindBlanks(text, at+1)
+			if next == len(text) {
+				return next
+			}
+			switch c := text[next]; {
+			case c == '"', text[at] == '[' && (c == '{' || c == '[' || c == '-' || c >= '0' && c <= '9' || c == 't' || c == 'f' || c == 'n'):
+				return at
+			}
+		case '"':
+			if isQuotedDocument(text, at) {
+				return at
+			}
 		}
-		next := at + 1
-		for next < len(text) && (text[next] == ' ' || text[next] == '\t' || text[next] == '\r' || text[next] == '\n') {
-			next++
-		}
-		if next == len(text) {
-			return len(text)
-		}
-		switch c := text[next]; {
-		case c == '"', text[at] == '[' && (c == '{' || c == '[' || c == '-' || c >= '0' && c <= '9' || c == 't' || c == 'f' || c == 'n'):
-			return at
-		}
+	}
+	return at
+}
+
+// isQuotedDocument reports whether a quote begins a string that may be a document: its quotes have escapes.
+func isQuotedDocument(text []byte, at int) bool {
+	next := behindBlanks(text, at+1)
+	if next == len(text) || text[next] != '{' && text[next] != '[' {
+		return false
+	}
+	next = behindBlanks(text, next+1)
+	return next < len(text) && (text[next] == '\\' || text[next] == '{' || text[next] == '[')
+}
+
+func behindBlanks(text []byte, at int) int {
+	for at < len(text) && (text[at] == ' ' || text[at] == '\t' || text[at] == '\r' || text[at] == '\n') {
+		at++
 	}
 	return at
 }

@@ -31,6 +31,7 @@ func TestPathsReachIntoDocumentsInStrings(t *testing.T) {
 		{"four levels are left", view, `[` + quoted(`[`+quoted(`[`+quoted(`[`+quoted(doc, 1)+`]`, 1)+`]`, 1)+`]`, 1) + `]`, ""},
 		{"a string of a string", view, `[` + quoted(doc, 2) + `]`, `[` + quoted(hidden, 2) + `]`},
 		{"lines of a log", view, `{"log":` + quoted("2026 INFO start\n2026 WARN sent "+doc+" ok\n"+doc+"\n", 1) + `}`, `{"log":` + quoted("2026 INFO start\n2026 WARN sent "+hidden+" ok\n"+hidden+"\n", 1) + `}`},
+		{"a quoted document between words", view, `{"log":` + quoted("level=info body="+quoted(doc, 1)+" took=3", 1) + `}`, `{"log":` + quoted("level=info body="+quoted(hidden, 1)+" took=3", 1) + `}`},
 		{"a path goes on into the document", view, `{"a":"{\"b\":{\"c\":\"s\",\"d\":1}}"}`, `{"a":"{\"b\":{\"c\":\"C\",\"d\":1}}"}`},
 		{"a path of another place", view, `{"b":"{\"b\":{\"c\":\"s\"}}"}`, ""},
 		{"other escapes stay as they are", view, `["\u007b\u0022password\u0022:\u0022x\u0022,\"a\":\"\\u2028\\\/\u00e4\"}"]`, `["\u007b\u0022password\u0022:\u0022[masked]\u0022,\"a\":\"\\u2028\\\/\u00e4\"}"]`},
