@@ -1,5 +1,7 @@
 package detect
 
+import "slices"
+
 // form is a secret that its prefix, its alphabet and its lengths tell: an entry of the table. Where a maker's keys have
 // no prefix, word is a name of the maker's that stands before them.
 type form struct {
@@ -26,8 +28,8 @@ func run(of class, least, most int) piece { return piece{of: of, least: least, m
 
 func exactly(of class, n int) piece { return run(of, n, n) }
 
-// openMost bounds a piece without a greatest length that no memory of runs serves, in bytes.
-const openMost = 2 << 10
+// openMost bounds a piece without a greatest length whose runs are not remembered, in bytes.
+const openMost = 512
 
 // formsMost is how many forms the table may have.
 const formsMost = 192
@@ -104,7 +106,6 @@ func (c *cursor) form(f *form, at, body int) (int, int) {
 
 // pieces gives the end of a body, or 0.
 func (c *cursor) pieces(body []piece, at int) int {
-	begin := at
 	var numbered, open bool
 	for i := range body {
 		p := &body[i]
@@ -117,9 +118,12 @@ func (c *cursor) pieces(body []piece, at int) int {
 		case p.most == 0 && p.of == dashed:
 			open = true
 			end, numbered = c.dashedRun(at)
+		case p.most == 0 && p.of == dashed|dot:
+			open = true
+			end, numbered = c.dottedRun(at)
 		case p.most == 0:
 			open = true
-			end = c.skipMost(at, p.of, openMost)
+			end, numbered = c.openRun(at, p.of)
 		default:
 			end = c.skipMost(at, p.of, p.most+1)
 			if end-at > p.most {
@@ -145,13 +149,20 @@ func (c *cursor) pieces(body []piece, at int) int {
 	if !c.closes(at) {
 		return 0
 	}
-	for i := begin; open && last != dashed && !numbered && i < at; i++ {
-		numbered = digit.is(c.text[i])
-	}
 	if open && !numbered {
 		return 0
 	}
 	return at
+}
+
+// openRun gives the end of the characters of a class from a place on, and whether a digit is among the first openMost of
+// them. If none is, it reads no further.
+func (c *cursor) openRun(at int, of class) (end int, numbered bool) {
+	end = c.skipMost(at, of, openMost)
+	if !slices.ContainsFunc(c.text[at:end], digit.is) {
+		return end, false
+	}
+	return c.skip(end, of), true
 }
 
 // skipMost is skip, of at most so many bytes.

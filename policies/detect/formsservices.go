@@ -36,7 +36,7 @@ func serviceForms() []form {
 		// Meta for Developers, "Access tokens".
 		{detector: "meta-token", maker: "Meta", what: "access tokens", prefix: "EAA", body: []piece{run(alnum, 57, 0)}},
 		// LinkedIn, "Scannable client secrets".
-		{detector: "linkedin-secret", maker: "LinkedIn", what: "client secrets", prefix: "WPL_AP1.", body: []piece{run(base64Plain|dot, 16, 0)}},
+		{detector: "linkedin-secret", maker: "LinkedIn", what: "client secrets", prefix: "WPL_AP1.", body: []piece{run(alnum, 12, 32), {literal: ".", of: base64Plain, least: 4}}},
 		// Dropbox Developers, "OAuth guide: short-lived tokens".
 		{detector: "dropbox-token", maker: "Dropbox", what: tokens, prefix: "sl.", body: []piece{run(dashed|dot, 130, 0)}},
 		// Mailgun Docs, "API keys".

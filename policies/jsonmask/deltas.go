@@ -11,8 +11,10 @@ const (
 	deltaWindow  = 4 << 10
 	deltaContext = contextSize
 	deltaBytes   = 512 << 10
-	// deltaFields is how many fields of a stream are followed.
+	// deltaFields is how many fields of a stream are followed, deltaEvents how many events, and lines between them, may be
+	// held.
 	deltaFields = 32
+	deltaEvents = 4 << 10
 )
 
 // Opener is a Finder that knows what could become a find.

@@ -120,6 +120,16 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	if got := out.String(); strings.Contains(got, "abc") || strings.Count(got, "[masked]") != 1 {
 		t.Errorf("the token is shown: %.300q", got)
 	}
+	// Nothing but empty lines behind an event that is held.
+	read, most, written = 0, 0, 0
+	src = &counted{chunks{[]byte(`data: {"text":"tok"}` + strings.Repeat("\n", 1<<20)), 100}, &read}
+	if err := Copy(Events, src, Output{view, func(p []byte) error {
+		written += len(p)
+		most = max(most, read-written)
+		return nil
+	}}); err != nil || most > 2*deltaEvents {
+		t.Errorf("%v, held back %d lines", err, most)
+	}
 	// Many fields at once.
 	body = ""
 	for i := range 4 * deltaFields {

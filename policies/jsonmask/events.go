@@ -223,7 +223,7 @@ func (e *events) event(hasData bool) {
 	}
 	for _, l := range e.lanes {
 		first := l.deltas.first(number + 1)
-		if first <= number && e.end()-e.queue[max(first-e.popped, 0)].begin > deltaBytes {
+		if first <= number && (number-first >= deltaEvents || e.begin-e.queue[first-e.popped].begin > deltaBytes) {
 			l.deltas.decideAll(e, l)
 			first = number + 1
 		}
