@@ -267,7 +267,7 @@ func answerWays() (out []passage) {
 		add("invalid UTF-8", respond(okHead+jsonType, "{\"password\":\"{P}\xff\",\"a\":\"{S}\"}"))
 		add("two documents", respond(okHead+jsonType, doc+doc+"{P}"))
 		add("lines", respond(okHead+"Content-Type: application/x-ndjson\r\n", doc+"\n"+doc+"\n{\"password\":\"{P}"))
-		add("events", respond(okHead+"Content-Type: text/event-stream\r\n", "data: "+doc+"\n\nevent: {S}\nid: {S}\ndata: {P}\n\n: {S}\n\n"))
+		add("events", respond(okHead+"Content-Type: text/event-stream\r\n", "data: "+doc+"\n\nevent: {S}\nid: {\"password\":\"{P}\"}\ndata: {S}\n\n: {S}\n\ndata: sent {\"password\":\"{P}\n\n"))
 		add("text", respond(plain, doc))
 		add("html", respond(okHead+"Content-Type: text/html\r\n", "<p>{P} {S}</p>"))
 		add("bytes", respond(okHead+"Content-Type: application/octet-stream\r\n", "{P}{S}"))

@@ -69,6 +69,9 @@ func (c *compiler) mask(m *policyv1.Mask, field string) (*mask, error) {
 		if err != nil {
 			return nil, &Fault{Field: fmt.Sprintf("%s.paths[%d]", field, i), Message: err.Error()}
 		}
+		if m.IgnoreCase == nil || m.GetIgnoreCase() {
+			path = path.IgnoringCase()
+		}
 		out.paths = append(out.paths, path)
 	}
 	out.headers, out.detect = m.GetHeaders(), m.GetDetect()

@@ -17,6 +17,7 @@ const (
 	tilde
 	percent
 	blank
+	sign // what else can be seen, and what stands between a name and its value
 
 	small       = lowerHex | lowerRest
 	capital     = upperHex | upperRest
@@ -48,6 +49,9 @@ var classes = func() (t [256]class) {
 	}
 	t['_'], t['-'], t['.'], t['/'], t['+'], t['~'] = underscore, dash, dot, slash, plus, tilde
 	t['%'], t[' '] = percent, blank
+	for _, b := range []byte("\t\r\n\"'`:=<>,;|\\()[]{}!?$*@#&^") {
+		t[b] = sign
+	}
 	return t
 }()
 

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -17,7 +18,9 @@ type Span struct {
 type Set struct {
 	filter filter
 	marked bool // any detector that the filter serves
-	cards  bool
+	// byFirst are the filter's marks by the bytes with which they begin.
+	byFirst [256][]*mark
+	cards   bool
 }
 
 // Names lists the detectors, sorted.
@@ -57,11 +60,16 @@ func New(names []string) (*Set, error) {
 		}
 		for _, m := range d.marks {
 			m.name = d.name
+			m.index = int(m.kind)
+			if m.form != nil {
+				m.index = int(kinds) + m.form.number
+			}
 			marks = append(marks, m)
 		}
 	}
 	s.marked = len(marks) > 0
 	s.filter = compile(marks)
+	s.byFirst = indexed(&s.filter)
 	return s, nil
 }
 
@@ -95,21 +103,41 @@ func (s *Set) findMarked(dst []Span, text []byte) []Span {
 	}
 	c := cursor{text: text}
 	// A form that was found is not looked for again inside its find: that keeps forms without an end linear.
-	var until [kinds]int
+	var until ends
 	for ; at < len(text); at, state = s.filter.next(text, at+1, state) {
-		for lanes := ^uint8(state >> 56); lanes != 0; lanes &= lanes - 1 {
-			marks := s.filter.lanes[bits.TrailingZeros8(lanes)]
-			for i := range marks {
-				m := &marks[i]
-				begin := at + 1 - m.width
-				if begin < until[m.kind] || !m.standsAt(text, begin) {
-					continue
-				}
-				if start, end := c.read(m.kind, begin, begin+len(m.text)); end > 0 {
-					dst = append(dst, Span{Start: start, End: end, Name: m.name})
-					until[m.kind] = end
-				}
+		lanes := ^uint8(state >> 56)
+		if at+1 < window || !s.filter.mayBegin(text, at+1-window) {
+			lanes &= 1 << laneShort
+		}
+		for ; lanes != 0; lanes &= lanes - 1 {
+			dst = s.readLane(&c, bits.TrailingZeros8(lanes), at, &until, dst)
+		}
+	}
+	return dst
+}
+
+// ends is, by the number of each form, where its last find ended.
+type ends [int(kinds) + formsMost]int
+
+// readLane reads where marks of a lane may stand whose windows end at a place.
+func (s *Set) readLane(c *cursor, l, at int, until *ends, dst []Span) []Span {
+	marks, firsts := s.filter.lanes[l], s.filter.firsts[l]
+	for i := 0; i < len(marks); i++ {
+		if l != int(laneShort) { // all are of one width there
+			n := bytes.IndexByte(firsts[i:], c.text[at+1-window]|0x20)
+			if n < 0 {
+				break
 			}
+			i += n
+		}
+		m := &marks[i]
+		begin := at + 1 - m.width
+		if begin < until[m.index] || !m.standsAt(c.text, begin) {
+			continue
+		}
+		if start, end := c.read(m, begin, begin+len(m.text)); end > 0 {
+			dst = append(dst, Span{Start: start, End: end, Name: m.name})
+			until[m.index] = end
 		}
 	}
 	return dst

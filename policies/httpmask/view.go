@@ -177,3 +177,15 @@ func (f finder) Find(dst []jsonmask.Span, text []byte) []jsonmask.Span {
 	}
 	return dst
 }
+
+// FindNamed implements jsonmask.Namer.
+func (f finder) FindNamed(dst []jsonmask.Span, name, text []byte) []jsonmask.Span {
+	var few [8]detect.Span
+	for _, s := range f.set.FindNamed(few[:0], name, text) {
+		dst = append(dst, jsonmask.Span{Start: s.Start, End: s.End})
+	}
+	return dst
+}
+
+// Open implements jsonmask.Opener.
+func (f finder) Open(text []byte) int { return f.set.Open(text) }

@@ -2263,6 +2263,9 @@ type Mask struct {
 	Columns []string `protobuf:"bytes,3,rep,name=columns,proto3" json:"columns,omitempty"`
 	// HTTP: JSONPath (RFC 9535), of names, indexes, wildcards and descendants: "$.data[*].token", "$..api_key".
 	Paths []string `protobuf:"bytes,7,rep,name=paths,proto3" json:"paths,omitempty"`
+	// Whether the names in paths match without regard to case (Unicode's simple folding): services rename Password and
+	// password into each other. Absent means yes; "ignore_case: false" compares names exactly.
+	IgnoreCase *bool `protobuf:"varint,10,opt,name=ignore_case,json=ignoreCase,proto3,oneof" json:"ignore_case,omitempty"`
 	// HTTP: names of response headers, in lower case.
 	Headers []string `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
 	// Names of detectors, or "*" for all: secrets are hidden wherever they are found in a text, and nothing else of it.
@@ -2336,6 +2339,13 @@ func (x *Mask) GetPaths() []string {
 		return x.Paths
 	}
 	return nil
+}
+
+func (x *Mask) GetIgnoreCase() bool {
+	if x != nil && x.IgnoreCase != nil {
+		return *x.IgnoreCase
+	}
+	return false
 }
 
 func (x *Mask) GetHeaders() []string {
@@ -2759,19 +2769,23 @@ const file_sluice_policy_v1_policy_proto_rawDesc = "" +
 	"\"\x04\b\x80\xa3\x052\x02\b\x01R\x06within\"R\n" +
 	"\tApprovers\x12&\n" +
 	"\x06groups\x18\x01 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\x06groups\x12\x1d\n" +
-	"\x05count\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18\x10R\x05count\"\x9b\x05\n" +
+	"\x05count\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18\x10R\x05count\"\xd1\x05\n" +
 	"\x04Mask\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x120\n" +
 	"\x02on\x18\x02 \x01(\v2\x18.sluice.policy.v1.MaskOnB\x06\xbaH\x03\xc8\x01\x01R\x02on\x12&\n" +
 	"\acolumns\x18\x03 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x05R\acolumns\x12'\n" +
-	"\x05paths\x18\a \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\"\ar\x05\x10\x02\x18\x80\x04R\x05paths\x12?\n" +
+	"\x05paths\x18\a \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\"\ar\x05\x10\x02\x18\x80\x04R\x05paths\x12$\n" +
+	"\vignore_case\x18\n" +
+	" \x01(\bH\x01R\n" +
+	"ignoreCase\x88\x01\x01\x12?\n" +
 	"\aheaders\x18\b \x03(\tB%\xbaH\"\x92\x01\x1f\"\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,63}$R\aheaders\x12P\n" +
 	"\x06detect\x18\t \x03(\tB8\xbaH5\x92\x012\x18\x01\".r,2*^([*]|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$R\x06detect\x122\n" +
 	"\x06redact\x18\x04 \x01(\v2\x18.sluice.policy.v1.RedactH\x00R\x06redact\x125\n" +
 	"\apartial\x18\x05 \x01(\v2\x19.sluice.policy.v1.PartialH\x00R\apartial\x12-\n" +
 	"\x06except\x18\x06 \x01(\v2\x15.sluice.policy.v1.WhoR\x06except:\x92\x01\xbaH\x8e\x01\x1a\x8b\x01\n" +
 	"\tmask.some\x12&name columns, paths, headers or detect\x1aVthis.columns.size() + this.paths.size() + this.headers.size() + this.detect.size() > 0B\r\n" +
-	"\x04kind\x12\x05\xbaH\x02\b\x01\"2\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01B\x0e\n" +
+	"\f_ignore_case\"2\n" +
 	"\x06MaskOn\x12(\n" +
 	"\atargets\x18\x01 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\atargets\"%\n" +
 	"\x06Redact\x12\x1b\n" +
