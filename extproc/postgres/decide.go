@@ -40,6 +40,9 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 		sub.number = s.number
 	}
 	refusal, err := s.weigh(ctx, sub, out)
+	if refusal == nil && err == nil {
+		refusal = s.cancelledMeanwhile()
+	}
 	decided := s.server.o.Now()
 	s.server.o.Metrics.decide.Observe(decided.Sub(began).Seconds())
 	if err != nil {
@@ -48,7 +51,9 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 	if refusal != nil {
 		return nil, s.refused(sub, refusal), nil
 	}
-	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided}
+	s.altered = s.altered || altersCatalog(sub.facts)
+	s.moved = s.moved || moves(sub.facts)
+	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided, alters: altersCatalog(sub.facts)}
 	if q.Stage == engine.AtParse {
 		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g}, nil, nil
 	}
@@ -57,9 +62,12 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 		if g.approvalID, refusal, err = s.hold(ctx, sub, in, out); err != nil || refusal != nil {
 			return nil, refusal, err
 		}
+		if refusal = s.cancelledMeanwhile(); refusal != nil {
+			return nil, refusal, nil
+		}
 		g.policy, g.began = sub.verdict.Policy, s.server.o.Now()
+		g.released = g.began
 	}
-	s.altered = s.altered || altersCatalog(sub.facts)
 	return &engine.Grant{
 		Number: sub.number, Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g,
 	}, nil, nil
@@ -77,6 +85,9 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 	if err != nil {
 		return nil, err
 	}
+	if err := s.whereNamesAre(ctx, out); err != nil {
+		return nil, err
+	}
 	catalog, err := s.cache.Snapshot(ctx, s.up.path)
 	if err != nil {
 		sub.described = described{text: sqlfacts.HideQuoted(q.Text)}
@@ -92,6 +103,9 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 		return unreadable(err), nil
 	}
 	if r := unsupported(sub.facts); r != nil {
+		return r, nil
+	}
+	if r := behindMove(sub.facts); r != nil {
 		return r, nil
 	}
 	if r := foreignParameter(q, sub.views.agent); r != nil {
@@ -318,9 +332,18 @@ func (s *session) settled(ctx context.Context, out *engine.Output) (bool, error)
 
 var errSessionOver = errors.New("the session is over")
 
+// releaseValid is how long what people released may wait for its Execute (DESIGN 3.8).
+const releaseValid = 30 * time.Second
+
 // again decides once more, at Execute, by the policy of the moment (DESIGN 3.8).
 func (s *session) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error) {
 	g := q.Run.Context.(*granted)
+	if g.approvalID != "" && !g.executed && s.server.o.Now().Sub(g.released) > releaseValid {
+		return nil, &engine.Refusal{
+			Code: codeForbidden, Message: "the approval was not used in time", Detail: fmt.Sprintf("What was released must be executed within %s.", releaseValid),
+			Hint: "Bind and execute it again; it will be held again.", Rule: "release",
+		}, nil
+	}
 	p, err := s.server.o.Guard.Current()
 	if err != nil {
 		r, err := turnedAwayRefusal(err)

@@ -31,7 +31,6 @@ const (
 type session struct {
 	server    *Server
 	id        string
-	pid       uint32
 	agent     net.Conn
 	up        *upstream
 	admission *guard.Admission
@@ -54,9 +53,14 @@ type session struct {
 	// mu guards what both sides and others touch.
 	mu      sync.Mutex
 	holding bool
+	// deciding: a statement has been read and has not gone on yet; cancelled: a cancel came meanwhile.
+	deciding, cancelled bool
 	// writing is held while bytes go to the agent; whole: the last of them ended a message.
 	writing sync.Mutex
 	whole   bool
+
+	// changed belongs to the server's side: something that may have changed the catalog was done, and is not committed.
+	changed bool
 
 	// The rest belongs to the agent's side.
 	number  uint64
@@ -66,8 +70,9 @@ type session struct {
 		facts  *sqlfacts.Facts
 		doings doings
 	}
-	// altered: something was let through that may change the catalog, and it has not been looked at again.
-	altered bool
+	// altered: something was let through that may change the catalog, and it has not been looked at again. moved: the same
+	// of the role, the search_path and how a text is read.
+	altered, moved bool
 
 	// ended says why, for the record.
 	ended string
@@ -77,7 +82,7 @@ type session struct {
 func (s *session) welcome() error {
 	var secret [4]byte
 	var err error
-	if s.pid, secret, err = s.server.keys.issue(s, s.server.o.Random); err != nil {
+	if secret, err = s.server.keys.issue(s, s.up.PID, s.server.o.Random); err != nil {
 		return err
 	}
 	out, err := (&pgproto3.AuthenticationOk{}).Encode(nil)
@@ -87,7 +92,7 @@ func (s *session) welcome() error {
 		}
 	}
 	if err == nil {
-		out, err = (&pgproto3.BackendKeyData{ProcessID: s.pid, SecretKey: secret[:]}).Encode(out)
+		out, err = (&pgproto3.BackendKeyData{ProcessID: s.up.PID, SecretKey: secret[:]}).Encode(out)
 	}
 	if err == nil {
 		out, err = (&pgproto3.ReadyForQuery{TxStatus: s.up.TxStatus}).Encode(out)
@@ -109,9 +114,10 @@ func (s *session) stop(why error) {
 		defer s.mu.Unlock()
 		s.why = why
 		close(s.over)
-		// Both sides stand in reads or writes: those end now.
+		// Both sides stand in reads or writes: those end now, but for what is on its way to an agent that reads.
 		past := time.Unix(1, 0)
 		_ = s.agent.SetReadDeadline(past)
+		_ = s.agent.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
 		_ = s.up.Conn.SetDeadline(past)
 	})
 }
@@ -144,6 +150,8 @@ func (s *session) run(ctx context.Context) {
 	s.close(ctx, s.ended)
 }
 
+var errDatabaseClosed = errors.New("the database closed the connection")
+
 // goodbye tells the agent why the session ends, if it can be told, and the server that it does.
 func (s *session) goodbye() {
 	s.ended = "the client closed the connection"
@@ -155,6 +163,8 @@ func (s *session) goodbye() {
 		if f.err != nil {
 			s.server.o.Logger.Warn("a session ends", slog.String("session", s.id), slog.Any("error", f))
 		}
+	case errors.Is(s.why, errDatabaseClosed):
+		s.ended = s.why.Error()
 	case s.why == nil || errors.Is(s.why, io.EOF) || errors.Is(s.why, net.ErrClosed):
 	case errors.As(s.why, &fault):
 		s.ended = fault.Error()
@@ -180,7 +190,7 @@ func (s *session) goodbye() {
 func (s *session) close(ctx context.Context, reason string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	s.server.keys.revoke(s.pid)
+	s.server.keys.revoke(s, s.up.PID)
 	s.server.unregister(s)
 	s.leaveCache()
 	_ = s.up.Conn.Close()
@@ -217,23 +227,6 @@ func (s *session) drain(ctx context.Context, goodbye *fatal) {
 	}
 }
 
-// cancelStatement does what the client's cancel request asks: it ends a hold, or goes on to the server.
-func (s *session) cancelStatement(ctx context.Context) error {
-	s.mu.Lock()
-	holding := s.holding
-	if holding {
-		select {
-		case s.cancels <- struct{}{}:
-		default:
-		}
-	}
-	s.mu.Unlock()
-	if holding {
-		return nil
-	}
-	return s.up.route.sendCancel(ctx, s.up.PID, s.up.SecretKey)
-}
-
 // serve is the agent's side: bytes to the engine, its questions to the guard, what it lets through to the server.
 func (s *session) serve(ctx context.Context) error {
 	in := newInbox(agentBuffer)
@@ -261,6 +254,7 @@ func (s *session) steps(ctx context.Context, in *inbox, out *engine.Output) (nee
 		in.consume(step.Consumed)
 		switch {
 		case step.Question != nil:
+			s.decides()
 			grant, refusal, err := s.answer(ctx, step.Question, in, out)
 			if err != nil {
 				return 0, err
@@ -335,7 +329,11 @@ func (s *session) flush(out *engine.Output) error {
 		return nil
 	}
 	s.server.o.Metrics.toServer.Add(float64(out.ToServer.Size))
-	return write(s.up.Conn, out.ToServer.Parts)
+	if err := write(s.up.Conn, out.ToServer.Parts); err != nil {
+		return err
+	}
+	s.wentOn()
+	return nil
 }
 
 // write sends parts in one system call where the connection can.
@@ -361,10 +359,14 @@ func (s *session) relay() error {
 				return err
 			default:
 			}
+			if s.engine.GaveUp() {
+				return errDatabaseClosed // the agent has heard why
+			}
 			return fatalf("08006", "the connection to the database was lost").cause(err)
 		}
 		consumed, more, err := s.engine.Server(in.bytes(), &out)
 		need = more
+		s.sawChanges(&out)
 		if sendErr := s.show(&out); sendErr != nil {
 			return sendErr
 		}

@@ -11,6 +11,9 @@ import (
 const (
 	maxPrepared      = 10_000
 	maxPreparedBytes = 64 << 20
+	maxPortals       = 10_000
+	// preparedOverhead is what a prepared statement costs beside its text, name and types.
+	preparedOverhead = 256
 )
 
 // Engine is one session between an agent and a server, from the first ReadyForQuery on.
@@ -122,7 +125,7 @@ func (e *Engine) replaceText(key string, how settlement) {
 
 func (s *shared) textOf(key string) int {
 	if n := s.statements.known[key]; n != nil && n.value != nil {
-		return len(n.value.text)
+		return preparedOverhead + len(key) + len(n.value.text) + 4*len(n.value.types)
 	}
 	return 0
 }

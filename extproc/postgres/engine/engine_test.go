@@ -265,7 +265,7 @@ func TestCopyInIgnoresTheSyncThatTheServerIgnores(t *testing.T) {
 }
 
 func TestProbeWithinABatchFlushesAndOutsideSyncs(t *testing.T) {
-	row := encodeBackend(&pgproto3.DataRow{Values: [][]byte{[]byte("app"), []byte("public"), []byte("0"), []byte("d"), []byte("0")}})
+	row := encodeBackend(&pgproto3.DataRow{Values: [][]byte{[]byte("app"), []byte("public"), []byte("0"), []byte("d"), []byte("0"), []byte(`["pg_catalog", "public"]`), []byte("on"), []byte("UTF8")}})
 	s := newScript(t)
 	var out Output
 	answer := s.engine.Probe(&out)

@@ -83,6 +83,7 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	if p != nil {
 		b.DescribedTypes = p.described
 	}
+	tooMany := len(e.shared.portals.known) >= maxPortals
 	e.mu.Unlock()
 	switch {
 	case stalled:
@@ -91,6 +92,14 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 		e.refuse('B', &Refusal{
 			Code: "26000", Message: "prepared statement " + quote(b.Statement) + " does not exist",
 			Detail: "Sluice knows only statements that were prepared by the protocol in this session.", Rule: "protocol",
+		}, out)
+		s.Consumed += len(msg)
+		return nil
+	}
+	if tooMany {
+		e.refuse('B', &Refusal{
+			Code: "54000", Message: "too many portals in this transaction", Detail: fmt.Sprintf("Sluice keeps at most %d.", maxPortals),
+			Hint: "Close some, or send Sync.", Rule: "size",
 		}, out)
 		s.Consumed += len(msg)
 		return nil

@@ -80,6 +80,9 @@ func (e *Engine) relay(kind byte, msg, body []byte, run *Run, out *Output) (code
 		return "", "", violation("server", "malformed error or notice")
 	}
 	code, message = fields.get('C'), fields.get('M')
+	if severity := fields.get('V'); kind == 'E' && (severity == "FATAL" || severity == "PANIC") {
+		e.server.gaveUp = true
+	}
 	agent, record := e.shared.agent, e.shared.record
 	if run != nil {
 		agent, record = run.Agent, run.Record

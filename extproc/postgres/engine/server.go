@@ -11,6 +11,8 @@ import (
 type server struct {
 	// passing and dropping are the bytes still to come of a message that needs not be seen whole.
 	passing, dropping int
+	// gaveUp: the server has said FATAL.
+	gaveUp bool
 }
 
 // Server takes bytes from the server. need is the size of the message at hand if more of it must be read.
@@ -196,6 +198,7 @@ func (e *Engine) done(kind byte, msg []byte, out *Output) error {
 	if !own {
 		out.toAgent(msg)
 	} else if p != nil && p.asked.InBatch && (e.front() == nil || e.front().probe != p) {
+		p.asked.Status = e.shared.status
 		p.complete()
 	}
 	return nil
@@ -374,6 +377,7 @@ func (e *Engine) ready(msg, body []byte, out *Output) error {
 	}
 	e.wake()
 	if done.kind == awaitSync && done.own {
+		done.probe.asked.Status = s.status
 		done.probe.complete()
 		return nil
 	}
@@ -388,6 +392,13 @@ func (e *Engine) readyInDoubt(msg []byte, status byte, out *Output) error {
 	s.status, s.skips = status, false
 	out.toAgent(msg)
 	return nil
+}
+
+// GaveUp reports whether the server has said why it closes the connection.
+func (e *Engine) GaveUp() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.server.gaveUp
 }
 
 // Whole reports whether what went to the agent ends a message. It belongs to the server's side.
