@@ -86,7 +86,7 @@ func (s *Set) Find(dst []Span, text []byte) []Span {
 	if s.marked {
 		dst = s.findMarked(dst, text)
 	}
-	if s.cards {
+	if s.cards && len(text) >= cardLeast {
 		dst = findCards(dst, text)
 	}
 	if len(dst) < from+2 {
