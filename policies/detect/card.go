@@ -16,33 +16,41 @@ const (
 // Of the four bytes of such a number that one look reads, at these places of every 12, one is a digit. So digits are read
 // only where one was seen, and none is missed.
 func findCards(dst []Span, text []byte) []Span {
-	const (
-		stride              = cardLeast - 1
-		second, third, last = 1, 4, 7
-	)
+	const stride = cardLeast - 1
+	looks := [...]int{0, 1, 4, 7}
 	floor := 0 // numbers before it were read
-	for at := stride - 1; at < len(text); {
-		first := at
-		if at+last < len(text) {
-			if (classes[text[at]]|classes[text[at+second]]|classes[text[at+third]]|classes[text[at+last]])&digit == 0 {
-				at += stride
+	for at := stride - 1; at < len(text); at += stride {
+		if last := at + looks[3]; last < len(text) &&
+			(classes[text[at]]|classes[text[at+looks[1]]]|classes[text[at+looks[2]]]|classes[text[last]])&digit == 0 {
+			continue
+		}
+		for _, look := range looks {
+			first := at + look
+			if first >= len(text) {
+				break
+			}
+			if first < floor || !digit.is(text[first]) {
 				continue
 			}
+			low, high := digitsFrom(text, first, floor), digitsTo(text, first)
+			if high-low >= cardLeast && hasDigits(text[low:high], cardLeast) {
+				dst = cardsIn(dst, text, low, high)
+			}
+			floor = high
 		}
-		for first < len(text) && !digit.is(text[first]) {
-			first++
-		}
-		if first == len(text) {
-			break
-		}
-		low, high := digitsFrom(text, first, floor), digitsTo(text, first)
-		if high-low >= cardLeast {
-			dst = cardsIn(dst, text, low, high)
-		}
-		floor = high
-		at = high + stride - 1
+		at = max(at, floor-1) // up to stride-1 behind a number is near enough for the next
 	}
 	return dst
+}
+
+// hasDigits says whether a text has so many digits: telephone numbers and times have fewer.
+func hasDigits(text []byte, n int) bool {
+	for _, b := range text {
+		if digit.is(b) {
+			n--
+		}
+	}
+	return n <= 0
 }
 
 // digitsFrom gives the begin of the digits with separators that reach to a digit, not before floor.
@@ -51,6 +59,9 @@ func digitsFrom(text []byte, at, floor int) int {
 		if digit.is(text[at-1]) {
 			at--
 			continue
+		}
+		if !signLast.is(text[at-1]) {
+			return at
 		}
 		n := separatorBefore(text[floor:], at-floor)
 		if n == 0 {
@@ -68,6 +79,9 @@ func digitsTo(text []byte, at int) int {
 		if digit.is(text[at]) {
 			at++
 			continue
+		}
+		if !signFirst.is(text[at]) {
+			return at
 		}
 		n := separatorAt(text, at)
 		if n == 0 {

@@ -86,7 +86,7 @@ func (s *Set) Find(dst []Span, text []byte) []Span {
 	if s.marked {
 		dst = s.findMarked(dst, text)
 	}
-	if s.cards {
+	if s.cards && len(text) >= cardLeast {
 		dst = findCards(dst, text)
 	}
 	if len(dst) < from+2 {
@@ -101,15 +101,52 @@ func (s *Set) findMarked(dst []Span, text []byte) []Span {
 	if at == len(text) {
 		return dst
 	}
+	for ; at < len(text); at, state = s.filter.next(text, at+1, state) {
+		if s.stands(text, at, s.lanesAt(text, at, state)) {
+			return s.readFrom(dst, text, at, state)
+		}
+	}
+	return dst
+}
+
+// lanesAt are the lanes in which a mark may stand whose window ends at a place.
+func (s *Set) lanesAt(text []byte, at int, state uint64) uint8 {
+	lanes := ^uint8(state >> 56)
+	if at+1 < window || !s.filter.mayBegin(text, at+1-window) {
+		lanes &= 1 << laneShort
+	}
+	return lanes
+}
+
+// stands says whether any mark of the lanes stands where a window ends: in most texts none does, and nothing has to be kept
+// of finds.
+func (s *Set) stands(text []byte, at int, lanes uint8) bool {
+	for ; lanes != 0; lanes &= lanes - 1 {
+		l := bits.TrailingZeros8(lanes)
+		marks, firsts := s.filter.lanes[l], s.filter.firsts[l]
+		var first byte
+		if l != int(laneShort) {
+			first = text[at+1-window] | 0x20
+		}
+		for i, f := range firsts {
+			if f != first && l != int(laneShort) {
+				continue
+			}
+			if begin := at + 1 - marks[i].width; begin >= 0 && marks[i].standsAt(text, begin) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// readFrom reads all candidates from the first on.
+func (s *Set) readFrom(dst []Span, text []byte, at int, state uint64) []Span {
 	c := cursor{text: text}
 	// A form that was found is not looked for again inside its find: that keeps forms without an end linear.
 	var until ends
 	for ; at < len(text); at, state = s.filter.next(text, at+1, state) {
-		lanes := ^uint8(state >> 56)
-		if at+1 < window || !s.filter.mayBegin(text, at+1-window) {
-			lanes &= 1 << laneShort
-		}
-		for ; lanes != 0; lanes &= lanes - 1 {
+		for lanes := s.lanesAt(text, at, state); lanes != 0; lanes &= lanes - 1 {
 			dst = s.readLane(&c, bits.TrailingZeros8(lanes), at, &until, dst)
 		}
 	}

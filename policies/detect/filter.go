@@ -48,12 +48,12 @@ type filter struct {
 	firsts [lanes][]byte
 	// heads has a bit for what the first three bytes of marks that fill the window hash to: lanes blur, and most of what
 	// fits one is no mark's.
-	heads [16]uint64
+	heads [128]uint64
 }
 
-// headOf hashes three bytes, whatever their case.
+// headOf hashes three bytes, whatever their case, to 13 bits (multiplicative hashing, D. Knuth, TAOCP 3, section 6.4).
 func headOf(a, b, c byte) uint32 {
-	return (uint32(a|0x20)*0x9E5 ^ uint32(b|0x20)*0x6D3 ^ uint32(c|0x20)*0x2B) & 1023
+	return (uint32(a|0x20)<<16 | uint32(b|0x20)<<8 | uint32(c|0x20)) * 0x9E3779B1 >> 19
 }
 
 // mayBegin says whether a mark that fills the window may stand at a place.

@@ -40,7 +40,7 @@ masks:
 - {name: columns, on: {targets: ["*"]}, columns: ["*.*.password"], redact: {}}
 `
 
-func compile(t *testing.T, text string) (*policies.Policy, error) {
+func compile(t testing.TB, text string) (*policies.Policy, error) {
 	t.Helper()
 	b := &policyv1.Bundle{}
 	if err := protoyaml.Unmarshal([]byte(text), b); err != nil {

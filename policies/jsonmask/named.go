@@ -27,7 +27,7 @@ func (w *walker) fieldName(in *frame) []byte {
 // label keeps the string at hand if it may name the value beside it.
 func (w *walker) label(in *frame) {
 	name := w.spelled[in.base:]
-	if !in.object || len(name) != len("key") && len(name) != len("name") || w.stop-w.start > labelMost {
+	if !in.object || w.stop-w.start > labelMost {
 		return
 	}
 	if !bytes.EqualFold(name, []byte("key")) && !bytes.EqualFold(name, []byte("name")) {

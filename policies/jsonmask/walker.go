@@ -223,7 +223,7 @@ func (w *walker) value(kind byte, in *frame) error {
 	}
 	switch {
 	case !nested:
-		if w.names && kind == '"' {
+		if n := len(w.spelled) - in.base; w.names && kind == '"' && (n == len("key") || n == len("name")) {
 			w.label(in)
 		}
 		return nil

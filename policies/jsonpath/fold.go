@@ -39,12 +39,21 @@ func appendFold(dst, name []byte) []byte {
 // isASCII reports whether all bytes are below 0x80, most names in one or two steps.
 func isASCII(name []byte) bool {
 	const high = 0x8080808080808080
-	var seen uint64
-	for ; len(name) >= 8; name = name[8:] {
-		seen |= binary.LittleEndian.Uint64(name)
+	n := len(name)
+	switch {
+	case n >= 8:
+		seen := binary.LittleEndian.Uint64(name[n-8:])
+		for ; len(name) > 8; name = name[8:] {
+			seen |= binary.LittleEndian.Uint64(name)
+		}
+		return seen&high == 0
+	case n >= 4:
+		return (binary.LittleEndian.Uint32(name)|binary.LittleEndian.Uint32(name[n-4:]))&(high>>32) == 0
 	}
 	for _, c := range name {
-		seen |= uint64(c)
+		if c >= utf8.RuneSelf {
+			return false
+		}
 	}
-	return seen&high == 0
+	return true
 }

@@ -176,8 +176,10 @@ func (s *Set) spelled(name []byte) *label {
 	if n == nil {
 		return nil
 	}
-	if l := n.exact[string(name)]; l != nil {
-		return l
+	if n.exact != nil {
+		if l := n.exact[string(name)]; l != nil {
+			return l
+		}
 	}
 	return n.any
 }

@@ -332,3 +332,19 @@ func BenchmarkName(b *testing.B) {
 		})
 	}
 }
+
+func TestNamesOfASCIIAreToldFromOthers(t *testing.T) {
+	for n := range 40 {
+		name := []byte(strings.Repeat("a", n))
+		if !isASCII(name) {
+			t.Errorf("%d bytes are said not to be ASCII", n)
+		}
+		for i := range name {
+			name[i] = 0x80
+			if isASCII(name) {
+				t.Errorf("byte %d of %d is not seen", i, n)
+			}
+			name[i] = 'a'
+		}
+	}
+}

@@ -78,7 +78,7 @@ func (f *finder) Find(dst []jsonmask.Span, text []byte) []jsonmask.Span {
 // FindNamed implements jsonmask.Namer.
 func (f *finder) FindNamed(dst []jsonmask.Span, name, text []byte) []jsonmask.Span {
 	from := len(dst)
-	var few [8]detect.Span
+	var few [3]detect.Span // small: it is cleared for each text
 	for _, set := range f.sets {
 		for _, s := range set.FindNamed(few[:0], name, text) {
 			dst = append(dst, jsonmask.Span{Start: s.Start, End: s.End})
