@@ -68,6 +68,8 @@ type session struct {
 	}
 	// altered: something was let through that may change the catalog, and it has not been looked at again.
 	altered bool
+	// moved: among that was what makes names mean other relations.
+	moved bool
 
 	// ended says why, for the record.
 	ended string
