@@ -220,3 +220,34 @@ func TestNamesOutliveAProcessAndARename(t *testing.T) {
 		t.Errorf("leaf was kin of %q", kin)
 	}
 }
+
+func TestErrorsOfDefinitionsQuoteNothingMaskedWhateverTheirClass(t *testing.T) {
+	s := ownStage(t, stage.Options{SQL: extraSQL + movesSQL})
+	policyFile(t, s, "30-rules.yaml", generous+`
+- name: dba
+  who: {groups: [dba]}
+  on: {targets: [orders]}
+  allow: {}
+`)
+	c := connect(t, s, "alice") // whom no mask concerns: she sees the value, the record does not
+	for _, sql := range []string{
+		"alter table accounts alter column api_key type regclass using api_key::regclass", "alter domain code12 add check (value::regclass is not null)",
+		"select api_key::regclass from accounts", "create table copied as select api_key::regclass from accounts", "create index on accounts ((api_key::regclass::oid))",
+		"alter table accounts add column r regclass generated always as (api_key::regclass) stored",
+	} {
+		_, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		if err == nil {
+			t.Errorf("%s: no error", sql)
+		}
+	}
+	_, err := c.Exec(t.Context(), "select api_key::regclass from accounts", pgx.QueryExecModeSimpleProtocol)
+	if err == nil || !strings.Contains(err.Error(), "sk-live") {
+		t.Errorf("this proves nothing: %v", err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if replay := replayOf(t, s, "demo:alice"); strings.Contains(replay, "sk-live") || !strings.Contains(replay, "withheld") {
+		t.Errorf("the record quotes it:\n%s", replay)
+	}
+}
