@@ -33,7 +33,7 @@ var limitCases = map[string][]struct{ sql, want string }{
 	"masked-explain":     {{"explain select password from customers", "42501"}, {"explain analyze select id from customers", "42501"}},
 	"unknown-relation":   {{"select id from public.nowhere where id = 1", "42P01"}},
 	"foreign-table":      {{"select id from far_away", "42501"}},
-	"own-code":           {{"select 'x'::talking", "42501"}, {"insert into talkers values ('x')", "42501"}},
+	"own-code":           {{"select 'x'::spoken", "42501"}, {"insert into speakers values ('x')", "42501"}},
 	"setting-value":      {{"show app.secret", "42501"}, {"select current_setting('app.secret')", "42501"}},
 	"trigger-writes":     {{"insert into guarded values (1)", "42501"}},
 	"ddl-in-transaction": {{"create table ddl_t (i int); select id from customers", "0A000"}, {"select customer_password(1); select id from customers", "0A000"}},

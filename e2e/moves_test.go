@@ -34,6 +34,7 @@ create table worked (id int, api_key text, stored text generated always as (uppe
 insert into worked (id, api_key) values (1, 'sk-live-key-worked');
 create table worked_2 (id int, api_key text, stored text generated always as ('x' || api_key) stored);
 insert into worked_2 (id, api_key) values (1, 'sk-live-key-worked');
+create table scratch (id int);
 create table vault (id int);
 create table ledger (id int primary key, api_key text) partition by range (id);
 create table ledger_1 partition of ledger for values from (0) to (10);
@@ -141,6 +142,10 @@ func TestDefinitionsThatReadOrFreeAMaskedColumnAreRefused(t *testing.T) {
 func TestRulesMatchWhatIsReached(t *testing.T) {
 	s := ownStage(t, stage.Options{SQL: extraSQL + movesSQL})
 	policyFile(t, s, "30-rules.yaml", generous+`
+- name: dba
+  who: {groups: [dba]}
+  on: {targets: [orders]}
+  allow: {}
 - name: vault
   on: {targets: [orders], sql: {relations: [public.vault]}}
   deny: {message: The vault is closed.}
@@ -169,6 +174,23 @@ func TestRulesMatchWhatIsReached(t *testing.T) {
 		_, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
 		wantCode(t, err, "42501", "is closed")
 	}
+	// Within a transaction, nobody else can see what a name means now. No mask concerns alice.
+	c = connect(t, s, "alice")
+	for _, begin := range []string{"begin", "begin; savepoint s"} {
+		if _, err := c.Exec(t.Context(), begin+"; alter table scratch rename to aside_1; alter table book rename to scratch", pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.Exec(t.Context(), "delete from scratch", pgx.QueryExecModeSimpleProtocol)
+		wantCode(t, err, "0A000", "renamed or moved")
+		if _, err := c.Exec(t.Context(), "rollback", pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := c.Exec(t.Context(), "alter table book rename to scratch_2; delete from scratch_2", pgx.QueryExecModeSimpleProtocol)
+	wantCode(t, err, "0A000", "renamed or moved")
+	if _, err := c.Exec(t.Context(), "delete from scratch where id = 1", pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Errorf("behind the end of the transaction: %v", err)
+	}
 	out, err := s.Sluice(t.Context(), "mallory", "policy", "explain", "--target", "orders", "select id from vault_over")
 	if err != nil && !strings.Contains(out, "reached") || !strings.Contains(out, "(reached)") {
 		t.Errorf("explain does not show what is reached: %v\n%s", err, out)
@@ -196,5 +218,36 @@ func TestNamesOutliveAProcessAndARename(t *testing.T) {
 	}
 	if !strings.Contains(kin, "base ") || !strings.Contains(kin, "mid ") {
 		t.Errorf("leaf was kin of %q", kin)
+	}
+}
+
+func TestErrorsOfDefinitionsQuoteNothingMaskedWhateverTheirClass(t *testing.T) {
+	s := ownStage(t, stage.Options{SQL: extraSQL + movesSQL})
+	policyFile(t, s, "30-rules.yaml", generous+`
+- name: dba
+  who: {groups: [dba]}
+  on: {targets: [orders]}
+  allow: {}
+`)
+	c := connect(t, s, "alice") // whom no mask concerns: she sees the value, the record does not
+	for _, sql := range []string{
+		"alter table accounts alter column api_key type regclass using api_key::regclass", "alter domain code12 add check (value::regclass is not null)",
+		"select api_key::regclass from accounts", "create table copied as select api_key::regclass from accounts", "create index on accounts ((api_key::regclass::oid))",
+		"alter table accounts add column r regclass generated always as (api_key::regclass) stored",
+	} {
+		_, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		if err == nil {
+			t.Errorf("%s: no error", sql)
+		}
+	}
+	_, err := c.Exec(t.Context(), "select api_key::regclass from accounts", pgx.QueryExecModeSimpleProtocol)
+	if err == nil || !strings.Contains(err.Error(), "sk-live") {
+		t.Errorf("this proves nothing: %v", err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if replay := replayOf(t, s, "demo:alice"); strings.Contains(replay, "sk-live") || !strings.Contains(replay, "withheld") {
+		t.Errorf("the record quotes it:\n%s", replay)
 	}
 }

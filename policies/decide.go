@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 )
 
 // RuleTrace is what one rule said of a request, for explanations.
@@ -39,6 +41,15 @@ func (p *Policy) decide(req *Request, trace func(RuleTrace)) Decision {
 		out.Masks = t.maskNames(req.Principal)
 	}
 	return out
+}
+
+// NamesRelations reports whether a rule that denies or asks could be about some relations and not others, for a principal
+// on a target: then it matters what a name means.
+func (p *Policy) NamesRelations(principal *identityv1.Principal, target string) bool {
+	t := p.targets[target]
+	return t != nil && slices.ContainsFunc(t.rules, func(r *rule) bool {
+		return r.action != actionAllow && (len(r.relations) > 0 || r.when.program != nil) && r.who.match(principal)
+	})
 }
 
 // judge decides on the opening of a session, or on all operations of a request.

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -90,5 +91,25 @@ func TestAValueOfASettingMustBeNamedWhereMasksApply(t *testing.T) {
 				t.Errorf("%v (%s), want %v", d.Verdict, d.Message, c.want)
 			}
 		})
+	}
+}
+
+func TestOfThousandsOfPartitionsAFewAreShown(t *testing.T) {
+	o := Operation{}
+	for i := range 5000 {
+		o.Reached = append(o.Reached, Pair{Effect: policyv1.Effect_READ, Object: fmt.Sprintf("public.p%d", i)})
+	}
+	shown := o.ReachedShown()
+	if len(shown) != mostShown+1 || shown[mostShown].Object != "… and 4936 more" {
+		t.Errorf("%d are shown, the last is %v", len(shown), shown[len(shown)-1])
+	}
+	if few := (&Operation{Reached: o.Reached[:3]}).ReachedShown(); len(few) != 3 {
+		t.Errorf("of 3, %d are shown", len(few))
+	}
+	// All of them count.
+	p := compileText(t, strings.Replace(reachedBundle, "public.vault", "public.p4999", 1))
+	o.Command, o.Pairs = "SELECT", []Pair{{Effect: policyv1.Effect_READ, Object: "public.p"}}
+	if d := p.Decide(&Request{Principal: member("agents"), Target: "orders", Operations: []Operation{o}}); d.Verdict != Deny {
+		t.Errorf("the last one is not denied: %v", d)
 	}
 }

@@ -1,6 +1,8 @@
 package policies
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
@@ -27,6 +29,19 @@ type Operation struct {
 	Reached []Pair
 	// Call is set for an HTTP request.
 	Call *Call
+}
+
+// mostShown bounds the reached pairs that people and records are shown: a table may have thousands of partitions.
+const mostShown = 64
+
+// ReachedShown are the reached pairs as they are shown: the first ones, and how many more there are.
+func (o *Operation) ReachedShown() []Pair {
+	if len(o.Reached) <= mostShown {
+		return o.Reached
+	}
+	return append(slices.Clone(o.Reached[:mostShown]), Pair{
+		Effect: o.Reached[mostShown].Effect, Object: fmt.Sprintf("… and %d more", len(o.Reached)-mostShown),
+	})
 }
 
 // Request is what somebody wants to do. Without operations it is the opening of a session.

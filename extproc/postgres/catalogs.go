@@ -52,7 +52,7 @@ func (c *catalogs) use(t *policyv1.Target, up *upstream, connect relcache.Connec
 	e := c.entries[key]
 	if e == nil {
 		ctx, end := context.WithCancel(c.life)
-		e = &catalogEntry{end: end, cache: relcache.New(connect, c.names, func() uint64 { return c.version.Add(1) }, c.now, c.logger)}
+		e = &catalogEntry{end: end, cache: relcache.New(t.GetName(), connect, c.names, func() uint64 { return c.version.Add(1) }, c.now, c.logger)}
 		c.entries[key] = e
 		c.work.Add(1)
 		go func() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,7 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 	}
 	s.altered = s.altered || altersCatalog(sub.facts)
 	s.moved = s.moved || moves(sub.facts)
+	s.renamed = s.renamed || movesNames(sub.facts.Statements)
 	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided, alters: altersCatalog(sub.facts)}
 	if q.Stage == engine.AtParse {
 		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g}, nil, nil
@@ -128,6 +130,11 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 	}
 	if !sub.views.agent.Empty() {
 		if r := afterAlteration(sub.facts, known); r != nil {
+			return r, nil
+		}
+	}
+	if p := sub.verdict.Policy; p.NamesRelations(s.admission.Principal, s.admission.Target.GetName()) {
+		if r := afterMove(sub.facts, s.renamed && !known); r != nil {
 			return r, nil
 		}
 	}
@@ -283,6 +290,33 @@ func afterAlteration(facts *sqlfacts.Facts, known bool) *engine.Refusal {
 	return nil
 }
 
+// afterMove refuses statements whose names may mean another relation than the catalog says, where rules go by names:
+// behind a RENAME or the like in the same string, or in a transaction that only the session itself can see.
+func afterMove(facts *sqlfacts.Facts, moved bool) *engine.Refusal {
+	for i := range facts.Statements {
+		st := &facts.Statements[i]
+		if moved && !harmlessAfterAlteration(st) && !onlyDefines(st) {
+			return &engine.Refusal{
+				Code: codeUnsupported, Message: "a relation was renamed or moved in this transaction, so what the statement reaches is not certain",
+				Detail: "Rules that deny or ask name relations.", Hint: "Send the change alone, COMMIT it, and run the statement then.", Rule: "catalog",
+			}
+		}
+		moved = moved || movesNames(facts.Statements[i:i+1])
+	}
+	return nil
+}
+
+// onlyDefines: whoever may rename a relation is known to the rules about definitions of it.
+func onlyDefines(st *sqlfacts.Statement) bool {
+	return len(st.Operation.Pairs) > 0 && !slices.ContainsFunc(st.Operation.Pairs, func(p policies.Pair) bool {
+		return p.Effect != policyv1.Effect_DDL
+	})
+}
+
+func movesNames(list []sqlfacts.Statement) bool {
+	return slices.ContainsFunc(list, func(st sqlfacts.Statement) bool { return st.MovesNames })
+}
+
 func harmlessAfterAlteration(st *sqlfacts.Statement) bool {
 	switch st.Kind {
 	case sqlfacts.Begin, sqlfacts.Commit, sqlfacts.Rollback, sqlfacts.Savepoint, sqlfacts.ReleaseSavepoint,
@@ -326,7 +360,7 @@ func (s *session) settled(ctx context.Context, out *engine.Output) (bool, error)
 		return false, nil
 	}
 	s.cache.Invalidate()
-	s.altered = false
+	s.altered, s.moved = false, false
 	return true, nil
 }
 

@@ -112,7 +112,7 @@ func (s *session) doingsOf(facts *sqlfacts.Facts) doings {
 		for _, p := range op.Pairs {
 			d.pairs = append(d.pairs, &recordv1.Pair{Effect: p.Effect, Object: p.Object})
 		}
-		for _, p := range op.Reached {
+		for _, p := range op.ReachedShown() {
 			d.pairs = append(d.pairs, &recordv1.Pair{Effect: p.Effect, Object: p.Object, Reached: true})
 		}
 	}

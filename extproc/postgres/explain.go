@@ -27,7 +27,7 @@ func (s *Server) Explain(ctx context.Context, p *policies.Policy, who *identityv
 		for _, pair := range facts.Statements[i].Operation.Pairs {
 			out.Pairs = append(out.Pairs, &recordv1.Pair{Effect: pair.Effect, Object: pair.Object})
 		}
-		for _, pair := range facts.Statements[i].Operation.Reached {
+		for _, pair := range facts.Statements[i].Operation.ReachedShown() {
 			out.Pairs = append(out.Pairs, &recordv1.Pair{Effect: pair.Effect, Object: pair.Object, Reached: true})
 		}
 	}

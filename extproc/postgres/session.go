@@ -73,6 +73,8 @@ type session struct {
 	// altered: something was let through that may change the catalog, and it has not been looked at again. moved: the same
 	// of the role, the search_path and how a text is read.
 	altered, moved bool
+	// renamed: among what altered the catalog was what makes names mean other relations.
+	renamed bool
 
 	// ended says why, for the record.
 	ended string

@@ -30,6 +30,10 @@ func addSettings(parameters, out map[string]string, nested int) error {
 		case "user", "database", "application_name":
 			// Labels: the role comes from the credential, and the database sees Sluice's own name.
 		case "client_encoding":
+			if nested > 0 {
+				out[name] = value // decided as a SET of it
+				continue
+			}
 			if !isUTF8(value) {
 				return fatalf("22023", "client_encoding %q is not supported", value).hint("Use UTF8.")
 			}

@@ -119,7 +119,7 @@ func TestOptionsAreReadToTheirEnd(t *testing.T) {
 		{"several within", `--options=-crole=x\ -cwork_mem=1MB -c statement_timeout=5`, map[string]string{"role": "x", "work_mem": "1MB", "statement_timeout": "5"}, false},
 		{"labels", "-c user=postgres -c database=other -c application_name=x", map[string]string{}, false},
 		{"replication", "-c replication=database", nil, true},
-		{"another encoding", "-c options=-cclient_encoding=LATIN1", nil, true},
+		{"another encoding is decided like SET", "-c options=-cclient_encoding=LATIN1", map[string]string{"client_encoding": "LATIN1"}, false},
 		{"what is no setting, within", "-c options=-B1", nil, true},
 		{"without end", "-coptions=-coptions=-coptions=-coptions=-coptions=-crole=x", nil, true},
 	} {

@@ -70,6 +70,7 @@ func (w *walker) alterCommand(cmd *pg.AlterTableCmd, c ctx, t int) {
 		pg.AlterTableType_AT_DetachPartition, pg.AlterTableType_AT_DetachPartitionFinalize:
 		// Rows are seen through another relation from then on.
 		w.use(t, "*", "inheritance")
+		w.st.MovesNames = true
 	case pg.AlterTableType_AT_GenericOptions, pg.AlterTableType_AT_AlterColumnGenericOptions:
 		w.secret = true
 		w.unknown("options of foreign tables are not understood")
@@ -118,6 +119,7 @@ func (w *walker) definitionNode(n *pg.Node, c ctx) {
 
 // rename walks ALTER … RENAME. Masks go by name, so what is renamed counts as used.
 func (w *walker) rename(s *pg.RenameStmt) {
+	w.st.MovesNames = true
 	switch s.GetRenameType() {
 	case pg.ObjectType_OBJECT_ROLE:
 		w.pair(policyv1.Effect_PRIVILEGE, s.GetSubname())

@@ -247,7 +247,9 @@ func (w *walker) implied() {
 // definitions adds what runs with every definition.
 func (w *walker) definitions() {
 	for _, p := range w.pairs {
-		if p.Effect != policyv1.Effect_DDL && p.Effect != policyv1.Effect_PRIVILEGE {
+		switch p.Effect {
+		case policyv1.Effect_DDL, policyv1.Effect_PRIVILEGE, policyv1.Effect_MAINTENANCE:
+		default:
 			continue
 		}
 		for _, f := range w.cat.DefinitionCalls() {

@@ -47,6 +47,9 @@ type Statement struct {
 	// ROLE, SET SESSION AUTHORIZATION, search_path, RESET, DISCARD ALL, set_config; a schema that comes, goes or is
 	// granted; whatever calls a function that is not pure, or is not understood.
 	MovesPath bool
+	// MovesNames: a relation goes by another name, or shows its rows through another, once it has run: RENAME, SET SCHEMA,
+	// INHERIT, ATTACH and their opposites.
+	MovesNames bool
 	// ReadOnly: nothing but READ, and calls of nothing but pure functions.
 	ReadOnly bool
 }

@@ -11,7 +11,7 @@ func (w *walker) maintenance(n *pg.Node) bool {
 	switch x := n.GetNode().(type) {
 	case *pg.Node_VacuumStmt:
 		if len(x.VacuumStmt.GetRels()) == 0 {
-			w.pair(policyv1.Effect_MAINTENANCE, "*")
+			w.maintainsAll()
 		}
 		for _, r := range x.VacuumStmt.GetRels() {
 			w.maintained(r.GetVacuumRelation().GetRelation())
@@ -23,10 +23,7 @@ func (w *walker) maintenance(n *pg.Node) bool {
 		}
 	case *pg.Node_ReindexStmt:
 		w.st.ReadsValues = true
-		w.maintained(x.ReindexStmt.GetRelation())
-		if name := x.ReindexStmt.GetName(); name != "" {
-			w.pair(policyv1.Effect_MAINTENANCE, name)
-		}
+		w.reindex(x.ReindexStmt)
 	case *pg.Node_CheckPointStmt:
 		w.pair(policyv1.Effect_MAINTENANCE, "*")
 	case *pg.Node_RefreshMatViewStmt:
@@ -47,7 +44,7 @@ func (w *walker) maintenance(n *pg.Node) bool {
 // the relation's index, -1 for all.
 func (w *walker) maintained(rv *pg.RangeVar) int {
 	if rv == nil {
-		w.pair(policyv1.Effect_MAINTENANCE, "*")
+		w.maintainsAll()
 		return -1
 	}
 	i := w.definition(rv, ctx{}, policyv1.Effect_MAINTENANCE)
@@ -55,6 +52,31 @@ func (w *walker) maintained(rv *pg.RangeVar) int {
 		return -1
 	}
 	return i
+}
+
+// maintainsAll is maintenance of whatever there is: it runs what any index or statistics run.
+func (w *walker) maintainsAll() {
+	w.pair(policyv1.Effect_MAINTENANCE, "*")
+	w.call("what any index and statistics run", "maintenance of all relations", false)
+}
+
+// reindex rebuilds the indexes of a table, a schema or a database, or one index, whose table is not known here.
+func (w *walker) reindex(s *pg.ReindexStmt) {
+	switch {
+	case s.GetRelation() == nil:
+		w.maintainsAll()
+		if name := s.GetName(); name != "" {
+			w.pair(policyv1.Effect_MAINTENANCE, name)
+		}
+	case s.GetKind() == pg.ReindexObjectType_REINDEX_OBJECT_INDEX:
+		i := w.maintained(s.GetRelation())
+		w.call("what the index runs", "REINDEX", false)
+		if i >= 0 {
+			w.items[i].touch = 0
+		}
+	default:
+		w.maintained(s.GetRelation())
+	}
 }
 
 // refresh reads what the view's definition reads.

@@ -22,7 +22,7 @@ type Reach struct {
 }
 
 // maxReached bounds the pairs that one operation reaches; beyond it anything is reached.
-const maxReached = 4096
+const maxReached = 20_000
 
 // touchOf says which way of using a relation an effect is, 0 if it reaches nothing.
 func touchOf(e policyv1.Effect) Touch {

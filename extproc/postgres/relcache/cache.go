@@ -2,6 +2,7 @@ package relcache
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,7 @@ type Connect func(ctx context.Context) (*pgx.Conn, error)
 // Cache keeps the catalog of one database, as one role sees it on one endpoint. It is safe for concurrent use.
 type Cache struct {
 	connect Connect
+	target  string
 	names   *Names
 	logger  *slog.Logger
 	now     func() time.Time
@@ -68,14 +70,14 @@ type Cache struct {
 	closed        bool
 }
 
-// New makes a cache. Run must be called for it to stay fresh; it reads nothing before the first Snapshot. version gives
+// New makes a cache of a target's database. Run must be called for it to stay fresh; it reads nothing before the first Snapshot. version gives
 // a number that no other snapshot of the process has; names remembers what was called otherwise.
-func New(connect Connect, names *Names, version func() uint64, now func() time.Time, logger *slog.Logger) *Cache {
+func New(target string, connect Connect, names *Names, version func() uint64, now func() time.Time, logger *slog.Logger) *Cache {
 	if names == nil {
 		names = NewNames("", now)
 	}
 	return &Cache{
-		connect: connect, names: names, version: version, now: now, logger: logger,
+		target: target, connect: connect, names: names, version: version, now: now, logger: logger,
 		turn: make(chan struct{}, 1), bodies: bodies{}, views: map[string]*withPath{},
 	}
 }
@@ -282,9 +284,26 @@ func (c *Cache) readOnce(ctx context.Context, known *snapshot) (*snapshot, error
 	return next, nil
 }
 
-// databaseSQL identifies a database through restarts, renames and standbys. OIDs mean the same wherever both are.
-const databaseSQL = `SELECT s.system_identifier::pg_catalog.text || '-' || d.oid::pg_catalog.text
-FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`
+// clusterSQL identifies a cluster, its standbys included: OIDs mean the same wherever it is the same.
+const clusterSQL = `SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()`
+
+// databaseSQL identifies a database within it, whatever it is called.
+const databaseSQL = `SELECT oid::pg_catalog.text FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`
+
+// identify says which database a connection is to, as Names knows it. Where the cluster says nothing of itself, as some
+// services do, the target stands for it.
+func identify(ctx context.Context, conn *pgx.Conn, target string) (string, error) {
+	var cluster, database string
+	if err := conn.QueryRow(ctx, databaseSQL).Scan(&database); err != nil {
+		return "", err
+	}
+	err := conn.QueryRow(ctx, clusterSQL).Scan(&cluster)
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return "target-" + hex.EncodeToString([]byte(target)) + "-" + database, nil
+	}
+	return cluster + "-" + database, err
+}
 
 func (c *Cache) open(ctx context.Context) error {
 	conn, err := c.connect(ctx)
@@ -298,9 +317,9 @@ func (c *Cache) open(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := conn.QueryRow(ctx, databaseSQL).Scan(&c.database); err != nil {
+	if c.database, err = identify(ctx, conn, c.target); err != nil {
 		_ = conn.Close(ctx) // it is of no use
-		return fmt.Errorf("which database it is cannot be asked (pg_control_system): %w", err)
+		return fmt.Errorf("which database it is cannot be asked: %w", err)
 	}
 	c.conn = conn
 	return nil

@@ -164,10 +164,16 @@ func (s *snapshot) spread(r *rows) {
 		for _, rel := range s.byOID {
 			for _, child := range rel.Children {
 				changed = s.inheritSame(rel.OID, child, touchAll) || changed
+				if rel.Kind == 'p' { // a row that moves is deleted here and inserted there
+					changed = s.inherit(rel.OID, child, sqlfacts.TouchInsert|sqlfacts.TouchDelete, sqlfacts.TouchUpdate) || changed
+				}
 			}
 		}
 		for _, f := range r.references {
 			changed = s.inherit(f.Relation, f.Touched, sqlfacts.TouchTruncate, sqlfacts.TouchTruncate) || changed
+			// The other side is looked up, by its indexes.
+			changed = s.inherit(f.Touched, f.Relation, sqlfacts.TouchRead, touchRows) || changed
+			changed = s.inherit(f.Relation, f.Touched, sqlfacts.TouchRead, sqlfacts.TouchUpdate|sqlfacts.TouchDelete) || changed
 			if f.cascades() {
 				const change = sqlfacts.TouchUpdate | sqlfacts.TouchDelete
 				changed = s.inherit(f.Relation, f.Touched, change, change) || changed
