@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/policies/detect"
@@ -17,6 +19,7 @@ const DefaultMaskText = "[masked]"
 // mask is a compiled Mask.
 type mask struct {
 	rule    MaskRule
+	spec    *policyv1.Mask
 	columns []glob
 	paths   []jsonpath.Path
 	headers []string
@@ -45,7 +48,7 @@ type MaskRule struct {
 }
 
 func (c *compiler) mask(m *policyv1.Mask, field string) (*mask, error) {
-	out := &mask{rule: MaskRule{
+	out := &mask{spec: m, rule: MaskRule{
 		Name: m.GetName(), Text: m.GetRedact().GetText(),
 		KeepDomain: m.GetPartial().GetKeepDomain(), KeepLast: m.GetPartial().GetKeepLast(),
 	}}
@@ -125,8 +128,21 @@ func (t *target) maskNames(principal *identityv1.Principal) []string {
 // Empty reports whether nothing is masked.
 func (s MaskSet) Empty() bool { return len(s.masks) == 0 }
 
-// Equal reports whether both hide the same.
+// Equal reports whether both hide the same, as sets of one policy.
 func (s MaskSet) Equal(o MaskSet) bool { return slices.Equal(s.masks, o.masks) }
+
+// Alike reports whether both hide the same in the same way, as sets of different policies: whom a mask excepts, and which
+// targets it is for besides, are nothing of what it hides.
+func (s MaskSet) Alike(o MaskSet) bool {
+	return slices.EqualFunc(s.masks, o.masks, func(a, b *mask) bool {
+		if a == b {
+			return true
+		}
+		x, y := proto.CloneOf(a.spec), proto.CloneOf(b.spec)
+		x.On, y.On, x.Except, y.Except = nil, nil, nil, nil
+		return proto.Equal(x, y)
+	})
+}
 
 // HidesColumns reports whether any mask hides columns in whole.
 func (s MaskSet) HidesColumns() bool {

@@ -46,6 +46,9 @@ type Exchange struct {
 	// Session is the session's id; Life ends when somebody ends it, and the cause says why.
 	Session string
 	Life    context.Context // it is the session's, not a call's
+	// Still says why the response must not go on any more, as the policy, the token and the session are now: to be asked
+	// every second for as long as the response takes, by one goroutine at a time.
+	Still func() error
 	// Leave lets go of the session, once.
 	Leave func()
 	Now   func() time.Time

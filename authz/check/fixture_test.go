@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,14 +83,17 @@ func (s *source) Current() (*policies.Policy, error) {
 	return nil, errors.New("no policy yet")
 }
 
-// tokens proves every token that begins with "good".
+// tokens proves every token that begins with "good". What stands behind ~ is its spelling.
 type tokens struct{ now func() time.Time }
+
+func (i tokens) Again(who *identity.Identity) (*identity.Identity, error) { return who, nil }
 
 func (i tokens) Verify(_ context.Context, token string) (*identity.Identity, error) {
 	if !strings.HasPrefix(token, "good") {
 		return nil, &identity.Error{Kind: identity.Missing}
 	}
-	return &identity.Identity{Principal: &identityv1.Principal{
+	said, _, _ := strings.Cut(token, "~")
+	return &identity.Identity{Key: sha256.Sum256([]byte(said)), Principal: &identityv1.Principal{
 		Issuer: "corp", IssuerUrl: "https://idp.example", Subject: "agent", Groups: []string{"agents"},
 		ExpiresAt: timestamppb.New(i.now().Add(time.Hour)),
 	}}, nil
@@ -189,6 +193,20 @@ func (plain) Value(_ *policies.Policy, _, v string) string {
 	return strings.ReplaceAll(v, "secret", "[masked]")
 }
 
+func compiled(t *testing.T, text, version string) *policies.Policy {
+	t.Helper()
+	b := &policyv1.Bundle{}
+	if err := protoyaml.Unmarshal([]byte(text), b); err != nil {
+		t.Fatal(err)
+	}
+	b.Version = version
+	p, err := policies.Compile(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 type fixture struct {
 	*Server
 	policies *source
@@ -206,16 +224,7 @@ type voterKey struct{}
 func open(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{policies: &source{}, tape: &tape{events: map[string][]*recordv1.Event{}}}
-	b := &policyv1.Bundle{}
-	if err := protoyaml.Unmarshal([]byte(bundle), b); err != nil {
-		t.Fatal(err)
-	}
-	b.Version = "v1"
-	p, err := policies.Compile(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.policies.policy.Store(p)
+	f.policies.policy.Store(compiled(t, bundle, "v1"))
 	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	f.store = redisstore.New(client)

@@ -176,7 +176,7 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 		policy: policy, operations: []policies.Operation{operationOf(r)},
 	}
 	var p *problem
-	if a.session, a.number, p = s.enter(ctx, r, token, admission, policy); p != nil {
+	if a.session, a.number, p = s.enter(ctx, r, admission, policy); p != nil {
 		return nil, nil, p
 	}
 	defer func() {
@@ -251,10 +251,10 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 	if err := a.session.rec.Append(approval != "" || !r.safe(), events...); err != nil {
 		return nil, noRecord(err)
 	}
-	session := a.session // and not a, which has the request: its body is not needed for as long as the response takes
+	session := a.session // and not a, which has the whole request: its body is not needed for as long as the response takes
 	e := &Exchange{
 		Admission: a.admission, Policy: v.Policy, Masks: v.Masks, Number: a.number, ID: r.id, Method: r.method,
-		Recording: session.rec, Session: session.id, Life: session.life, Leave: func() { session.leave(s.o.Now()) },
+		Recording: session.rec, Session: session.id, Life: session.life, Still: a.still(v, approval != ""), Leave: func() { session.leave(s.o.Now()) },
 		Now: s.o.Now, Began: s.o.Now(),
 	}
 	metadata, err := s.tickets.put(e, s.o.Now())

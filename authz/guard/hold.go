@@ -141,12 +141,20 @@ func (p *Pending) Withdrawn() *approvalv1.Approval {
 }
 
 // Wait waits for people, or for the context to end. It returns the approval as they left it: with a nil error it is
-// approved, and may be released. A *Denied says that they did not approve; any other error is the context's.
+// approved, and may be released. A *Denied says that they did not approve, or that the session must end; any other error
+// is the context's.
 func (p *Pending) Wait(ctx context.Context) (*approvalv1.Approval, error) {
-	a, err := p.hold.Wait(ctx)
+	watched, stop := p.guard.watched(ctx, p.asked.Admission)
+	defer stop()
+	a, err := p.hold.Wait(watched)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, err
+		var d *Denied
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.As(err, &d):
+			p.Withdraw(ctx, d.Message)
+			return nil, d
 		}
 		return nil, unavailable(err)
 	}

@@ -36,8 +36,9 @@ type conversation struct {
 	exchange *check.Exchange
 	// agent and record are how the response is shown; the same if they are alike.
 	agent, record *httpmask.View
-	// leave stops watching for the session's end.
-	leave  func() bool
+	// leave stops watching for what ends the response from outside.
+	leave  func()
+	ended  atomic.Pointer[string] // why it was ended from outside
 	status uint32
 	sent   uint64 // bytes of the body that the agent got
 }
@@ -71,7 +72,11 @@ func (c *conversation) run() error {
 	defer c.leave()
 	message := ""
 	if err != nil {
-		if message = err.Error(); quietEnd(c.stream.Context(), err) {
+		message = err.Error()
+		switch why := c.ended.Load(); {
+		case why != nil:
+			message = *why
+		case quietEnd(c.stream.Context(), err):
 			message = "the agent or the service went away"
 		}
 	}
@@ -81,11 +86,18 @@ func (c *conversation) run() error {
 	if err != nil {
 		return err
 	}
-	return c.end()
+	return c.close()
 }
 
-// end waits for Envoy to end the stream, which it does once the response is done: until then it must not end well.
-func (c *conversation) end() error {
+// end gives the response up for a reason from outside.
+func (c *conversation) end(why error) {
+	text := why.Error()
+	c.ended.CompareAndSwap(nil, &text)
+	c.watch.fire(why)
+}
+
+// close waits for Envoy to end the stream, which it does once the response is done: until then it must not end well.
+func (c *conversation) close() error {
 	_, err := c.receive()
 	if err == nil {
 		err = errors.New("something came behind the end of the response")
@@ -119,7 +131,7 @@ func (c *conversation) denial(in *envoy_service_ext_proc_v3.ProcessingRequest) e
 	if err != nil {
 		return err
 	}
-	return c.end()
+	return c.close()
 }
 
 // receive waits for Envoy, and takes the trailers of the request away as they come: nobody decided on them.
@@ -170,8 +182,14 @@ func (c *conversation) request(in *envoy_service_ext_proc_v3.ProcessingRequest) 
 		return c.refuse(403, "Not decided", "Nothing says that this request was allowed.")
 	}
 	c.exchange = exchange
-	// A session that somebody ends takes its responses with it.
-	c.leave = context.AfterFunc(exchange.Life, func() { c.watch.fire(context.Cause(exchange.Life)) })
+	// A session that somebody ends takes its responses with it, and one that the policy of the moment would not let go on
+	// goes no further.
+	ended := context.AfterFunc(exchange.Life, func() { c.end(context.Cause(exchange.Life)) })
+	watched := guard.Watch(exchange.Still, c.end)
+	c.leave = func() {
+		ended()
+		watched()
+	}
 	var err error
 	c.agent, c.record, err = c.server.o.Views.Of(exchange.Policy, exchange.Admission.Principal, exchange.Admission.Target.GetName())
 	if err != nil {
