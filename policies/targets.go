@@ -5,7 +5,9 @@ import (
 	"net"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -22,6 +24,45 @@ func MaxRequestBytes(h *policyv1.Http) uint32 {
 		return most
 	}
 	return DefaultMaxRequestBytes
+}
+
+// DefaultBodyTimeout is how long a request's body may take to arrive if a target does not say.
+const DefaultBodyTimeout = time.Minute
+
+// BodyTimeout is how long the body of a request to a target may take to arrive.
+func BodyTimeout(h *policyv1.Http) time.Duration {
+	if most := h.GetBodyTimeout().AsDuration(); most > 0 {
+		return most
+	}
+	return DefaultBodyTimeout
+}
+
+// EndpointHost is the host by which a service is asked that has no other name: its endpoint's, with the port unless it is
+// the scheme's own (RFC 9110, 4.2).
+func EndpointHost(h *policyv1.Http, e *policyv1.Endpoint) string {
+	scheme := uint32(443)
+	if h.GetTls().GetMode() == policyv1.UpstreamTls_DISABLE {
+		scheme = 80
+	}
+	host := strings.ToLower(e.GetHost())
+	if e.GetPort() != scheme {
+		return net.JoinHostPort(host, strconv.FormatUint(uint64(e.GetPort()), 10))
+	}
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// UpstreamHost is what a service sees as its host, if it is not the name that the agent used.
+func UpstreamHost(h *policyv1.Http) (string, bool) {
+	switch {
+	case h.GetHostRewrite() != "":
+		return h.GetHostRewrite(), true
+	case len(h.GetHosts()) == 0 && len(h.GetEndpoints()) > 0:
+		return EndpointHost(h, h.GetEndpoints()[0]), true
+	}
+	return "", false
 }
 
 func (c *compiler) targets(p *Policy) {
