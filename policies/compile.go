@@ -29,6 +29,8 @@ type target struct {
 	masks []*mask
 	// named are the masks' names.
 	named []string
+	// byMethod: some rule tells requests apart by their method.
+	byMethod bool
 }
 
 // rule is a compiled Rule.
@@ -124,6 +126,7 @@ func (c *compiler) rules(p *Policy) {
 			if compiled.speaks(t.spec) {
 				spoken++
 				t.rules = append(t.rules, compiled)
+				t.byMethod = t.byMethod || compiled.calls.byMethod() || namesMethod(r.GetWhen())
 			}
 		}
 		if len(targets) > 0 && spoken == 0 {

@@ -51,6 +51,18 @@ func compileCalls(on *policyv1.HttpOn, field string) (*calls, error) {
 	return out, nil
 }
 
+// byMethod reports whether the method decides.
+func (c *calls) byMethod() bool { return c != nil && len(c.methods) > 0 }
+
+// namesMethod reports whether a condition may read the method, by either of its names.
+func namesMethod(when string) bool { return strings.Contains(when, "method") || strings.Contains(when, "command") }
+
+// ByMethod reports whether some rule of a target tells requests apart by their method.
+func (p *Policy) ByMethod(target string) bool {
+	t := p.targets[target]
+	return t != nil && t.byMethod
+}
+
 // match reports whether a request is selected. loose: or whether a server could take it for one that is, which tells
 // letters by case and a slash at the end from none as the server likes.
 func (c *calls) match(op *Operation, loose bool) bool {

@@ -136,6 +136,11 @@ func (c *compiler) protocol(t *policyv1.Target, field string) {
 	if host := h.GetHostRewrite(); strings.ContainsFunc(host, notOfHosts) {
 		c.faults.add("", &Fault{Field: field + ".http.host_rewrite", Message: fmt.Sprintf("%q is no host, with a port or without", host)})
 	}
+	for i, name := range h.GetForwardHeaders() {
+		if reservedFromAgents(name) {
+			c.faults.add("", &Fault{Field: fmt.Sprintf("%s.http.forward_headers[%d]", field, i), Message: fmt.Sprintf("%q of an agent goes on to no target", name)})
+		}
+	}
 	switch plain := t.GetListener().GetAllowPlaintext(); {
 	case h.GetCertificate() == nil && !plain:
 		c.faults.add("", &Fault{Field: field + ".http.certificate", Message: "it is needed, unless listener.allow_plaintext is set"})
@@ -145,6 +150,13 @@ func (c *compiler) protocol(t *policyv1.Target, field string) {
 	if name := t.GetCredential().GetHeader().GetName(); slices.Contains(reservedHeaders, name) {
 		c.faults.add("", &Fault{Field: field + ".credential.header.name", Message: fmt.Sprintf("%q is not for credentials", name)})
 	}
+}
+
+// reservedForward are headers of agents that no target may let through: credentials, and what Sluice and Envoy say.
+var reservedForward = []string{"authorization", "proxy-authorization", "cookie", "accept-encoding", "range", "if-range", "host", "connection", "content-length", "transfer-encoding", "upgrade"}
+
+func reservedFromAgents(name string) bool {
+	return slices.Contains(reservedForward, name) || strings.HasPrefix(name, "x-envoy-") || strings.HasPrefix(name, "x-sluice-")
 }
 
 // notOfHosts reports whether a character stands in no host that is a name or an address, nor in its port (RFC 3986, 3.2.2).

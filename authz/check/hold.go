@@ -3,7 +3,7 @@ package check
 import (
 	"context"
 	"errors"
-	"slices"
+	"strings"
 
 	envoy_service_auth_v3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
@@ -185,14 +185,37 @@ func (a *asking) action() *approvalv1.Action {
 		action.Details = append(action.Details, &approvalv1.Detail{Name: "content-type", Value: show(kind)})
 	}
 	for _, h := range r.recorded(show, a.admission.Target.GetCredential().GetHeader().GetName()) {
-		if name := h.GetName(); name != "content-type" && !removes(name) && !slices.Contains(removed, name) {
+		if name := h.GetName(); name != "content-type" && goesOn(a.admission.Target, name) {
 			action.Details = append(action.Details, &approvalv1.Detail{Name: "header", Value: name + ": " + h.GetValue()})
+		}
+	}
+	for _, h := range r.headers {
+		if h.name == "cookie" && goesOn(a.admission.Target, h.name) {
+			action.Details = append(action.Details, &approvalv1.Detail{Name: "header", Value: "cookie: " + a.cookies(readable(h.value), show)})
 		}
 	}
 	if len(r.body) > 0 {
 		action.Parameters = append(action.Parameters, &approvalv1.Parameter{Type: "body", Value: string(a.body())})
 	}
 	return action
+}
+
+// shortCookie is the longest value of a cookie that is shown: one that opens a session is longer, and would be a credential
+// in the hands of whoever sees it.
+const shortCookie = 15
+
+// cookies are those of one header as people see them: each by its name, and by its value or, if that is long, what stands
+// for it.
+func (a *asking) cookies(header string, show func(string) string) string {
+	pairs := strings.Split(header, ";")
+	for i, pair := range pairs {
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		if len(value) > shortCookie {
+			value = a.server.o.Recorder.Hide([]byte(value))
+		}
+		pairs[i] = show(name) + "=" + show(value)
+	}
+	return strings.Join(pairs, "; ")
 }
 
 // binding is the request in true bytes, headers in their order.

@@ -5,18 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	envoy_service_auth_v3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/api/peer"
@@ -188,7 +182,10 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 	var verdict guard.Verdict
 	var recordErr error
 	read := s.weights.read(ctx, len(r.body), func() {
-		if recordErr = a.recordRequest(); recordErr == nil {
+		if recordErr = a.recordRequest(); recordErr != nil {
+			return
+		}
+		if p = overridden(r, policy); p == nil {
 			verdict, err = s.o.Guard.Decide(admission, a.operations, nil)
 		}
 	})
@@ -198,6 +195,8 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 		return nil, nil, gone(ctx)
 	case recordErr != nil:
 		return nil, nil, noRecord(recordErr)
+	case p != nil:
+		return nil, nil, a.refused(policies.Decision{}, p)
 	case err != nil:
 		return nil, nil, a.refused(policies.Decision{}, turnedAway(err))
 	}
@@ -262,49 +261,7 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 		return nil, internal(err)
 	}
 	a.through = true
-	return okResponse(r, name, value, metadata), nil
-}
-
-// removed are headers of the agent's that never go on: credentials, what asks for answers that cannot be read, and what
-// servers take for another method or path than was decided on.
-var removed = []string{
-	"authorization", "proxy-authorization", "accept-encoding", "range", "if-range",
-	"x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url",
-}
-
-// removes reports whether a header of the agent's that is not among removed stays behind all the same: what proxies say
-// to services about a request is not for an agent to say.
-func removes(name string) bool {
-	if name == "x-forwarded-proto" { // Envoy's own
-		return false
-	}
-	for _, prefix := range []string{"x-forwarded-", "x-original-", "x-rewrite-", "x-envoy-"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return name == "x-host" || name == "true-client-ip" || name == "x-client-ip" || name == "x-real-ip" || name == "forwarded"
-}
-
-func okResponse(r *request, name, value string, metadata *structpb.Struct) *envoy_service_auth_v3.CheckResponse {
-	ok := &envoy_service_auth_v3.OkHttpResponse{
-		Headers: []*envoy_config_core_v3.HeaderValueOption{set(name, value)},
-	}
-	for _, h := range removed {
-		if h != name {
-			ok.HeadersToRemove = append(ok.HeadersToRemove, h)
-		}
-	}
-	for _, h := range r.headers {
-		if h.name != name && removes(h.name) && !slices.Contains(ok.HeadersToRemove, h.name) {
-			ok.HeadersToRemove = append(ok.HeadersToRemove, h.name)
-		}
-	}
-	return &envoy_service_auth_v3.CheckResponse{
-		Status:          &status.Status{Code: int32(codes.OK)},
-		HttpResponse:    &envoy_service_auth_v3.CheckResponse_OkResponse{OkResponse: ok},
-		DynamicMetadata: metadata,
-	}
+	return okResponse(r, a.admission.Target, name, value, metadata), nil
 }
 
 // Drain withdraws what is held, lets no new session in, and waits for requests to end, or for the context.

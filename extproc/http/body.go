@@ -217,7 +217,7 @@ func (b *body) finish() error {
 	}
 	return b.c.send(&envoy_service_ext_proc_v3.ProcessingResponse{
 		Response: &envoy_service_ext_proc_v3.ProcessingResponse_ResponseTrailers{ResponseTrailers: &envoy_service_ext_proc_v3.TrailersResponse{
-			HeaderMutation: maskHeaders(b.trailers.GetTrailers(), b.c.agent),
+			HeaderMutation: b.c.mutated(b.trailers.GetTrailers()),
 		}},
 	})
 }
