@@ -31,6 +31,8 @@ type target struct {
 	named []string
 	// byMethod: some rule tells requests apart by their method.
 	byMethod bool
+	// below are HTTP targets that take a part of the paths below this one's prefix, at the same listener.
+	below []*policyv1.Target
 }
 
 // rule is a compiled Rule.

@@ -82,7 +82,7 @@ func (d *Decision) merge(o Decision) {
 // not about statements keeps it out.
 func (p *Policy) connect(t *target, req *Request, trace func(RuleTrace)) Decision {
 	out := Decision{Verdict: Deny, Version: p.Version()}
-	values := lazyActivation(req, nil)
+	values := vars{readings: &readings{request: req}}
 	for _, r := range t.rules {
 		matched := r.who.match(req.Principal)
 		switch {
@@ -112,7 +112,7 @@ func groupList(req *Request) string {
 
 // operation decides one command: deny, then whether every pair is covered, then whether people must approve.
 func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(RuleTrace)) Decision {
-	values := lazyActivation(req, op)
+	values := &readings{request: req, operation: op}
 	var covered coverage
 	covered.init(op)
 	entitled := false
@@ -129,15 +129,15 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 		case hit == 0:
 			note(trace, r, false, notCovered(op))
 			continue
-		case !r.when.holds(r.calls.withParams(values, op), r.action != actionAllow):
+		case !r.when.holds(r.calls.vars(values, op), r.action != actionAllow):
 			if trace != nil {
-				note(trace, r, false, cmp.Or(r.when.failure(r.calls.withParams(values, op)), "its condition does not hold"))
+				note(trace, r, false, cmp.Or(r.when.failure(r.calls.vars(values, op)), "its condition does not hold"))
 			}
 			continue
 		}
 		if trace != nil {
 			reason := "it covers " + coveredText(r, op)
-			if failure := r.when.failure(r.calls.withParams(values, op)); failure != "" {
+			if failure := r.when.failure(r.calls.vars(values, op)); failure != "" {
 				reason += ", and " + failure
 			}
 			note(trace, r, true, reason)
@@ -148,7 +148,9 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 			}
 			continue
 		}
-		covered.add(r, op)
+		if r.action != actionApprove || r.when.exactly(r.calls.vars(values, op), true) {
+			covered.add(r, op) // what is only read so by some services, people are asked about; the rule does not give it
+		}
 		out.Rules = append(out.Rules, r.name)
 		if r.action == actionApprove {
 			out.Verdict = Hold
@@ -201,15 +203,4 @@ func coveredText(r *rule, op *Operation) string {
 		return op.Command
 	}
 	return pairList(pairs)
-}
-
-// lazyActivation builds the variables of conditions at the first need.
-func lazyActivation(req *Request, op *Operation) func() map[string]any {
-	var built map[string]any
-	return func() map[string]any {
-		if built == nil {
-			built = activation(req, op)
-		}
-		return built
-	}
 }

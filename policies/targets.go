@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/policies/httppath"
 )
 
 // DefaultMaxRequestBytes is the longest body of a request if a target names none, in bytes.
@@ -84,6 +85,42 @@ func (c *compiler) targets(p *Policy) {
 		c.protocol(t, field)
 		p.targets[t.GetName()] = &target{spec: t}
 	}
+	c.borders(p)
+}
+
+// borders finds which targets take paths out of others.
+func (c *compiler) borders(p *Policy) {
+	for _, t := range p.bundle.GetTargets() {
+		for _, other := range p.bundle.GetTargets() {
+			if t == other || t.GetHttp() == nil || other.GetHttp() == nil || !proto.Equal(t.GetListener(), other.GetListener()) {
+				continue
+			}
+			outer, inner := PathPrefix(t.GetHttp()), PathPrefix(other.GetHttp())
+			if inner != outer && (outer == "/" || strings.HasPrefix(inner, outer+"/")) {
+				p.targets[t.GetName()].below = append(p.targets[t.GetName()].below, other)
+			}
+		}
+	}
+}
+
+// Foreign names the target that a request to another one may really be for: a server could take its path for one that the
+// same host leads there. Empty if there is none. Envoy goes by exact paths, so that only names of hosts are a border.
+func (p *Policy) Foreign(name, host string, path httppath.Path) string {
+	t := p.targets[name]
+	if t == nil {
+		return ""
+	}
+	for _, other := range t.below {
+		h := other.GetHttp()
+		hosts := make([]string, len(h.GetHosts()))
+		for i, s := range h.GetHosts() {
+			hosts[i], _, _ = strings.Cut(s, ":")
+		}
+		if (len(hosts) == 0 || matchHost(hosts, host)) && path.MayBegin(PathPrefix(h)) {
+			return other.GetName()
+		}
+	}
+	return ""
 }
 
 // listener checks two targets at one address: only HTTP can tell them apart, by host and path.

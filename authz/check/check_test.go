@@ -155,7 +155,7 @@ func TestAHeldRequestWaitsForPeople(t *testing.T) {
 				done <- r
 			}()
 			a := f.held(t)
-			if a.GetAction().GetSummary() != "POST /customers/7" || a.GetAction().GetText() != "POST https://api.example:18443/customers/7?x=[masked]" ||
+			if a.GetAction().GetSummary() != "POST /customers/7" || a.GetAction().GetText() != "POST https://127.0.0.1:8080/customers/7?x=[masked]" ||
 				a.GetAction().GetParameters()[0].GetValue() != "a [masked]" {
 				t.Errorf("people see %v", a.GetAction())
 			}

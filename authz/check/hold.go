@@ -10,6 +10,7 @@ import (
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/policies"
 )
 
 // maxTurns is how many requests are put before people at once: when many come together, the rest wait where each costs
@@ -172,14 +173,21 @@ func (h *held) turnedAway(err error) *problem {
 func (a *asking) action() *approvalv1.Action {
 	r, shown := a.request, a.server.o.Shown
 	show := func(v string) string { return shown.Value(a.policy, r.target, v) }
+	asked := r.authority
+	if host, ok := policies.UpstreamHost(a.admission.Target.GetHttp()); ok {
+		asked = host
+	}
 	action := &approvalv1.Action{
 		Summary: r.method + " " + show(r.path.Raw),
-		Text:    r.method + " " + r.scheme + "://" + show(r.authority) + show(r.uri),
+		Text:    r.method + " " + r.scheme + "://" + show(asked) + show(r.uri),
 		Details: []*approvalv1.Detail{
 			{Name: "requester", Value: a.admission.Principal.GetIssuer() + ":" + a.admission.Principal.GetSubject()},
 			{Name: "target", Value: r.target},
 			{Name: "client", Value: r.client},
 		},
+	}
+	if asked != r.authority {
+		action.Details = append(action.Details, &approvalv1.Detail{Name: "asked-at", Value: show(r.authority)})
 	}
 	if kind := readable(r.header("content-type")); kind != "" {
 		action.Details = append(action.Details, &approvalv1.Detail{Name: "content-type", Value: show(kind)})

@@ -167,7 +167,7 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 	}
 	a := &asking{
 		server: s, request: r, admission: admission,
-		policy: policy, operations: []policies.Operation{operationOf(r)},
+		policy: policy,
 	}
 	var p *problem
 	if a.session, a.number, p = s.enter(ctx, r, admission, policy); p != nil {
@@ -185,7 +185,10 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 		if recordErr = a.recordRequest(); recordErr != nil {
 			return
 		}
-		if p = overridden(r, policy); p == nil {
+		if a.operations, p = readPaths(r, admission.Target, policy); p == nil {
+			p = overridden(r, policy)
+		}
+		if p == nil {
 			verdict, err = s.o.Guard.Decide(admission, a.operations, nil)
 		}
 	})

@@ -14,9 +14,13 @@ func (a *asking) still(v guard.Verdict, approved bool) func() error {
 	if len(kept.body) > smallBody {
 		kept.body = nil
 	}
+	operations, problem := readPaths(&kept, a.admission.Target, v.Policy)
+	if problem != nil { // it was none when the request was decided on
+		return func() error { return problem }
+	}
 	again := &weighing{
 		guard: a.server.o.Guard, admission: a.admission, session: a.session, policy: v.Policy, approved: approved,
-		operations: []policies.Operation{operationOf(&kept)},
+		operations: operations,
 	}
 	return again.weigh
 }
