@@ -28,8 +28,8 @@ func query(pairs ...string) httpValues {
 	return httpValues{"query": q, "headers": map[string]string{}}
 }
 
-func header(name, value string) httpValues {
-	return httpValues{"headers": map[string]string{name: value}, "query": map[string][]string{}}
+func mode(value string) httpValues {
+	return httpValues{"headers": map[string]string{"x-mode": value}, "query": map[string][]string{}}
 }
 
 func body(members httpValues) httpValues {
@@ -70,11 +70,11 @@ func TestConditionsAreLooseWhereServicesAre(t *testing.T) {
 		{when: "has(request.http.query.all) && request.http.query.all == ['yes']", values: query("all", "no", "all", "YES ")},
 		{when: "has(request.http.query.a) && request.http.query.a[0] == 'x' && request.http.query.b[0] == 'y'", values: query("a", "-", "a", "x", "b", "-", "b", "y")},
 		{when: "has(request.http.query.mode) && request.http.query.mode[0] in ['drop', 'purge']", values: query("mode", "PURGE")},
-		{when: "'x-mode' in request.http.headers && request.http.headers['x-mode'] == 'delete'", values: header("x-mode", "delete"), exact: true},
-		{when: "'x-mode' in request.http.headers && request.http.headers['x-mode'] == 'delete'", values: header("x-mode", "read, delete")},
-		{when: "'x-mode' in request.http.headers && request.http.headers['x-mode'] == 'delete'", values: header("x-mode", "Delete")},
-		{when: "'x-mode' in request.http.headers && request.http.headers['x-mode'].matches('^DEL')", values: header("x-mode", "read, delete")},
-		{when: "'x-mode' in request.http.headers && request.http.headers['x-mode'] == 'delete'", values: header("x-mode", "undelete"), no: true},
+		{when: "'x-mode' in request.http.headers && request.http.headers['x-mode'] == 'delete'", values: mode("delete"), exact: true},
+		{when: "'x-mode' in request.http.headers && request.http.headers['x-mode'] == 'delete'", values: mode("read, delete")},
+		{when: "'x-mode' in request.http.headers && request.http.headers['x-mode'] == 'delete'", values: mode("Delete")},
+		{when: "'x-mode' in request.http.headers && request.http.headers['x-mode'].matches('^DEL')", values: mode("read, delete")},
+		{when: "'x-mode' in request.http.headers && request.http.headers['x-mode'] == 'delete'", values: mode("undelete"), no: true},
 		{when: "request.http.path == '/users/@me'", target: "/users/@me", exact: true},
 		{when: "request.http.path == '/users/@me'", target: "/users/%40me"},
 		{when: "request.http.path == '/users/@me'", target: "/users/@ME"},

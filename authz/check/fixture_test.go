@@ -189,6 +189,10 @@ func (plain) Body(_ *policies.Policy, _, _ string, b []byte) []byte {
 	return []byte(strings.ReplaceAll(string(b), "secret", "[masked]"))
 }
 
+func (plain) Asked(_ *policies.Policy, _, _ string, b []byte) (string, bool) {
+	return strings.ReplaceAll(string(b), "secret", "[masked]"), !strings.Contains(string(b), "unshowable")
+}
+
 func (plain) Value(_ *policies.Policy, _, v string) string {
 	return strings.ReplaceAll(v, "secret", "[masked]")
 }

@@ -118,3 +118,14 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		t.Errorf("where no rule speaks of methods: %v", r)
 	}
 }
+
+func TestWhatCannotBeShownToPeopleIsRefusedAndNotHeld(t *testing.T) {
+	f := open(t)
+	p := problemOf(t, f.check(t, withBody(ask("api", "DELETE", "/customers/7", good, "content-type: application/json"), "unshowable")))
+	if p.Status != 403 || p.Rule != "writes" || !strings.Contains(p.Title, "cannot be shown") {
+		t.Errorf("got %+v", p)
+	}
+	if got := f.tape.kinds(); got != "SessionStart HttpRequest Data Decision:DENY" {
+		t.Errorf("recorded: %s", got)
+	}
+}

@@ -98,9 +98,13 @@ func (h *held) over() *problem {
 // ask puts the request before people.
 func (h *held) ask() *problem {
 	a := h.asking
+	action, ok := a.action()
+	if !ok {
+		return a.refused(h.verdict.Decision, h.unshown())
+	}
 	var err error
 	h.pending, err = a.server.o.Guard.Hold(h.ctx, guard.Asked{
-		Admission: a.admission, Verdict: h.verdict, SessionID: a.session.id, Action: a.action(), Binding: a.binding(),
+		Admission: a.admission, Verdict: h.verdict, SessionID: a.session.id, Action: action, Binding: a.binding(),
 	})
 	if err != nil {
 		return a.refused(h.verdict.Decision, h.turnedAway(err))
@@ -113,6 +117,15 @@ func (h *held) ask() *problem {
 		return noRecord(err)
 	}
 	return nil
+}
+
+// unshown is the refusal of what people would have to decide on without seeing it.
+func (h *held) unshown() *problem {
+	return h.turnedAway(&guard.Denied{Kind: guard.Forbidden, Decision: policies.Decision{
+		Message: "The request needs approval, and its body cannot be shown to people.",
+		Detail:  "Masks of the target name fields of JSON documents, and the body is none that can be read: what they hide could not be told from the rest.",
+		Hint:    "Nothing was forwarded. Send well-formed JSON with its content-type.",
+	}})
 }
 
 // end goes on by the verdict of the moment in which the approval was used.
@@ -169,8 +182,8 @@ func (h *held) turnedAway(err error) *problem {
 	return p
 }
 
-// action is what people see: all that goes on, since a header may change what a request does.
-func (a *asking) action() *approvalv1.Action {
+// action is what people see: all that goes on, since a header may change what a request does. False: it cannot be shown.
+func (a *asking) action() (*approvalv1.Action, bool) {
 	r, shown := a.request, a.server.o.Shown
 	show := func(v string) string { return shown.Value(a.policy, r.target, v) }
 	asked := r.authority
@@ -202,10 +215,12 @@ func (a *asking) action() *approvalv1.Action {
 			action.Details = append(action.Details, &approvalv1.Detail{Name: "header", Value: "cookie: " + a.cookies(readable(h.value), show)})
 		}
 	}
-	if len(r.body) > 0 {
-		action.Parameters = append(action.Parameters, &approvalv1.Parameter{Type: "body", Value: string(a.body())})
+	if len(r.body) == 0 {
+		return action, true
 	}
-	return action
+	body, ok := shown.Asked(a.policy, r.target, r.header("content-type"), r.body)
+	action.Parameters = append(action.Parameters, &approvalv1.Parameter{Type: "body", Value: body})
+	return action, ok
 }
 
 // shortCookie is the longest value of a cookie that is shown: one that opens a session is longer, and would be a credential

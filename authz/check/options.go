@@ -34,6 +34,8 @@ type Recorder interface {
 type Shown interface {
 	// Body is a request's body as it may be shown.
 	Body(p *policies.Policy, target, contentType string, body []byte) []byte
+	// Asked is a request's body as people see it who decide on it: of any type. False: it cannot be shown.
+	Asked(p *policies.Policy, target, contentType string, body []byte) (string, bool)
 	// Value is a header or a query as it may be shown.
 	Value(p *policies.Policy, target, value string) string
 }
