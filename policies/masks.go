@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -130,6 +131,27 @@ func (s MaskSet) Empty() bool { return len(s.masks) == 0 }
 
 // Equal reports whether both hide the same, as sets of one policy.
 func (s MaskSet) Equal(o MaskSet) bool { return slices.Equal(s.masks, o.masks) }
+
+// HidesBodies reports whether bodies of HTTP are read for something to hide.
+func (s MaskSet) HidesBodies() bool {
+	return slices.ContainsFunc(s.masks, func(m *mask) bool { return len(m.paths)+len(m.detect) > 0 })
+}
+
+// Digest is over what the set hides, and how: the same for sets that are alike.
+func (s MaskSet) Digest() []byte {
+	h := sha256.New()
+	for _, m := range s.masks {
+		spec := proto.CloneOf(m.spec)
+		spec.On, spec.Except = nil, nil
+		data, err := proto.MarshalOptions{Deterministic: true}.Marshal(spec)
+		if err != nil { // it was read from the wire
+			data = []byte(err.Error())
+		}
+		_, _ = fmt.Fprintf(h, "%d\n", len(data)) // a hash never fails
+		_, _ = h.Write(data)
+	}
+	return h.Sum(nil)
+}
 
 // Alike reports whether both hide the same in the same way, as sets of different policies: whom a mask excepts, and which
 // targets it is for besides, are nothing of what it hides.

@@ -36,6 +36,7 @@ import (
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/httptag"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -241,7 +242,12 @@ func open(t *testing.T) *fixture {
 	f.service = approval.NewService(f.store, feed, signer, func(ctx context.Context) (*identityv1.Principal, error) {
 		return ctx.Value(voterKey{}).(*identityv1.Principal), nil
 	}, everybody{}, log)
+	tags, err := httptag.New([]byte(strings.Repeat("t", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.Server = NewServer(Options{
+		Tags:      tags,
 		Processor: "p1", Guard: guard.New(f.policies, tokens{f.now}, desk, func(context.Context) error { return nil }, f.now),
 		Credentials: credential.NewBroker(identity.Sources{LookupEnv: func(name string) (string, bool) { return realToken, name == "API_TOKEN" }}),
 		Recorder:    f.tape, Shown: plain{}, Metrics: NewMetrics(prometheus.NewRegistry()), Now: f.now, Random: rand.Reader, Logger: log,

@@ -10,6 +10,7 @@ import (
 	"github.com/sluicegate/sluice/authz/credential"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/httptag"
 )
 
 // Recording is the record of one session.
@@ -48,6 +49,8 @@ type Options struct {
 	Credentials *credential.Broker
 	Recorder    Recorder
 	Shown       Shown
+	// Tags seals entity tags of answers that masks apply to.
+	Tags *httptag.Key
 	// SessionID makes an id for a session.
 	SessionID func() (string, error)
 	Metrics   *Metrics

@@ -256,7 +256,7 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 	session := a.session // and not a, which has the whole request: its body is not needed for as long as the response takes
 	e := &Exchange{
 		Admission: a.admission, Policy: v.Policy, Masks: v.Masks, Number: a.number, ID: r.id, Method: r.method,
-		Recording: session.rec, Session: session.id, Life: session.life, Still: a.still(v, approval != ""), Leave: func() { session.leave(s.o.Now()) },
+		Recording: session.rec, Session: session.id, Life: session.life, Still: a.still(v, approval != ""), Tags: a.tags(v), Leave: func() { session.leave(s.o.Now()) },
 		Now: s.o.Now, Began: s.o.Now(),
 	}
 	metadata, err := s.tickets.put(e, s.o.Now())
@@ -264,7 +264,15 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 		return nil, internal(err)
 	}
 	a.through = true
-	return okResponse(r, a.admission.Target, name, value, metadata), nil
+	ok := okResponse(r, a.admission.Target, name, value, metadata)
+	if e.Tags != nil {
+		for _, condition := range conditions {
+			if tags, has := opened(r, e.Tags)[condition]; has {
+				ok.GetOkResponse().Headers = append(ok.GetOkResponse().Headers, set(condition, tags))
+			}
+		}
+	}
+	return ok, nil
 }
 
 // Drain withdraws what is held, lets no new session in, and waits for requests to end, or for the context.

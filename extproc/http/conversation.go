@@ -16,6 +16,7 @@ import (
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/check"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/httpmask"
 )
 
@@ -41,6 +42,8 @@ type conversation struct {
 	ended  atomic.Pointer[string] // why it was ended from outside
 	status uint32
 	sent   uint64 // bytes of the body that the agent got
+	// trailers are those of the response as the record shows them.
+	trailers []*recordv1.Header
 }
 
 // requestID is Envoy's name of the request, empty until it is known.
@@ -80,7 +83,7 @@ func (c *conversation) run() error {
 			message = "the agent or the service went away"
 		}
 	}
-	if endErr := c.exchange.End(c.status, message, c.sent); err == nil {
+	if endErr := c.exchange.End(c.status, message, c.sent, c.trailers...); err == nil {
 		err = endErr
 	}
 	if err != nil {
@@ -222,7 +225,7 @@ func (c *conversation) response() error {
 	}
 	c.server.o.Metrics.responses.WithLabelValues(p.how()).Inc()
 	m := c.mutation(headers.GetHeaders(), p)
-	if err := c.recordHeaders(headers.GetHeaders(), m.GetRemoveHeaders()); err != nil {
+	if err := c.recordHeaders(headers.GetHeaders(), m); err != nil {
 		return err
 	}
 	reply := &envoy_service_ext_proc_v3.ProcessingResponse{
@@ -260,18 +263,33 @@ func (c *conversation) undecodablePasses() bool {
 }
 
 // recordHeaders records those of a response, but for those that are taken away.
-func (c *conversation) recordHeaders(all *envoy_config_core_v3.HeaderMap, without []string) error {
-	event := &recordv1.HttpResponse{Number: c.exchange.Number, Status: c.status}
-	for _, h := range all.GetHeaders() {
-		if name := h.GetKey(); !strings.HasPrefix(name, ":") && !slices.Contains(without, name) {
-			value := strings.ToValidUTF8(rawValue(h), "\ufffd")
-			if masked, ok := c.record.Header(name, value); ok {
-				value = masked
-			}
-			event.Headers = append(event.Headers, &recordv1.Header{Name: name, Value: value})
-		}
-	}
+func (c *conversation) recordHeaders(all *envoy_config_core_v3.HeaderMap, m *envoy_service_ext_proc_v3.HeaderMutation) error {
+	event := &recordv1.HttpResponse{Number: c.exchange.Number, Status: c.status, Headers: c.recorded(all, m)}
 	return c.exchange.Recording.Append(false, &recordv1.Event{Kind: &recordv1.Event_HttpResponse{HttpResponse: event}})
+}
+
+// recorded are headers or trailers as the record shows them: without those that the mutation takes away.
+func (c *conversation) recorded(all *envoy_config_core_v3.HeaderMap, m *envoy_service_ext_proc_v3.HeaderMutation) []*recordv1.Header {
+	var out []*recordv1.Header
+	for _, h := range all.GetHeaders() {
+		name := h.GetKey()
+		if strings.HasPrefix(name, ":") || slices.Contains(m.GetRemoveHeaders(), name) {
+			continue
+		}
+		value := strings.ToValidUTF8(rawValue(h), "\ufffd")
+		if masked, ok := c.record.Header(name, value); ok {
+			value = masked
+		} else if name == etag && !c.record.Body().Empty() {
+			value = policies.DefaultMaskText // it tells what the body's masks hide to whoever can guess that
+			for _, sealed := range m.GetSetHeaders() {
+				if sealed.GetHeader().GetKey() == etag {
+					value = rawValue(sealed.GetHeader())
+				}
+			}
+		}
+		out = append(out, &recordv1.Header{Name: name, Value: value})
+	}
+	return out
 }
 
 // valueOf is the value of a header. One that stands several times is a list (RFC 9110, 5.3): clients may go by any of its

@@ -87,6 +87,7 @@ func (c *conversation) mutation(all *envoy_config_core_v3.HeaderMap, p plan) *en
 	if p.masked {
 		m.RemoveHeaders = append(m.RemoveHeaders, untrue...)
 	}
+	c.retag(all, m)
 	// What one agent may see is not for a cache to give to another (RFC 9111, 4.1), whatever the service says.
 	if !c.record.Empty() {
 		m.SetHeaders = append(m.SetHeaders, &envoy_config_core_v3.HeaderValueOption{
@@ -95,6 +96,27 @@ func (c *conversation) mutation(all *envoy_config_core_v3.HeaderMap, p plan) *en
 		})
 	}
 	return m
+}
+
+// etag is the header of an entity tag (RFC 9110, 8.8.3).
+const etag = "etag"
+
+// retag puts a tag of ours in the place of the service's, which may tell what masks hide to whoever can guess that.
+func (c *conversation) retag(all *envoy_config_core_v3.HeaderMap, m *envoy_service_ext_proc_v3.HeaderMutation) {
+	tag := valueOf(all, etag)
+	if c.agent.Body().Empty() || tag == "" {
+		return
+	}
+	m.SetHeaders = slices.DeleteFunc(m.GetSetHeaders(), func(h *envoy_config_core_v3.HeaderValueOption) bool { return h.GetHeader().GetKey() == etag })
+	sealed, ok := "", false
+	if c.exchange.Tags != nil {
+		sealed, ok = c.exchange.Tags().Seal(tag)
+	}
+	if _, hidden := c.agent.Header(etag, tag); hidden || !ok {
+		m.RemoveHeaders = append(m.RemoveHeaders, etag)
+		return
+	}
+	m.SetHeaders = append(m.SetHeaders, only(etag, sealed))
 }
 
 // mutated masks headers or trailers, and keeps cookies back unless the target lets them pass: what a service knows the real
@@ -117,7 +139,7 @@ func (c *conversation) mutated(all *envoy_config_core_v3.HeaderMap) *envoy_servi
 var cookies = []string{"set-cookie", "set-cookie2"}
 
 // untrue are the headers that a masked body makes wrong.
-var untrue = []string{"content-length", "etag", "accept-ranges", "content-md5", "digest", "content-digest", "repr-digest"}
+var untrue = []string{"content-length", "accept-ranges", "content-md5", "digest", "content-digest", "repr-digest"}
 
 // maskHeaders replaces the values of those that a mask names. One that stands several times is replaced as a whole.
 func maskHeaders(all *envoy_config_core_v3.HeaderMap, v *httpmask.View) *envoy_service_ext_proc_v3.HeaderMutation {

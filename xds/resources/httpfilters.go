@@ -59,6 +59,8 @@ func httpFilters(upgrade bool) ([]*envoy_extensions_filters_network_http_connect
 		out = append(out, &envoy_extensions_filters_network_http_connection_manager_v3.HttpFilter{
 			Name:       f.name,
 			ConfigType: &envoy_extensions_filters_network_http_connection_manager_v3.HttpFilter_TypedConfig{TypedConfig: config},
+			// What no route takes, such as CONNECT, may have no end: the routes of targets turn it on.
+			Disabled: f.name == bufferFilter,
 		})
 	}
 	return out, nil

@@ -90,7 +90,7 @@ func connectionManager(name, prefix string, withTLS bool) (*hcm, error) {
 		HttpFilters: filters,
 
 		// A held request is silent for as long as people need; what has not arrived has the time that its route gives.
-		StreamIdleTimeout:     seconds(0),
+		StreamIdleTimeout:     seconds(bodyPause), // where there is no route
 		RequestTimeout:        seconds(0),
 		RequestHeadersTimeout: seconds(headersTimeout),
 		StreamFlushTimeout:    seconds(flushTimeout),

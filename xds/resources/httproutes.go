@@ -201,12 +201,6 @@ func (b *builder) notFound() (*envoy_config_route_v3.Route, error) {
 		ContextExtensions:           map[string]string{ExtensionNode: b.node.ID},
 		DisableRequestBodyBuffering: true,
 	})
-	if err != nil {
-		return nil, err
-	}
-	config[bufferFilter], err = packed(&envoy_extensions_filters_http_buffer_v3.BufferPerRoute{
-		Override: &envoy_extensions_filters_http_buffer_v3.BufferPerRoute_Disabled{Disabled: true},
-	})
 	return &envoy_config_route_v3.Route{
 		Name:                 "-",
 		Match:                &envoy_config_route_v3.RouteMatch{PathSpecifier: &envoy_config_route_v3.RouteMatch_Prefix{Prefix: "/"}},
