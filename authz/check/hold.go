@@ -45,10 +45,10 @@ func (h *held) done() {
 // wait puts the request before people, and goes on with what they say.
 func (s *Server) wait(h *held) (ok *envoy_service_auth_v3.CheckResponse, p *problem) {
 	weight := h.asking.request.weight()
-	if !s.weights.wait(weight) {
+	if !s.weights.wait(h.asking.who(), weight) {
 		return nil, h.asking.refused(h.verdict.Decision, errTooMuch)
 	}
-	defer s.weights.back(weight)
+	defer s.weights.back(h.asking.who(), weight)
 	if p := s.put(h); p != nil {
 		return nil, p
 	}
@@ -63,7 +63,7 @@ func (s *Server) wait(h *held) (ok *envoy_service_auth_v3.CheckResponse, p *prob
 
 // put puts the request before people, in its turn.
 func (s *Server) put(h *held) (p *problem) {
-	put := s.weights.pose(h.ctx, len(h.asking.request.body), func() {
+	put := s.weights.pose(h.ctx, h.asking.who(), len(h.asking.request.body), func() {
 		select {
 		case s.turns <- struct{}{}:
 		case <-h.ctx.Done():
@@ -82,7 +82,7 @@ func (s *Server) put(h *held) (p *problem) {
 }
 
 var errTooMuch = &problem{
-	Status: 503, Type: "too-many", Title: "Too much waits for people", Detail: "The bodies and long headers of requests that wait are as much as they may be in all. Nothing was forwarded.",
+	Status: 503, Type: "too-many", Title: "Too much waits for people", Detail: "The bodies and long headers of requests that wait are as much as they may be, of yours or in all. Nothing was forwarded.",
 	Hint: "Try again later, or with less in it.",
 }
 
@@ -133,7 +133,7 @@ func (h *held) end(approved *approvalv1.Approval, err error) (*envoy_service_aut
 	a := h.asking
 	now := h.verdict
 	if err == nil {
-		released := a.server.weights.pose(h.ctx, len(a.request.body), func() {
+		released := a.server.weights.pose(h.ctx, a.who(), len(a.request.body), func() {
 			approved, now, err = h.pending.Release(h.ctx, a.operations, nil, a.binding())
 		})
 		if !released {

@@ -181,7 +181,7 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 	r.forgetToken()
 	var verdict guard.Verdict
 	var recordErr error
-	read := s.weights.read(ctx, len(r.body), func() {
+	read := s.weights.read(ctx, a.who(), len(r.body), func() {
 		if recordErr = a.recordRequest(); recordErr != nil {
 			return
 		}
@@ -217,6 +217,11 @@ type asking struct {
 	operations []policies.Operation
 	// through: the exchange holds the session now.
 	through bool
+}
+
+// who is whose share of what is shared the request takes.
+func (a *asking) who() string {
+	return a.admission.Principal.GetIssuerUrl() + "\n" + a.admission.Principal.GetSubject()
 }
 
 // follow does what the verdict says.
