@@ -188,3 +188,22 @@ func TestAHeldRequestEndsWithItsIssuer(t *testing.T) {
 		t.Error("it was done")
 	}
 }
+
+func TestExplainIsForWhomTheTargetLetsIn(t *testing.T) {
+	s := sharedStage(t)
+	for _, target := range []string{"orders", "shop", "nosuch"} {
+		text := map[string]string{"orders": "select 1 from customers", "shop": "GET /customers"}[target]
+		out, err := s.Sluice(t.Context(), "mallory", "policy", "explain", "--target", target, text)
+		if want := fmt.Sprintf("no target is named %q, or no rule lets you use it", target); err == nil || !strings.Contains(out, want) || strings.Contains(out, "never-drop") {
+			t.Errorf("%s: %v: %s", target, err, out)
+		}
+	}
+	out, err := s.Sluice(t.Context(), "agent", "policy", "explain", "--target", "orders", "select 1 from customers")
+	if err != nil || strings.Contains(out, "not about you") {
+		t.Errorf("the agent hears of others' rules: %v: %s", err, out)
+	}
+	out, err = s.Sluice(t.Context(), "alice", "policy", "explain", "--as", "demo:agent", "--groups", "agents", "--target", "orders", "select 1 from customers")
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}

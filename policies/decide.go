@@ -16,6 +16,9 @@ type RuleTrace struct {
 	Reason  string
 }
 
+// OfOthers is what the trace says of a rule that is about others than who asks.
+const OfOthers = "it is not about you"
+
 // Decide answers a request. It never fails: what it cannot decide is denied.
 func (p *Policy) Decide(req *Request) Decision { return p.decide(req, nil) }
 
@@ -120,7 +123,7 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 	var denier *rule
 	for _, r := range t.rules {
 		if !r.who.match(req.Principal) {
-			note(trace, r, false, "it is not about you")
+			note(trace, r, false, OfOthers)
 			continue
 		}
 		entitled = entitled || r.action != actionDeny

@@ -133,7 +133,7 @@ func (i *instance) services() http.Handler {
 		}
 		mux.Handle(sessionv1connect.NewSessionServiceHandler(&sessionService{process: p, may: may}, options...))
 	}
-	mux.Handle(controlv1connect.NewControlServiceHandler(&controlService{instance: i, may: may}, options...))
+	mux.Handle(controlv1connect.NewControlServiceHandler(&controlService{instance: i, may: may, pace: newPace(explainEvery, explainBurst)}, options...))
 	return mux
 }
 
