@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -206,4 +207,66 @@ func TestExplainIsForWhomTheTargetLetsIn(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
+}
+
+// TestAStreamOfEventsEndsWithTheMasksThatItBeganUnder adds a mask while a stream is under way: what it hides must not go on
+// in clear.
+func TestAStreamOfEventsEndsWithTheMasksThatItBeganUnder(t *testing.T) {
+	s := ownStage(t, stage.Options{})
+	token, err := s.Token(t.Context(), "agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.HTTP+"/events", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := apiClient(t, s).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	events := make(chan time.Time, 10_000)
+	go func() {
+		defer close(events)
+		lines := bufio.NewScanner(res.Body)
+		for lines.Scan() {
+			if strings.HasPrefix(lines.Text(), "data: ") {
+				events <- time.Now()
+			}
+		}
+	}()
+	<-events
+	policyFile(t, s, "75-others.yaml", "rules:\n- {name: for-others, who: {groups: [nobody]}, on: {targets: [shop], http: {}}, allow: {}}\n")
+	changed := time.Now()
+	for at := range events { // a change that is not about it leaves it alone
+		if at.Sub(changed) > 2500*time.Millisecond {
+			break
+		}
+	}
+	policyFile(t, s, "76-names.yaml", "masks:\n- {name: names, on: {targets: [shop]}, paths: [$..name], redact: {}}\n")
+	changed = time.Now()
+	last := changed
+	for at := range events {
+		last = at
+	}
+	if after := last.Sub(changed); after > 3*time.Second {
+		t.Errorf("events went on for %v", after)
+	}
+	if ctx.Err() != nil {
+		t.Error("the stream never ended")
+	}
+	waitUntil(t, "the record does not say why", func() bool {
+		out, err := s.Sluice(t.Context(), "carol", "sessions", "list", "-o", "json")
+		if err != nil {
+			return false
+		}
+		_, rest, _ := strings.Cut(out, `"id": "`)
+		id, _, _ := strings.Cut(rest, `"`)
+		out, err = s.Sluice(t.Context(), "carol", "sessions", "replay", id)
+		return err == nil && strings.Contains(out, "the masks of the policy changed")
+	})
 }
