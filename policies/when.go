@@ -18,8 +18,7 @@ type condition struct {
 	program cel.Program
 	// names and loose are the same for a request as lenient services may read it: names folded, or names and values.
 	names, loose cel.Program
-	// mentions are the names that it may read, folded.
-	mentions map[string]struct{}
+	mentions     *mentions
 }
 
 // newWhenEnv declares what an expression may read: request.principal (issuer, subject, groups, kind), request.target,
@@ -73,8 +72,7 @@ func (c condition) loosely(v vars) bool {
 		if values {
 			program = c.loose
 		}
-		_, body := c.mentions["body"]
-		all := v.loose(values, body)
+		all := v.loose(values, c.mentions)
 		if all == nil {
 			return false
 		}

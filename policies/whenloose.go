@@ -39,12 +39,12 @@ func looseFunctions() []cel.EnvOption {
 
 // rewritten compiles an expression anew, for values whose names are folded, or names and values: then what it compares with
 // is folded, too, and compared as services do that read "1" for true.
-func rewritten(env *cel.Env, source string, values bool) (cel.Program, map[string]struct{}, error) {
+func rewritten(env *cel.Env, source string, values bool) (cel.Program, *mentions, error) {
 	parsed, issues := env.Parse(source)
 	if err := issues.Err(); err != nil {
 		return nil, nil, err
 	}
-	w := &rewriting{factory: celast.NewExprFactory(), values: values, kept: map[int64]bool{}, mentions: map[string]struct{}{}}
+	w := &rewriting{factory: celast.NewExprFactory(), values: values, kept: map[int64]bool{}, mentions: mentionsOf(parsed.NativeRep().Expr())}
 	celast.PostOrderVisit(parsed.NativeRep().Expr(), celast.NewExprVisitor(w.keep))
 	celast.PostOrderVisit(parsed.NativeRep().Expr(), celast.NewExprVisitor(w.rewrite))
 	checked, issues := env.Check(parsed)
@@ -59,9 +59,31 @@ type rewriting struct {
 	factory celast.ExprFactory
 	values  bool
 	// kept are literals that are no values: of times, zones, patterns.
-	kept map[int64]bool
-	// mentions are the names that the expression may read.
-	mentions map[string]struct{}
+	kept     map[int64]bool
+	mentions *mentions
+}
+
+// mentions are the names that an expression may read, folded.
+type mentions struct {
+	names map[string]bool
+	// whole: it reads request or request.http as a whole, and so whatever is in it.
+	whole bool
+}
+
+func (m *mentions) has(name string) bool { return m.whole || m.names[name] }
+
+// mentionsOf finds out whether the expression reads anything as a whole; names come with the rewriting.
+func mentionsOf(e celast.Expr) *mentions {
+	all, parts := 0, 0
+	celast.PostOrderVisit(e, celast.NewExprVisitor(func(e celast.Expr) {
+		if isPath(e, "request") || isPath(e, "request", "http") {
+			all++
+		}
+		if e.Kind() == celast.SelectKind && (isPath(e.AsSelect().Operand(), "request") || isPath(e.AsSelect().Operand(), "request", "http")) {
+			parts++
+		}
+	}))
+	return &mentions{names: map[string]bool{}, whole: all != parts}
 }
 
 // keep finds the arguments of functions that read a text as something else than itself.
@@ -87,7 +109,7 @@ func (w *rewriting) rewrite(e celast.Expr) {
 		w.selected(e)
 	case celast.LiteralKind:
 		if text, ok := e.AsLiteral().(types.String); ok && !w.kept[e.ID()] {
-			w.mentions[httploose.Name(string(text))] = struct{}{}
+			w.mentions.names[httploose.Name(string(text))] = true
 			if w.values {
 				e.SetKindCase(w.factory.NewLiteral(e.ID(), types.String(httploose.Value(string(text)))))
 			}
@@ -100,7 +122,7 @@ func (w *rewriting) rewrite(e celast.Expr) {
 func (w *rewriting) selected(e celast.Expr) {
 	s := e.AsSelect()
 	name := httploose.Name(s.FieldName())
-	w.mentions[name] = struct{}{}
+	w.mentions.names[name] = true
 	if s.IsTestOnly() {
 		e.SetKindCase(w.factory.NewPresenceTest(e.ID(), s.Operand(), name))
 		return

@@ -45,37 +45,35 @@ func (v vars) with(all map[string]any, params any) map[string]any {
 	return map[string]any{"request": request}
 }
 
-// loose are the variables with names folded, or names and values. Without http there is no other reading than as they are.
-func (v vars) loose(values, body bool) map[string]any {
-	i := 0
+// loose are the variables with names folded, or names and values: of them those parts that a condition mentions. Without
+// http there is no other reading than as they are.
+func (v vars) loose(values bool, m *mentions) map[string]any {
+	i, fold := 0, foldNames
 	if values {
-		i = 1
+		i, fold = 1, foldAll
 	}
-	fold := foldNames
-	if values {
-		fold = foldAll
+	request, http := httpOf(v.readings.as())
+	if http == nil {
+		return nil
 	}
 	if v.folded[i] == nil {
-		exact := v.readings.as()
-		request, http := httpOf(exact)
-		if http == nil {
-			return nil
-		}
-		rest := maps.Clone(http)
-		delete(rest, "body") // dear, and not every rule reads it
-		request = maps.Clone(request)
-		request["http"] = rest
-		out := fold(request).(map[string]any)
-		if raw, ok := http["path"].(string); ok && values {
-			out["http"].(map[string]any)["path"] = httploose.Path(raw)
-		}
-		v.folded[i] = map[string]any{"request": out}
+		v.folded[i] = map[string]any{"request": map[string]any{"http": map[string]any{}}}
 	}
-	if _, http := httpOf(v.folded[i]); body && http["body"] == nil {
-		_, exact := httpOf(v.readings.as())
-		if b, ok := exact["body"]; ok {
-			http["body"] = fold(b)
+	folds, foldsHTTP := httpOf(v.folded[i])
+	for name, part := range request {
+		if _, done := folds[name]; !done && m.has(name) {
+			folds[name] = fold(part)
 		}
+	}
+	for name, part := range http {
+		if _, done := foldsHTTP[name]; done || !m.has(name) && name != "path" { // choices look at the path
+			continue
+		}
+		if raw, ok := part.(string); ok && name == "path" && values {
+			foldsHTTP[name] = httploose.Path(raw)
+			continue
+		}
+		foldsHTTP[name] = fold(part)
 	}
 	return v.with(v.folded[i], fold(v.params))
 }
@@ -150,12 +148,12 @@ type choice struct {
 
 // choices are what a reading leaves open of what the rule mentions: which of a repeated parameter's or header's values
 // counts, and whether what follows a dot at a path's end is a format.
-func choices(all map[string]any, mentions map[string]struct{}, values bool) []choice {
+func choices(all map[string]any, m *mentions, values bool) []choice {
 	_, http := httpOf(all)
 	var out []choice
 	query, _ := http["query"].(map[string][]string)
 	for _, name := range sortedNames(query) {
-		if _, ok := mentions[name]; ok && len(query[name]) > 1 {
+		if m.names[name] && len(query[name]) > 1 {
 			list := query[name]
 			out = append(out, choice{len(list) + 1, func(h map[string]any, i int) {
 				replace(h, "query", name, append([][]string{list}, singles(list)...)[i])
@@ -164,7 +162,7 @@ func choices(all map[string]any, mentions map[string]struct{}, values bool) []ch
 	}
 	headers, _ := http["headers"].(map[string]string)
 	for _, name := range sortedNames(headers) {
-		if _, ok := mentions[name]; ok && strings.Contains(headers[name], ",") {
+		if m.names[name] && strings.Contains(headers[name], ",") {
 			list := []string{headers[name]}
 			for part := range strings.SplitSeq(headers[name], ",") {
 				list = append(list, strings.TrimSpace(part))
