@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +35,39 @@ func TestAHoldEndsAtOnceWithItsIssuer(t *testing.T) {
 	}
 	if err := d.release(t, p); err == nil {
 		t.Error("released")
+	}
+}
+
+func TestAHoldEndsAtOnceWithItsRuleOrGroup(t *testing.T) {
+	for name, change := range map[string]func(d *door){
+		"the rule left": func(d *door) {
+			d.policies.policy.Store(compile(t, strings.Replace(bundle, "name: writes", "name: others", 1), "v2"))
+		},
+		"the rule changed": func(d *door) {
+			d.policies.policy.Store(compile(t, strings.Replace(bundle, "count: 2", "count: 1", 1), "v2"))
+		},
+		"the group left": func(d *door) {
+			d.issuers(ungrouped)
+			d.policies.policy.Store(compile(t, bundle, "v2"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t)
+			p := d.hold(t)
+			time.AfterFunc(50*time.Millisecond, func() { change(d) })
+			_, err := p.Wait(patient(t))
+			wantDenied(t, err, guard.Changed, "has changed")
+			if got := d.state(t, p.Approval().GetId()); got != approvalv1.State_WITHDRAWN {
+				t.Errorf("people see it as %v", got)
+			}
+		})
+	}
+	d := open(t)
+	p := d.hold(t)
+	d.policies.policy.Store(compile(t, bundle, "v2")) // the same rules
+	d.approve(t, p)
+	if err := d.release(t, p); err != nil {
+		t.Errorf("nothing of it has changed: %v", err)
 	}
 }
 
