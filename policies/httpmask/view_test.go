@@ -33,7 +33,7 @@ targets:
   postgres: {endpoints: [{host: 127.0.0.1, port: 4}], database: d}
   credential: {static: {username: u, password: {env: P}}}
 masks:
-- {name: paths, on: {targets: [api]}, paths: ["$..password"], headers: [x-secret], redact: {text: "***"}, except: {groups: [dba]}}
+- {name: paths, on: {targets: [api]}, paths: ["$..password"], headers: [x-secret, x_secret], redact: {text: "***"}, except: {groups: [dba]}}
 - {name: mail, on: {targets: [api]}, paths: ["$.email"], headers: [x-mail], partial: {keep_domain: true}}
 - {name: found, on: {targets: [texts]}, detect: ["*"], redact: {}}
 - {name: ends, on: {targets: [ends]}, detect: [github-token], partial: {keep_last: 4}}
@@ -74,6 +74,9 @@ func TestAViewHidesWhatTheMasksName(t *testing.T) {
 	}
 	if v, hidden := agent.Header("x-secret", "s"); !hidden || v != "***" {
 		t.Errorf("header: %q", v)
+	}
+	if v, hidden := agent.Header("x_secret", "s"); !hidden || v != "***" {
+		t.Errorf("a header with an underscore: %q", v)
 	}
 	if v, hidden := agent.Header("x-mail", "a@b.c"); !hidden || v != "***@b.c" {
 		t.Errorf("a header that is hidden in part: %q", v)
