@@ -82,11 +82,13 @@ func (c *approvalsShow) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	a := res.Msg.GetApproval()
+	shownHere().remember(a.GetId(), approval.RecordedDigest(a.GetAction()), time.Now())
 	out := c.to(s.out)
 	if out.JSON {
-		return out.One(res.Msg.GetApproval())
+		return out.One(a)
 	}
-	return show(s, res.Msg.GetApproval())
+	return show(s, a)
 }
 
 // show prints what a person needs to decide. Text of the requester's is escaped and never cut.
@@ -106,6 +108,7 @@ func show(s streams, a *approvalv1.Approval) error {
 	for _, w := range a.GetWarnings() {
 		fmt.Fprintf(&b, "warning     %s\n", cli.OneLine(w))
 	}
+	fmt.Fprintf(&b, "digest      %x\n", approval.RecordedDigest(a.GetAction()))
 	text := a.GetAction().GetText()
 	fmt.Fprintf(&b, "action      %s, %d bytes\n\n    %s\n", a.GetAction().GetSummary(), len(text), strings.ReplaceAll(transcript.Escape(text), "\n", "\n    "))
 	for i, p := range a.GetAction().GetParameters() {
@@ -173,11 +176,12 @@ type approveCommand struct {
 	format
 	ID     string `arg:"" help:"The approval's id."`
 	Reason string `help:"Why, for the record."`
+	YesTo  string `placeholder:"DIGEST" help:"Approve only what has this digest, or one that begins so, as 'approvals show' prints it. Without it: what 'approvals show' last showed you."`
 }
 
 // Run approves.
 func (c *approveCommand) Run(ctx context.Context, s streams) error {
-	return decide(ctx, s, c.api, c.format, c.ID, approvalv1.Vote_APPROVE, c.Reason)
+	return decide(ctx, s, c.api, c.format, vote{c.ID, approvalv1.Vote_APPROVE, c.Reason, c.YesTo})
 }
 
 type rejectCommand struct {
@@ -189,22 +193,46 @@ type rejectCommand struct {
 
 // Run rejects.
 func (c *rejectCommand) Run(ctx context.Context, s streams) error {
-	return decide(ctx, s, c.api, c.format, c.ID, approvalv1.Vote_REJECT, c.Reason)
+	return decide(ctx, s, c.api, c.format, vote{id: c.ID, choice: approvalv1.Vote_REJECT, reason: c.Reason})
 }
 
-// decide reads the approval, works out what it shows, and votes on exactly that.
-func decide(ctx context.Context, s streams, a api, f format, id string, choice approvalv1.Vote_Choice, reason string) error {
+// vote is what somebody says to an approval; yesTo, if given, is the digest of what they mean.
+type vote struct {
+	id     string
+	choice approvalv1.Vote_Choice
+	reason string
+	yesTo  string
+}
+
+// digest is that of the action which the vote is for: the one that is named, or else was shown last, or else is held now.
+func (v vote) digest(held *approvalv1.Approval) ([]byte, error) {
+	now := approval.RecordedDigest(held.GetAction())
+	if v.yesTo != "" {
+		return now, agrees(v.yesTo, now)
+	}
+	if shown := shownHere().last(v.id); shown != nil {
+		return shown, nil
+	}
+	return now, nil
+}
+
+// decide votes on exactly what was shown: the API refuses it if that is not what is held.
+func decide(ctx context.Context, s streams, a api, f format, v vote) error {
 	client, err := a.client()
 	if err != nil {
 		return err
 	}
-	shown, err := client.Approvals.Get(ctx, connect.NewRequest(&approvalv1.GetRequest{Id: id}))
+	shown, err := client.Approvals.Get(ctx, connect.NewRequest(&approvalv1.GetRequest{Id: v.id}))
 	if err != nil {
 		return err
 	}
 	held := shown.Msg.GetApproval()
+	digest, err := v.digest(held)
+	if err != nil {
+		return err
+	}
 	res, err := client.Approvals.Decide(ctx, connect.NewRequest(&approvalv1.DecideRequest{
-		Id: id, Choice: choice, Reason: reason, Digest: held.GetDigest(), RecordedDigest: approval.RecordedDigest(held.GetAction()),
+		Id: v.id, Choice: v.choice, Reason: v.reason, Digest: held.GetDigest(), RecordedDigest: digest,
 	}))
 	if err != nil {
 		return err
@@ -213,6 +241,6 @@ func decide(ctx context.Context, s streams, a api, f format, id string, choice a
 	if out.JSON {
 		return out.One(res.Msg.GetApproval())
 	}
-	_, err = fmt.Fprintf(s.out, "%s is %s: %s\n", id, approval.Word(res.Msg.GetApproval().GetState()), cli.OneLine(held.GetAction().GetText()))
+	_, err = fmt.Fprintf(s.out, "%s is %s: %s\n", v.id, approval.Word(res.Msg.GetApproval().GetState()), cli.OneLine(held.GetAction().GetText()))
 	return err
 }

@@ -182,7 +182,9 @@ func (v *View) parts(body []byte, boundary string, depth int) (text string, ok, 
 		}
 		shown, fine := v.asked(part.Header.Get("Content-Type"), content, depth)
 		if name := part.FormName(); fine && name != "" && utf8.Valid(content) {
-			if value, could := v.member(name, string(content)); could && value != v.Text(string(content)) {
+			value, could := v.member(name, string(content))
+			document, isJSON := v.masked(jsonmask.JSON, content) // it is hidden by its own names, and laid out
+			if could && value != v.Text(string(content)) && (!isJSON || value != document) {
 				shown = value
 			}
 		}
