@@ -184,6 +184,8 @@ type Field struct {
 	Relation uint32
 	Number   int16
 	Type     uint32
+	// Modifier is the type's, -1 for none: of character types the length and 4.
+	Modifier int32
 	// Format is 0 for text, 1 for binary.
 	Format int16
 }
@@ -200,7 +202,7 @@ func (v *View) Plan(statements []sqlfacts.Statement, fields []Field) Plan {
 		var h *hiding
 		if v.hidesColumns {
 			if m := v.field(f, impure); m != nil {
-				h = &hiding{rule: m, text: isText(f.Type)}
+				h = &hiding{rule: m, text: isText(f.Type), longest: longest(f.Type, f.Modifier)}
 			}
 		}
 		if h == nil {

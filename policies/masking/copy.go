@@ -41,7 +41,7 @@ func (v *View) Copy(c *sqlfacts.Copy) *CopyPlan {
 	for i, col := range c.Columns {
 		if v.hidesColumns {
 			if m := v.Column(c.Relation, col.Name); m != nil {
-				columns[i], found = &hiding{rule: m, text: isText(col.TypeOID)}, true
+				columns[i], found = &hiding{rule: m, text: isText(col.TypeOID), longest: longestNamed(col.TypeOID, col.TypeName)}, true
 				continue
 			}
 		}

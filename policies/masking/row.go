@@ -18,6 +18,8 @@ type hiding struct {
 	rule *policies.MaskRule
 	// text: the type takes any text, so a mask can stand in it; others become NULL.
 	text bool
+	// longest is how many characters the column takes, 0 for any number.
+	longest int
 	// finder is set where only what it finds is hidden; form is then what it reads.
 	finder *finder
 	form   form

@@ -10,4 +10,7 @@ func (h *hiding) shown(dst, before, value []byte) (out []byte, passes bool) {
 }
 
 // value appends what a text becomes; dst may be the value itself, to append behind it.
-func (h *hiding) value(dst, value []byte) []byte { return h.rule.Append(dst, value) }
+func (h *hiding) value(dst, value []byte) []byte {
+	start := len(dst)
+	return h.fit(h.rule.Append(dst, value), start)
+}

@@ -131,6 +131,7 @@ func decodeFields(body []byte) (fields []masking.Field, ok bool) {
 			Relation: binary.BigEndian.Uint32(rest),
 			Number:   int16(binary.BigEndian.Uint16(rest[4:])), //nolint:gosec // a signed 16-bit number on the wire
 			Type:     binary.BigEndian.Uint32(rest[6:]),
+			Modifier: int32(binary.BigEndian.Uint32(rest[12:])), //nolint:gosec // a signed 32-bit number on the wire
 			Format:   int16(binary.BigEndian.Uint16(rest[16:])), //nolint:gosec // the same
 		})
 		body = rest[18:]
