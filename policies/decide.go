@@ -133,7 +133,7 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 	}
 	var covered coverage
 	covered.init(op)
-	entitled := false
+	entitled, everything := false, false
 	out := Decision{Verdict: Allow, Version: p.Version()}
 	var denier *rule
 	for _, r := range t.rules {
@@ -169,6 +169,7 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 		if r.action != actionApprove || r.when.exactly(r.calls.vars(values, op), true) {
 			covered.add(r, op) // what is only read so by some services, people are asked about; the rule does not give it
 		}
+		everything = everything || r.action == actionAllow && r.all()
 		out.Rules = append(out.Rules, r.name)
 		if r.action == actionApprove {
 			out.Verdict = Hold
@@ -179,13 +180,17 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 	if denier != nil {
 		return p.denied(denier, op)
 	}
+	masked := t.masks != nil && len(t.maskNames(req.Principal)) > 0
+	if everything && !masked && op.Call == nil {
+		return out // to whom nothing is hidden, everything is what it says: also what is not understood
+	}
 	if hasUnknown(op) {
 		return Decision{
 			Verdict: Deny, Version: p.Version(), Message: fmt.Sprintf("the effect of %s is not known, so it is not allowed", op.Command),
 			Detail: "Sluice forwards only what it understands.", Hint: p.allowedHint(t, req),
 		}
 	}
-	if missing := covered.missing(op, entitled, t.masks != nil && len(t.maskNames(req.Principal)) > 0); len(missing) > 0 || !entitled {
+	if missing := covered.missing(op, entitled, masked); len(missing) > 0 || !entitled {
 		return p.uncovered(t, req, op, missing)
 	}
 	return out

@@ -95,7 +95,7 @@ func (p *Policy) allowedHint(t *target, req *Request) string {
 		if r.action == actionApprove {
 			verb = "held for approval"
 		}
-		scope := r.scope()
+		scope := r.scope(t.masks != nil && len(t.maskNames(req.Principal)) > 0)
 		if r.when.program != nil {
 			scope += " where its condition holds"
 		}
@@ -110,9 +110,17 @@ func (p *Policy) allowedHint(t *target, req *Request) string {
 	return "To you on this target " + strings.Join(parts, "; ") + "."
 }
 
-func (r *rule) scope() string {
+// everything is what a rule without a selection allows: where masks apply, what could pass them must be named.
+func (r *rule) everything(masked bool) string {
+	if masked && r.action == actionAllow {
+		return "everything that is understood, but functions of pg_catalog that act, and what shows data past masks, only where a rule names them"
+	}
+	return "everything"
+}
+
+func (r *rule) scope(masked bool) string {
 	if r.all() {
-		return "everything"
+		return r.everything(masked)
 	}
 	if r.calls != nil {
 		return r.calls.String()
@@ -183,7 +191,7 @@ func (p Pair) String() string {
 	return p.Effect.String() + " " + p.Object
 }
 
-// hasUnknown reports an effect that no rule can allow.
+// hasUnknown reports an effect that no rule can name.
 func hasUnknown(op *Operation) bool {
 	return slices.ContainsFunc(op.Pairs, func(p Pair) bool {
 		return p.Effect == policyv1.Effect_UNKNOWN || p.Effect == policyv1.Effect_EFFECT_UNSPECIFIED

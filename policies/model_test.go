@@ -188,6 +188,9 @@ func (m model) verdict(ops []Operation) Verdict {
 				continue
 			}
 			speaks := slices.ContainsFunc(slices.Concat(op.Pairs, op.Reached), func(p Pair) bool { return m.maybe(r, op.Command, p) })
+			if slices.ContainsFunc(op.Pairs, func(p Pair) bool { return p.Effect == policyv1.Effect_UNKNOWN }) {
+				speaks = true // it may be anything
+			}
 			s := r.GetOn().GetSql()
 			if len(op.Pairs) == 0 && len(s.GetEffects()) == 0 && len(s.GetRelations()) == 0 {
 				speaks = m.describes(r, op.Command, Pair{}, anyPattern)
@@ -198,6 +201,9 @@ func (m model) verdict(ops []Operation) Verdict {
 			case speaks:
 				verdict = Hold
 			}
+		}
+		if slices.ContainsFunc(m.rules, func(r *policyv1.Rule) bool { return m.mine(r) && r.GetAllow() != nil && r.GetOn().GetSql() == nil }) {
+			continue // everything, since no mask concerns the principal
 		}
 		for _, p := range op.Pairs {
 			covered := builtinAllows(op.Command, p, false) || slices.ContainsFunc(m.rules, func(r *policyv1.Rule) bool {

@@ -60,7 +60,8 @@ func TestAnApproveRuleIsHeardThoughItCannotCover(t *testing.T) {
 		{"with a rule that names it", named + ask, file, Hold},
 		{"without one", ask, file, Deny},
 		{"by a name that is not known", ask, dblink, Deny},
-		{"a wildcard", "- {name: all, on: {targets: [orders]}, allow: {}}\n", dblink, Deny},
+		{"everything", "- {name: all, on: {targets: [orders]}, allow: {}}\n", dblink, Allow},
+		{"a wildcard", "- {name: all, on: {targets: [orders], sql: {relations: ['*']}}, allow: {}}\n", dblink, Deny},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := compileText(t, onlyRules(c.rules)).Decide(&Request{Principal: member("agents"), Target: "orders", Operations: c.ops})

@@ -57,6 +57,8 @@ type prepared struct {
 	described []uint32
 	// shape is what its rows have been found to be, for runs of the same views.
 	shape shape
+	// doubtful: a function may have put another statement in its place.
+	doubtful bool
 }
 
 // New makes an engine. status is the transaction status that the server reported when it became ready.

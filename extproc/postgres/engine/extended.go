@@ -259,6 +259,9 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 	case AtBind:
 		run := newRun(*g)
 		run.source = e.client.source
+		if run.source.doubtful {
+			run = run.doubted()
+		}
 		e.answerBind(e.begin(run), msg, out)
 	case AtExecute:
 		run := e.continued(q.Run, g)
@@ -323,12 +326,17 @@ func (e *Engine) begin(run *Run) *Run {
 
 // runs notes that something of a run is about to run at the server: planning and Bind can call functions too. One
 // outside the pure list can report values in errors, and can open a cursor of a name that a portal had: from then on
-// the other portals may be something else.
+// the other portals may be something else, and so may prepared statements.
 func (e *Engine) runs(run *Run) {
 	if run.pure() {
 		return
 	}
 	e.shared.impure = true
+	e.shared.statements.replace(func(p *prepared) *prepared {
+		d := *p
+		d.doubtful, d.shape = true, shape{}
+		return &d
+	})
 	e.shared.portals.replace(func(other *Run) *Run {
 		if other == run {
 			return other
