@@ -318,6 +318,8 @@ func TestTheKnownStayWhateverTheySpeak(t *testing.T) {
 			t.Errorf("%s: a stranger's connection stays", name)
 		}
 		_ = server.Close()
-		<-done
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	}
 }
