@@ -220,9 +220,7 @@ type asking struct {
 }
 
 // who is whose share of what is shared the request takes.
-func (a *asking) who() string {
-	return a.admission.Principal.GetIssuerUrl() + "\n" + a.admission.Principal.GetSubject()
-}
+func (a *asking) who() string { return whose(a.admission) }
 
 // follow does what the verdict says.
 func (a *asking) follow(ctx context.Context, v guard.Verdict) (*envoy_service_auth_v3.CheckResponse, *held, *problem) {

@@ -75,7 +75,7 @@ type opening struct {
 func (s *Server) enter(ctx context.Context, r *request, a *guard.Admission, policy *policies.Policy) (*session, uint64, *problem) {
 	k := key{target: r.target, node: r.node, token: a.Token()}
 	for {
-		session, o, begin, p := s.sessions.find(k)
+		session, o, begin, p := s.sessions.find(k, whose(a))
 		switch {
 		case p != nil:
 			return nil, 0, p
@@ -110,7 +110,23 @@ func (s *Server) enter(ctx context.Context, r *request, a *guard.Admission, poli
 	}
 }
 
-func (m *sessions) find(k key) (_ *session, o *opening, begin bool, _ *problem) {
+// whose is whose share of what is shared an admission takes.
+func whose(a *guard.Admission) string {
+	return a.Principal.GetIssuerUrl() + "\n" + a.Principal.GetSubject()
+}
+
+// count is how many of those that are open are somebody's. The caller holds mu.
+func (m *sessions) count(who string) int {
+	n := 0
+	for _, s := range m.by {
+		if whose(s.admission) == who {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *sessions) find(k key, who string) (_ *session, o *opening, begin bool, _ *problem) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.draining {
@@ -125,6 +141,12 @@ func (m *sessions) find(k key) (_ *session, o *opening, begin bool, _ *problem) 
 	if len(m.by)+len(m.opening) >= maxSessions {
 		return nil, nil, false, &problem{
 			Status: 503, Type: "too-many", Title: "Too many sessions", Detail: "This processor has as many sessions as it may.", Hint: "Try again later.",
+		}
+	}
+	if len(m.by) >= maxSessions/2 && m.count(who) >= maxSessions/2 {
+		return nil, nil, false, &problem{
+			Status: 503, Type: "too-many", Title: "Too many sessions", Detail: "You have half of the sessions that this processor may have.",
+			Hint: "Use one token for many requests: sessions end after a minute without any.",
 		}
 	}
 	o = &opening{done: make(chan struct{})}

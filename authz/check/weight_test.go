@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 	"weak"
+
+	"github.com/sluicegate/sluice/authz/identity"
 )
 
 const typed = "content-type: application/json"
@@ -69,10 +71,41 @@ func TestWhoSendsManyLargeBodiesDelaysOthersByOne(t *testing.T) {
 			t.Errorf("two others' took %v", took)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
+		w.reading.mu.Lock()
+		defer w.reading.mu.Unlock()
 		if w.reading.free != 1 || len(w.reading.order)+len(w.reading.waiting) != 0 {
 			t.Errorf("left: %d free, %v", w.reading.free, w.reading.order)
 		}
 	})
+}
+
+func TestOnePrincipalLeavesSessionsToOthers(t *testing.T) {
+	f := open(t)
+	f.check(t, ask("api", "GET", "/", good))
+	one := f.sessions.ids["p1-1"]
+	f.sessions.mu.Lock()
+	for i := range maxSessions/2 - 1 {
+		f.sessions.by[key{target: "api", token: identity.Key{byte(i), byte(i >> 8), 1}}] = one
+	}
+	f.sessions.mu.Unlock()
+	if p := problemOf(t, f.check(t, ask("api", "GET", "/", "authorization: Bearer good2"))); p.Status != 503 || !strings.Contains(p.Detail, "You") {
+		t.Errorf("got %+v", p)
+	}
+	if r := f.check(t, ask("api", "GET", "/", good)); r.GetOkResponse() == nil {
+		t.Errorf("a session that is open: %v", r)
+	}
+	if _, _, _, p := f.sessions.find(key{target: "api", token: identity.Key{9}}, "another"); p != nil {
+		t.Errorf("another principal: %v", p)
+	}
+	f.sessions.mu.Lock()
+	defer f.sessions.mu.Unlock()
+	for k, s := range f.sessions.by {
+		if k != s.key {
+			delete(f.sessions.by, k)
+		}
+	}
+	clear(f.sessions.opening)
 }
 
 func TestBodiesThatWaitForPeopleHaveALimitInAll(t *testing.T) {

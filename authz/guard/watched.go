@@ -51,8 +51,8 @@ func (p *Pending) sameGrounds(now *policies.Policy, who *identityv1.Principal) b
 	return err == nil && bytes.Equal(before, after) && slices.Equal(who.GetGroups(), p.asked.Admission.Principal.GetGroups())
 }
 
-// Watch asks every second, until it is stopped or has an answer that is an error: that goes to end. What it asks must not
-// wait.
+// Watch asks every second, until it is stopped or has an answer that is an error: that goes to end, as does a panic. What
+// it asks must not wait.
 func Watch(ask func() error, end func(error)) (stop func()) {
 	done := make(chan struct{})
 	var timer *time.Timer
@@ -64,7 +64,7 @@ func Watch(ask func() error, end func(error)) (stop func()) {
 			return
 		default:
 		}
-		if err := ask(); err != nil {
+		if err := Safely(ask); err != nil {
 			end(err)
 			return
 		}

@@ -270,3 +270,56 @@ func TestAStrangerHasToSayWhoItIs(t *testing.T) {
 		t.Errorf("still there: %v, %d", err, s.count())
 	}
 }
+
+// TestTheKnownStayWhateverTheySpeak: HTTP/1.1 and HTTP/2 without TLS, one connection each, longer than a stranger may stay.
+func TestTheKnownStayWhateverTheySpeak(t *testing.T) {
+	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newStrangers(l)
+		s.within = 200 * time.Millisecond
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(!http2)
+		protocols.SetUnencryptedHTTP2(http2)
+		server := &http.Server{Protocols: protocols, ConnContext: withConnection, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "" {
+				known(r.Context())
+			}
+			_, _ = io.WriteString(w, r.RemoteAddr)
+		})}
+		done := make(chan error, 1)
+		go func() { done <- server.Serve(s) }()
+		client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+		from := func(token string) string {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String(), http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", token)
+			res, err := client.Do(req)
+			if err != nil {
+				return err.Error()
+			}
+			defer func() { _ = res.Body.Close() }()
+			body, _ := io.ReadAll(res.Body)
+			return string(body)
+		}
+		first := from("Bearer x")
+		time.Sleep(2 * s.within)
+		if again := from("Bearer x"); again != first {
+			t.Errorf("%s: the connection of somebody known was closed: %s, then %s", name, first, again)
+		}
+		client.CloseIdleConnections()
+		stranger := from("")
+		time.Sleep(2 * s.within)
+		if again := from(""); again == stranger {
+			t.Errorf("%s: a stranger's connection stays", name)
+		}
+		_ = server.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	}
+}

@@ -177,6 +177,9 @@ func compiled(t testing.TB) *policies.Policy {
 
 // exchangeOf is a request that was let through.
 func exchangeOf(p *policies.Policy, o options, leave func()) *check.Exchange {
+	if o.still == nil {
+		o.still = func() error { return nil }
+	}
 	return &check.Exchange{
 		Admission: &guard.Admission{Principal: &identityv1.Principal{Issuer: "corp", Subject: "x", Groups: o.groups}, Target: p.Target(o.target)},
 		Policy:    p, Masks: []string{"secrets", "more"}, Number: 1, ID: "r-1", Method: o.method, Recording: o.tape, Session: "s", Life: o.life, Still: o.still, Tags: o.tags, Leave: leave, Now: time.Now, Began: time.Now(),
@@ -202,9 +205,6 @@ func dial(t *testing.T, o options) *envoy {
 	}
 	if o.life == nil {
 		o.life = t.Context()
-	}
-	if o.still == nil {
-		o.still = func() error { return nil }
 	}
 	if o.patience == 0 {
 		o.patience = time.Minute

@@ -49,3 +49,16 @@ func TestAStreamEndsWithWhatLetItGoOn(t *testing.T) {
 		})
 	}
 }
+
+func TestAPanicOfWhatIsAskedEndsTheResponseAlone(t *testing.T) {
+	e := dial(t, options{still: func() error { panic("what a policy says") }})
+	e.ask("t-1")
+	for {
+		if _, err := e.stream.Recv(); err != nil {
+			break
+		}
+	}
+	if o := e.tape.outcome(); o == nil || strings.Contains(o.GetMessage(), "what a policy says") {
+		t.Errorf("recorded: %v", o)
+	}
+}
