@@ -1,10 +1,16 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/sluicegate/sluice/deploy/demo/stage"
@@ -54,5 +60,49 @@ func TestASuspendedPortalIsReadOnUnderTheMasksOfThatMoment(t *testing.T) {
 	policyFile(t, s, "90-names.yaml", "")
 	if got := rows(true); len(got) != 2 || strings.Contains(fmt.Sprint(got), "[masked]") {
 		t.Errorf("got %q: nothing masks names any more", got)
+	}
+}
+
+// Who is no longer vouched for loses open sessions, idle ones too; and an ended session's token opens nothing else.
+func TestSessionsEndWithTheirIssuerAndTheirToken(t *testing.T) {
+	s := ownStage(t, stage.Options{})
+	idle := connect(t, s, "agent")
+	issuers := filepath.Join(s.PolicyDir, "10-issuers.yaml")
+	text, err := os.ReadFile(issuers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policyFile(t, s, "10-issuers.yaml", "issuers:\n- {name: other, url: \"https://idp.invalid\", audiences: [sluice]}\n")
+	waitUntil(t, "the session of the removed issuer has ended", func() bool {
+		_ = idle.PgConn().Conn().SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		m, err := idle.PgConn().Frontend().Receive()
+		return err == nil && codeOf(m) == "57P01" || err != nil && !pgconn.Timeout(err)
+	})
+	policyFile(t, s, "10-issuers.yaml", string(text))
+
+	token, err := s.Token(t.Context(), "agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	withToken := func(c *pgx.ConnConfig) { c.Password = token }
+	first := connectWith(t, s, "agent", withToken)
+	if err := first.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.Sluice(t.Context(), "carol", "sessions", "list", "--principal", "demo:agent", "--limit", "1", "-o", "json")
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var all []struct{ ID string }
+	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if out, err := s.Sluice(t.Context(), "alice", "sessions", "end", all[0].ID, "--reason", "enough"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	cfg := first.Config().Copy()
+	if again, err := pgx.ConnectConfig(t.Context(), cfg); err == nil {
+		_ = again.Close(t.Context())
+		t.Error("the ended session's token opened another one")
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,7 +44,37 @@ func NewServer(o Options) *Server {
 	s := &Server{o: o, keys: newKeys(), sessions: map[string]*session{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.catalogs = &catalogs{life: s.life, work: &s.work, now: o.Now, logger: o.Logger, names: o.Names, entries: map[string]*catalogEntry{}}
+	s.work.Go(s.watch)
 	return s
+}
+
+// watchEvery is how soon a session ends whose issuer has left the policy.
+const watchEvery = time.Second
+
+// watch ends sessions, idle ones too, of whom nobody vouches for any more. Past a token's own end the next statement is
+// the last (DESIGN 3.10).
+func (s *Server) watch() {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case <-tick.C:
+		}
+		for _, session := range s.open() {
+			if err := s.o.Guard.Ended(session.admission); err != nil && s.o.Now().Before(session.admission.Ends) {
+				session.stop(turnedAway(err))
+			}
+		}
+	}
+}
+
+// open are the sessions of this moment.
+func (s *Server) open() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.sessions))
 }
 
 // Serve takes connections until the listener is closed.
@@ -148,7 +180,7 @@ func (s *Server) admit(ctx context.Context, origin wire.Origin, h *hello) (*sess
 	if err != nil {
 		return nil, fatalf(codeNotReady, "the credential of target %q is not available", origin.Target).cause(err)
 	}
-	return s.open(ctx, origin, h, admission, lease, settings)
+	return s.begin(ctx, origin, h, admission, lease, settings)
 }
 
 func checkDatabase(h *hello, a *guard.Admission) error {
@@ -159,8 +191,8 @@ func checkDatabase(h *hello, a *guard.Admission) error {
 	return nil
 }
 
-// open reaches the database and begins the session and its record.
-func (s *Server) open(ctx context.Context, origin wire.Origin, h *hello, a *guard.Admission, lease *credential.Lease, settings map[string]string) (*session, error) {
+// begin reaches the database and begins the session and its record.
+func (s *Server) begin(ctx context.Context, origin wire.Origin, h *hello, a *guard.Admission, lease *credential.Lease, settings map[string]string) (*session, error) {
 	id, err := s.o.SessionID()
 	if err != nil {
 		return nil, fatalf(codeSystem, "an internal error").cause(err)
@@ -291,6 +323,7 @@ func (s *Server) EndSession(id, reason string) bool {
 	if session == nil {
 		return false
 	}
+	s.o.Guard.EndToken(session.admission, reason) // it would only connect again
 	session.stop(fatalf(codeShutdown, "the session was ended: %s", reason))
 	return true
 }
@@ -300,11 +333,8 @@ func (s *Server) EndSession(id, reason string) bool {
 func (s *Server) Drain(ctx context.Context) {
 	s.mu.Lock()
 	s.draining = true
-	open := make([]*session, 0, len(s.sessions))
-	for _, session := range s.sessions {
-		open = append(open, session)
-	}
 	s.mu.Unlock()
+	open := s.open()
 	goodbye := fatalf(codeShutdown, "Sluice is shutting down").hint("Connect again.")
 	var wg sync.WaitGroup
 	for _, session := range open {
@@ -316,13 +346,7 @@ func (s *Server) Drain(ctx context.Context) {
 // Close ends everything and waits for it.
 func (s *Server) Close() {
 	s.end()
-	s.mu.Lock()
-	open := make([]*session, 0, len(s.sessions))
-	for _, session := range s.sessions {
-		open = append(open, session)
-	}
-	s.mu.Unlock()
-	for _, session := range open {
+	for _, session := range s.open() {
 		session.stop(fatalf(codeShutdown, "Sluice is shutting down").hint("Connect again."))
 	}
 	s.work.Wait()
