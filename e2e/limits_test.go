@@ -37,6 +37,7 @@ var limitCases = map[string][]struct{ sql, want string }{
 	"setting-value":      {{"show app.secret", "42501"}, {"select current_setting('app.secret')", "42501"}},
 	"trigger-writes":     {{"insert into guarded values (1)", "42501"}},
 	"ddl-in-transaction": {{"create table ddl_t (i int); select id from customers", "0A000"}, {"select customer_password(1); select id from customers", "0A000"}},
+	"behind-move":        {{"reset all; select id from orders", "0A000"}, {"discard all; select id from orders", "0A000"}},
 	"errors-withheld":    {{"select name::int from customers", "22P02"}},
 }
 
@@ -79,6 +80,8 @@ var elsewhere = map[string]string{
 	"statement-depth": "TestSizesAreBounded",
 	"statement-work":  "TestWorkOnOneTextIsBounded in policies/sqlfacts",
 	"bind-size":       "TestSizesAreBounded",
+	"held-copy":       "TestACopyThatNeedsApprovalIsRefused",
+	"long-names":      "TestNamesThatPostgreSQLWouldCutAreRefused in extproc/postgres/engine",
 	"hold-input":      "TestTooMuchInputWhileHeldWithdraws",
 	"parameter-type":  "TestAParameterOfAUsersTypeIsRefusedWhereMasksApply",
 	"constraints":     "TestAConstraintAnswersGuessesOfAMaskedColumn",
@@ -121,6 +124,19 @@ func TestEveryLimitIsPinned(t *testing.T) {
 		if !listed[id] {
 			t.Errorf("%q is tested, but not in LIMITS.md", id)
 		}
+	}
+}
+
+// People would approve a line, and not see the data that comes behind it.
+func TestACopyThatNeedsApprovalIsRefused(t *testing.T) {
+	s := sharedStage(t)
+	c := connect(t, s, "agent")
+	before := one[int](t, s, "select count(*) from orders")
+	_, err := c.PgConn().CopyFrom(t.Context(), strings.NewReader("90001\t1\t1\topen\n"), "copy public.orders from stdin")
+	wantCode(t, err, "42501", "COPY")
+	var n int
+	if err := c.QueryRow(t.Context(), "select count(*) from orders").Scan(&n); err != nil || n != before {
+		t.Errorf("%d orders, there were %d: %v", n, before, err)
 	}
 }
 
