@@ -8,6 +8,7 @@ import (
 	"time"
 
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 )
 
 // RuleTrace is what one rule said of a request, for explanations.
@@ -121,7 +122,9 @@ func groupList(req *Request) string {
 	return strings.Join(req.Principal.GetGroups(), ", ")
 }
 
-// operation decides one command: deny, then whether every pair is covered, then whether people must approve.
+// operation decides one command: deny, then whether every pair is covered, then whether people must approve. What is not
+// understood may do anything: each rule that denies or asks matches it, and one that allows everything covers it, but for
+// whom a mask concerns.
 func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(RuleTrace)) Decision {
 	values := lazyActivation(req, op)
 	wide := values
@@ -130,7 +133,7 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 	}
 	var covered coverage
 	covered.init(op)
-	entitled := false
+	entitled, unknown, taken := false, hasUnknown(op), false
 	out := Decision{Verdict: Allow, Version: p.Version()}
 	var denier *rule
 	for _, r := range t.rules {
@@ -139,12 +142,12 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 			continue
 		}
 		entitled = entitled || r.action != actionDeny
-		hit := r.matches(op)
+		may := unknown && r.action != actionAllow && r.calls == nil // it may do what the rule is about
 		switch {
-		case hit == 0:
+		case r.matches(op) == 0 && !may:
 			note(trace, r, false, notCovered(op))
 			continue
-		case !r.applies(op, values, wide):
+		case !r.applies(op, values, wide) && (!may || !r.when.aboutDoings):
 			if trace != nil {
 				note(trace, r, false, cmp.Or(r.when.failure(r.calls.withParams(values, op)), "its condition does not hold"))
 			}
@@ -164,6 +167,7 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 			continue
 		}
 		covered.add(r, op)
+		taken = taken || r.takesUnknown()
 		out.Rules = append(out.Rules, r.name)
 		if r.action == actionApprove {
 			out.Verdict = Hold
@@ -174,16 +178,20 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 	if denier != nil {
 		return p.denied(denier, op)
 	}
-	if hasUnknown(op) {
-		return Decision{
-			Verdict: Deny, Version: p.Version(), Message: fmt.Sprintf("the effect of %s is not known, so it is not allowed", op.Command),
-			Detail: "Sluice forwards only what it understands.", Hint: p.allowedHint(t, req),
-		}
+	masked := len(t.masks) > 0 && len(t.maskNames(req.Principal)) > 0
+	if unknown && (masked || !taken) {
+		return p.notUnderstood(t, req, op, masked)
 	}
-	if missing := covered.missing(op, entitled, t.masks != nil && len(t.maskNames(req.Principal)) > 0); len(missing) > 0 || !entitled {
+	if missing := covered.missing(op, entitled, masked); len(missing) > 0 || !entitled {
 		return p.uncovered(t, req, op, missing)
 	}
 	return out
+}
+
+// takesUnknown reports whether the rule covers what is not understood: it is about everything, or names that effect.
+func (r *rule) takesUnknown() bool {
+	_, named := r.effects[policyv1.Effect_UNKNOWN]
+	return r.all() || named
 }
 
 // applies reports whether the rule's condition holds: for one that denies or asks, also with what is reached among the

@@ -3,6 +3,8 @@ package policies
 import (
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -16,6 +18,8 @@ const whenCost = 100_000
 // condition is a compiled when. The zero value always holds.
 type condition struct {
 	program cel.Program
+	// aboutDoings: it may ask what a command does, and to what.
+	aboutDoings bool
 }
 
 // newWhenEnv declares what an expression may read: request.principal (issuer, subject, groups, kind), request.target,
@@ -40,7 +44,8 @@ func compileWhen(env *cel.Env, source string) (condition, error) {
 		return condition{}, err
 	}
 	program, err := env.Program(ast, cel.CostLimit(whenCost), cel.EvalOptions(cel.OptOptimize))
-	return condition{program: program}, err
+	about := slices.ContainsFunc([]string{"command", "effects", "objects"}, func(name string) bool { return strings.Contains(source, name) })
+	return condition{program: program, aboutDoings: about}, err
 }
 
 // holds evaluates. onError is the answer for an expression that fails: a rule that allows must not match then, one

@@ -144,6 +144,7 @@ func (w *walker) unknown(reason string) {
 		w.st.Reason = reason
 	}
 	w.pair(policyv1.Effect_UNKNOWN, "")
+	w.call("what is not understood", "", false) // it may run, and show, anything
 }
 
 // enter guards recursion; each call that returns true needs a leave.
