@@ -9,7 +9,8 @@
 // level; a function, operator or type from outside pg_catalog runs anything. Pairs name what a statement names: a
 // view stands for itself, what it reads is in Relations. What does not exist yet is as written.
 //
-// Analyzer is Parse and Resolve with caches. Calls judges what PostgreSQL deparses. HideQuoted and Redact make texts
+// Analyzer is Parse and Resolve with caches. ReadBody and RulePairs judge what
+// PostgreSQL deparses. HideQuoted and Redact make texts
 // fit to be shown.
 //
 //	text ── Parse ──▶ Script ── Resolve(Catalog) ──▶ Facts
