@@ -11,13 +11,15 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 # How long each fuzz target runs.
 FUZZTIME ?= 20s
+# How many steps make model takes.
+MODEL_STEPS ?= 1000000
 # The longest that the end-to-end tests may take.
 E2E_TIMEOUT ?= 20m
 
 install := deploy/tools/install
 servers := envoy postgresql valkey
 
-.PHONY: help tools check generate build lint test fuzz bench bench-http soak up demo ci generated clean
+.PHONY: help tools check generate build lint test fuzz model bench bench-http soak up demo ci generated clean
 
 help: ## List the targets.
 	@echo "usage: make TARGET"
@@ -53,6 +55,10 @@ test: build ## Run the unit tests with the race detector, then the end-to-end te
 
 fuzz: check ## Run each fuzz target for FUZZTIME (20s).
 	deploy/tools/fuzz $(FUZZTIME)
+
+model: check ## Hold the PostgreSQL engine against a model of the server for MODEL_STEPS (1000000) random steps.
+	go test ./extproc/postgres/engine -run TestTheEngineSaysWhatAGuardedPostgreSQLWould -count=1 -v -timeout 60m -args -model.steps=$(MODEL_STEPS) | \
+		grep -v '^=== RUN'
 
 bench: build ## Measure throughput and memory: direct, Envoy alone, a bare relay, sluice.
 	@$(install) $(servers)

@@ -347,6 +347,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/fail"):
 		w.WriteHeader(http.StatusInternalServerError)
 	default:
+		if strings.HasPrefix(r.URL.Path, "/sleep") {
+			time.Sleep(12 * time.Second)
+		}
 		_, _ = io.WriteString(w, "the secret body")
 	}
 }

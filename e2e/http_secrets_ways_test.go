@@ -242,7 +242,7 @@ func requestWays() []passage {
 		{name: "long body", text: post("/x", asJSON, `{"password":"{P}","x":"`+strings.Repeat("x", 1<<20)+`"}`), status: "413"},
 		{name: "held body", text: post("/held/body", asJSON, `{"password":"{P}","note":"{S}","way":"{C}"}`), held: "approve"},
 		{name: "held body of a form", text: post("/held/form", form, "password={P}&key={S}"), held: "reject"},
-		{name: "held broken body", text: post("/held/broken", asJSON, `{"password":"{P}","note":"{S}"`), held: "reject"},
+		{name: "held broken body", text: post("/held/broken", asJSON, `{"password":"{P}","note":"{S}"`), status: "403"}, // it cannot be shown
 		{name: "withdrawn body", text: post("/held/gone", asJSON, `{"password":"{P}","note":"{S}"}`), held: "gone"},
 		{name: "body, policy changed", text: post("/held/changed", asJSON, `{"password":"{P}","note":"{S}"}`), held: "approve", change: true},
 		{name: "names that are secrets", text: post("/x", asJSON, `{"{S}":1}`)},
@@ -267,7 +267,7 @@ func answerWays() (out []passage) {
 		add("invalid UTF-8", respond(okHead+jsonType, "{\"password\":\"{P}\xff\",\"a\":\"{S}\"}"))
 		add("two documents", respond(okHead+jsonType, doc+doc+"{P}"))
 		add("lines", respond(okHead+"Content-Type: application/x-ndjson\r\n", doc+"\n"+doc+"\n{\"password\":\"{P}"))
-		add("events", respond(okHead+"Content-Type: text/event-stream\r\n", "data: "+doc+"\n\nevent: {S}\nid: {S}\ndata: {P}\n\n: {S}\n\n"))
+		add("events", respond(okHead+"Content-Type: text/event-stream\r\n", "data: "+doc+"\n\nevent: {S}\nid: {\"password\":\"{P}\"}\ndata: {S}\n\n: {S}\n\ndata: sent {\"password\":\"{P}\n\n"))
 		add("text", respond(plain, doc))
 		add("html", respond(okHead+"Content-Type: text/html\r\n", "<p>{P} {S}</p>"))
 		add("bytes", respond(okHead+"Content-Type: application/octet-stream\r\n", "{P}{S}"))

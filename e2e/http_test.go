@@ -111,7 +111,7 @@ func TestAnHTTPAgentSeesMaskedJSON(t *testing.T) {
 		if a.StatusCode != 200 || !strings.Contains(a.body, `"password":"[masked]","api_key":"[masked]"`) || hasSecret(a.body) || !strings.Contains(a.body, "Customer ") {
 			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
 		}
-		if a.Header.Get("Etag") != "" || a.Header.Get("Content-Encoding") != "" {
+		if tag := a.Header.Get("Etag"); tag != "" && !strings.HasPrefix(tag, `W/"s1.`) || a.Header.Get("Content-Encoding") != "" {
 			t.Errorf("headers %v", a.Header)
 		}
 	}

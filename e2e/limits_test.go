@@ -83,14 +83,17 @@ var elsewhere = map[string]string{
 	"parameter-type":  "TestAParameterOfAUsersTypeIsRefusedWhereMasksApply",
 	"constraints":     "TestAConstraintAnswersGuessesOfAMaskedColumn",
 
-	"http-undecodable":    "TestHTTPRefusalsSayWhy",
-	"http-compressed":     "TestAnHTTPAgentSeesMaskedJSON",
-	"http-path":           "TestHTTPRefusalsSayWhy",
-	"http-underscore":     "TestEnvoyServesHTTPTargets",
-	"http-body-size":      "TestHTTPRefusalsSayWhy",
-	"http-duplicate-keys": "TestRefusalsAreProblemDetails in authz/check",
-	"http-connect":        "TestRefusalsAreProblemDetails in authz/check",
-	"http-websocket":      "TestWhatCannotBeMaskedIsKeptBack in extproc/http",
+	"http-undecodable":     "TestHTTPRefusalsSayWhy",
+	"http-compressed":      "TestAnHTTPAgentSeesMaskedJSON",
+	"http-path":            "TestHTTPRefusalsSayWhy",
+	"http-underscore":      "TestEnvoyServesHTTPTargets",
+	"http-body-size":       "TestHTTPRefusalsSayWhy",
+	"http-duplicate-keys":  "TestRefusalsAreProblemDetails in authz/check",
+	"http-method-override": "TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter in authz/check",
+	"http-cookies":         "TestWhatAgentsMayNotSayOfARequestStaysBehind in authz/check",
+	"http-slow-body":       "TestARequestMustArriveAndAHoldMayWait",
+	"http-connect":         "TestRefusalsAreProblemDetails in authz/check",
+	"http-websocket":       "TestWhatCannotBeMaskedIsKeptBack in extproc/http",
 }
 
 func TestEveryLimitIsPinned(t *testing.T) {

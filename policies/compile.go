@@ -29,6 +29,10 @@ type target struct {
 	masks []*mask
 	// named are the masks' names.
 	named []string
+	// byMethod: some rule tells requests apart by their method.
+	byMethod bool
+	// below are HTTP targets that take a part of the paths below this one's prefix, at the same listener.
+	below []*policyv1.Target
 }
 
 // rule is a compiled Rule.
@@ -124,6 +128,7 @@ func (c *compiler) rules(p *Policy) {
 			if compiled.speaks(t.spec) {
 				spoken++
 				t.rules = append(t.rules, compiled)
+				t.byMethod = t.byMethod || compiled.calls.byMethod() || namesMethod(r.GetWhen())
 			}
 		}
 		if len(targets) > 0 && spoken == 0 {

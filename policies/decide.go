@@ -19,6 +19,9 @@ type RuleTrace struct {
 	Reason  string
 }
 
+// OfOthers is what the trace says of a rule that is about others than who asks.
+const OfOthers = "it is not about you"
+
 // Decide answers a request. It never fails: what it cannot decide is denied.
 func (p *Policy) Decide(req *Request) Decision { return p.decide(req, nil) }
 
@@ -94,7 +97,7 @@ func (d *Decision) merge(o Decision) {
 // not about statements keeps it out.
 func (p *Policy) connect(t *target, req *Request, trace func(RuleTrace)) Decision {
 	out := Decision{Verdict: Deny, Version: p.Version()}
-	values := lazyActivation(req, nil)
+	values := vars{readings: &readings{request: req}}
 	for _, r := range t.rules {
 		matched := r.who.match(req.Principal)
 		switch {
@@ -126,10 +129,10 @@ func groupList(req *Request) string {
 // understood may do anything: each rule that denies or asks matches it, and one that allows everything covers it, but for
 // whom a mask concerns.
 func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(RuleTrace)) Decision {
-	values := lazyActivation(req, op)
+	values := &readings{request: req, operation: op}
 	wide := values
 	if len(op.Reached) > 0 {
-		wide = lazyActivation(req, &Operation{Command: op.Command, Pairs: slices.Concat(op.Pairs, op.Reached), Call: op.Call})
+		wide = &readings{request: req, operation: &Operation{Command: op.Command, Pairs: slices.Concat(op.Pairs, op.Reached), Call: op.Call}}
 	}
 	var covered coverage
 	covered.init(op)
@@ -138,7 +141,7 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 	var denier *rule
 	for _, r := range t.rules {
 		if !r.who.match(req.Principal) {
-			note(trace, r, false, "it is not about you")
+			note(trace, r, false, OfOthers)
 			continue
 		}
 		entitled = entitled || r.action != actionDeny
@@ -149,13 +152,13 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 			continue
 		case !r.applies(op, values, wide) && (!may || !r.when.aboutDoings):
 			if trace != nil {
-				note(trace, r, false, cmp.Or(r.when.failure(r.calls.withParams(values, op)), "its condition does not hold"))
+				note(trace, r, false, cmp.Or(r.when.failure(r.calls.vars(values, op)), "its condition does not hold"))
 			}
 			continue
 		}
 		if trace != nil {
 			reason := "it covers " + coveredText(r, op)
-			if failure := r.when.failure(r.calls.withParams(values, op)); failure != "" {
+			if failure := r.when.failure(r.calls.vars(values, op)); failure != "" {
 				reason += ", and " + failure
 			}
 			note(trace, r, true, reason)
@@ -166,8 +169,10 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 			}
 			continue
 		}
-		covered.add(r, op)
-		taken = taken || r.takesUnknown()
+		if r.action != actionApprove || r.when.exactly(r.calls.vars(values, op), true) {
+			covered.add(r, op) // what is only read so by some services, people are asked about; the rule does not give it
+			taken = taken || r.takesUnknown()
+		}
 		out.Rules = append(out.Rules, r.name)
 		if r.action == actionApprove {
 			out.Verdict = Hold
@@ -196,10 +201,10 @@ func (r *rule) takesUnknown() bool {
 
 // applies reports whether the rule's condition holds: for one that denies or asks, also with what is reached among the
 // objects.
-func (r *rule) applies(op *Operation, values, wide func() map[string]any) bool {
+func (r *rule) applies(op *Operation, values, wide *readings) bool {
 	strict := r.action != actionAllow
-	return r.when.holds(r.calls.withParams(values, op), strict) ||
-		strict && len(op.Reached) > 0 && r.when.holds(r.calls.withParams(wide, op), strict)
+	return r.when.holds(r.calls.vars(values, op), strict) ||
+		strict && len(op.Reached) > 0 && r.when.holds(r.calls.vars(wide, op), strict)
 }
 
 func (d *Decision) shorten(within time.Duration) {
@@ -243,15 +248,4 @@ func coveredText(r *rule, op *Operation) string {
 		return "what it reaches: " + pairList(reached)
 	}
 	return pairList(pairs) + ", and what it reaches: " + pairList(reached)
-}
-
-// lazyActivation builds the variables of conditions at the first need.
-func lazyActivation(req *Request, op *Operation) func() map[string]any {
-	var built map[string]any
-	return func() map[string]any {
-		if built == nil {
-			built = activation(req, op)
-		}
-		return built
-	}
 }

@@ -2,7 +2,6 @@ package policies
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
@@ -49,6 +48,20 @@ func compileCalls(on *policyv1.HttpOn, field string) (*calls, error) {
 		out.paths = append(out.paths, t)
 	}
 	return out, nil
+}
+
+// byMethod reports whether the method decides.
+func (c *calls) byMethod() bool { return c != nil && len(c.methods) > 0 }
+
+// namesMethod reports whether a condition may read the method, by either of its names.
+func namesMethod(when string) bool {
+	return strings.Contains(when, "method") || strings.Contains(when, "command")
+}
+
+// ByMethod reports whether some rule of a target tells requests apart by their method.
+func (p *Policy) ByMethod(target string) bool {
+	t := p.targets[target]
+	return t != nil && t.byMethod
 }
 
 // match reports whether a request is selected. loose: or whether a server could take it for one that is, which tells
@@ -115,20 +128,10 @@ func (c *calls) String() string {
 	return what
 }
 
-// withParams are the variables of a condition for one rule: the templates are the rule's own.
-func (c *calls) withParams(values func() map[string]any, op *Operation) func() map[string]any {
+// vars are the variables of a condition for one rule: the templates are the rule's own.
+func (c *calls) vars(r *readings, op *Operation) vars {
 	if op.Call == nil {
-		return values
+		return vars{readings: r}
 	}
-	params := c.params(op)
-	if params == nil {
-		return values
-	}
-	return func() map[string]any {
-		request := maps.Clone(values()["request"].(map[string]any))
-		http := maps.Clone(request["http"].(map[string]any))
-		http["params"] = params
-		request["http"] = http
-		return map[string]any{"request": request}
-	}
+	return vars{readings: r, params: c.params(op)}
 }

@@ -1,9 +1,12 @@
 package policies
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
@@ -17,6 +20,7 @@ const DefaultMaskText = "[masked]"
 // mask is a compiled Mask.
 type mask struct {
 	rule    MaskRule
+	spec    *policyv1.Mask
 	columns []glob
 	paths   []jsonpath.Path
 	headers []string
@@ -45,7 +49,7 @@ type MaskRule struct {
 }
 
 func (c *compiler) mask(m *policyv1.Mask, field string) (*mask, error) {
-	out := &mask{rule: MaskRule{
+	out := &mask{spec: m, rule: MaskRule{
 		Name: m.GetName(), Text: m.GetRedact().GetText(),
 		KeepDomain: m.GetPartial().GetKeepDomain(), KeepLast: m.GetPartial().GetKeepLast(),
 	}}
@@ -68,6 +72,9 @@ func (c *compiler) mask(m *policyv1.Mask, field string) (*mask, error) {
 		path, err := jsonpath.Compile(source)
 		if err != nil {
 			return nil, &Fault{Field: fmt.Sprintf("%s.paths[%d]", field, i), Message: err.Error()}
+		}
+		if m.IgnoreCase == nil || m.GetIgnoreCase() {
+			path = path.IgnoringCase()
 		}
 		out.paths = append(out.paths, path)
 	}
@@ -125,8 +132,42 @@ func (t *target) maskNames(principal *identityv1.Principal) []string {
 // Empty reports whether nothing is masked.
 func (s MaskSet) Empty() bool { return len(s.masks) == 0 }
 
-// Equal reports whether both hide the same.
+// Equal reports whether both hide the same, as sets of one policy.
 func (s MaskSet) Equal(o MaskSet) bool { return slices.Equal(s.masks, o.masks) }
+
+// HidesBodies reports whether bodies of HTTP are read for something to hide.
+func (s MaskSet) HidesBodies() bool {
+	return slices.ContainsFunc(s.masks, func(m *mask) bool { return len(m.paths)+len(m.detect) > 0 })
+}
+
+// Digest is over what the set hides, and how: the same for sets that are alike.
+func (s MaskSet) Digest() []byte {
+	h := sha256.New()
+	for _, m := range s.masks {
+		spec := proto.CloneOf(m.spec)
+		spec.On, spec.Except = nil, nil
+		data, err := proto.MarshalOptions{Deterministic: true}.Marshal(spec)
+		if err != nil { // it was read from the wire
+			data = []byte(err.Error())
+		}
+		_, _ = fmt.Fprintf(h, "%d\n", len(data)) // a hash never fails
+		_, _ = h.Write(data)
+	}
+	return h.Sum(nil)
+}
+
+// Alike reports whether both hide the same in the same way, as sets of different policies: whom a mask excepts, and which
+// targets it is for besides, are nothing of what it hides.
+func (s MaskSet) Alike(o MaskSet) bool {
+	return slices.EqualFunc(s.masks, o.masks, func(a, b *mask) bool {
+		if a == b {
+			return true
+		}
+		x, y := proto.CloneOf(a.spec), proto.CloneOf(b.spec)
+		x.On, y.On, x.Except, y.Except = nil, nil, nil, nil
+		return proto.Equal(x, y)
+	})
+}
 
 // HidesColumns reports whether any mask hides columns in whole.
 func (s MaskSet) HidesColumns() bool {

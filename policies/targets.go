@@ -5,11 +5,14 @@ import (
 	"net"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/policies/httppath"
 )
 
 // DefaultMaxRequestBytes is the longest body of a request if a target names none, in bytes.
@@ -22,6 +25,45 @@ func MaxRequestBytes(h *policyv1.Http) uint32 {
 		return most
 	}
 	return DefaultMaxRequestBytes
+}
+
+// DefaultBodyTimeout is how long a request's body may take to arrive if a target does not say.
+const DefaultBodyTimeout = time.Minute
+
+// BodyTimeout is how long the body of a request to a target may take to arrive.
+func BodyTimeout(h *policyv1.Http) time.Duration {
+	if most := h.GetBodyTimeout().AsDuration(); most > 0 {
+		return most
+	}
+	return DefaultBodyTimeout
+}
+
+// EndpointHost is the host by which a service is asked that has no other name: its endpoint's, with the port unless it is
+// the scheme's own (RFC 9110, 4.2).
+func EndpointHost(h *policyv1.Http, e *policyv1.Endpoint) string {
+	scheme := uint32(443)
+	if h.GetTls().GetMode() == policyv1.UpstreamTls_DISABLE {
+		scheme = 80
+	}
+	host := strings.ToLower(e.GetHost())
+	if e.GetPort() != scheme {
+		return net.JoinHostPort(host, strconv.FormatUint(uint64(e.GetPort()), 10))
+	}
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// UpstreamHost is what a service sees as its host, if it is not the name that the agent used.
+func UpstreamHost(h *policyv1.Http) (string, bool) {
+	switch {
+	case h.GetHostRewrite() != "":
+		return h.GetHostRewrite(), true
+	case len(h.GetHosts()) == 0 && len(h.GetEndpoints()) > 0:
+		return EndpointHost(h, h.GetEndpoints()[0]), true
+	}
+	return "", false
 }
 
 func (c *compiler) targets(p *Policy) {
@@ -43,6 +85,42 @@ func (c *compiler) targets(p *Policy) {
 		c.protocol(t, field)
 		p.targets[t.GetName()] = &target{spec: t}
 	}
+	c.borders(p)
+}
+
+// borders finds which targets take paths out of others.
+func (c *compiler) borders(p *Policy) {
+	for _, t := range p.bundle.GetTargets() {
+		for _, other := range p.bundle.GetTargets() {
+			if t == other || t.GetHttp() == nil || other.GetHttp() == nil || !proto.Equal(t.GetListener(), other.GetListener()) {
+				continue
+			}
+			outer, inner := PathPrefix(t.GetHttp()), PathPrefix(other.GetHttp())
+			if inner != outer && (outer == "/" || strings.HasPrefix(inner, outer+"/")) {
+				p.targets[t.GetName()].below = append(p.targets[t.GetName()].below, other)
+			}
+		}
+	}
+}
+
+// Foreign names the target that a request to another one may really be for: a server could take its path for one that the
+// same host leads there. Empty if there is none. Envoy goes by exact paths, so that only names of hosts are a border.
+func (p *Policy) Foreign(name, host string, path httppath.Path) string {
+	t := p.targets[name]
+	if t == nil {
+		return ""
+	}
+	for _, other := range t.below {
+		h := other.GetHttp()
+		hosts := make([]string, len(h.GetHosts()))
+		for i, s := range h.GetHosts() {
+			hosts[i], _, _ = strings.Cut(s, ":")
+		}
+		if (len(hosts) == 0 || matchHost(hosts, host)) && path.MayBegin(PathPrefix(h)) {
+			return other.GetName()
+		}
+	}
+	return ""
 }
 
 // listener checks two targets at one address: only HTTP can tell them apart, by host and path.
@@ -95,6 +173,11 @@ func (c *compiler) protocol(t *policyv1.Target, field string) {
 	if host := h.GetHostRewrite(); strings.ContainsFunc(host, notOfHosts) {
 		c.faults.add("", &Fault{Field: field + ".http.host_rewrite", Message: fmt.Sprintf("%q is no host, with a port or without", host)})
 	}
+	for i, name := range h.GetForwardHeaders() {
+		if reservedFromAgents(name) {
+			c.faults.add("", &Fault{Field: fmt.Sprintf("%s.http.forward_headers[%d]", field, i), Message: fmt.Sprintf("%q of an agent goes on to no target", name)})
+		}
+	}
 	switch plain := t.GetListener().GetAllowPlaintext(); {
 	case h.GetCertificate() == nil && !plain:
 		c.faults.add("", &Fault{Field: field + ".http.certificate", Message: "it is needed, unless listener.allow_plaintext is set"})
@@ -104,6 +187,13 @@ func (c *compiler) protocol(t *policyv1.Target, field string) {
 	if name := t.GetCredential().GetHeader().GetName(); slices.Contains(reservedHeaders, name) {
 		c.faults.add("", &Fault{Field: field + ".credential.header.name", Message: fmt.Sprintf("%q is not for credentials", name)})
 	}
+}
+
+// reservedForward are headers of agents that no target may let through: credentials, and what Sluice and Envoy say.
+var reservedForward = []string{"authorization", "proxy-authorization", "cookie", "accept-encoding", "range", "if-range", "host", "connection", "content-length", "transfer-encoding", "upgrade"}
+
+func reservedFromAgents(name string) bool {
+	return slices.Contains(reservedForward, name) || strings.HasPrefix(name, "x-envoy-") || strings.HasPrefix(name, "x-sluice-")
 }
 
 // notOfHosts reports whether a character stands in no host that is a name or an address, nor in its port (RFC 3986, 3.2.2).

@@ -18,6 +18,9 @@ const whenCost = 100_000
 // condition is a compiled when. The zero value always holds.
 type condition struct {
 	program cel.Program
+	// names and loose are the same for a request as lenient services may read it: names folded, or names and values.
+	names, loose cel.Program
+	mentions     *mentions
 	// aboutDoings: it may ask what a command does, and to what.
 	aboutDoings bool
 }
@@ -26,7 +29,7 @@ type condition struct {
 // request.time, request.command, request.effects, request.objects, request.attributes as the protocol gives them, and
 // for HTTP request.http: params of the rule's template, and what Call.Values gives.
 func newWhenEnv() (*cel.Env, error) {
-	return cel.NewEnv(cel.Variable("request", cel.MapType(cel.StringType, cel.DynType)))
+	return cel.NewEnv(append(looseFunctions(), cel.Variable("request", cel.MapType(cel.StringType, cel.DynType)))...)
 }
 
 func compileWhen(env *cel.Env, source string) (condition, error) {
@@ -43,18 +46,51 @@ func compileWhen(env *cel.Env, source string) (condition, error) {
 	if err := misnamed(ast); err != nil {
 		return condition{}, err
 	}
-	program, err := env.Program(ast, cel.CostLimit(whenCost), cel.EvalOptions(cel.OptOptimize))
-	about := slices.ContainsFunc([]string{"command", "effects", "objects"}, func(name string) bool { return strings.Contains(source, name) })
-	return condition{program: program, aboutDoings: about}, err
+	out := condition{aboutDoings: slices.ContainsFunc([]string{"command", "effects", "objects"}, func(name string) bool { return strings.Contains(source, name) })}
+	var err error
+	if out.program, err = env.Program(ast, cel.CostLimit(whenCost), cel.EvalOptions(cel.OptOptimize)); err != nil {
+		return condition{}, err
+	}
+	if out.names, out.mentions, err = rewritten(env, source, false); err != nil {
+		return condition{}, err
+	}
+	out.loose, _, err = rewritten(env, source, true)
+	return out, err
 }
 
-// holds evaluates. onError is the answer for an expression that fails: a rule that allows must not match then, one
-// that denies or asks for approval must (DESIGN 3.14).
-func (c condition) holds(values func() map[string]any, onError bool) bool {
-	if c.program == nil {
-		return true
+// holds evaluates. takes: the rule denies, or asks for approval. An expression that fails is met then, while a rule that
+// allows must not match (DESIGN 3.14); and it is met if any of the ways in which services may read the request meets it.
+func (c condition) holds(v vars, takes bool) bool {
+	return c.exactly(v, takes) || takes && c.loosely(v)
+}
+
+// exactly reports whether the condition holds for the request as it is.
+func (c condition) exactly(v vars, onError bool) bool {
+	return c.program == nil || met(c.program, v.as(), onError)
+}
+
+// loosely reports whether it holds for the request as some service may read it.
+func (c condition) loosely(v vars) bool {
+	for _, values := range [...]bool{false, true} {
+		program := c.names
+		if values {
+			program = c.loose
+		}
+		all := v.loose(values, c.mentions)
+		if all == nil {
+			return false
+		}
+		found, few := each(all, choices(all, c.mentions, values), func(one map[string]any) bool { return met(program, one, true) })
+		if found || !few {
+			return true
+		}
 	}
-	value, _, err := c.program.Eval(values())
+	return false
+}
+
+// met evaluates once.
+func met(program cel.Program, values map[string]any, onError bool) bool {
+	value, _, err := program.Eval(values)
 	if err != nil {
 		return onError
 	}
@@ -66,11 +102,11 @@ func (c condition) holds(values func() map[string]any, onError bool) bool {
 }
 
 // failure says why an expression fails, for whoever writes policies; empty if it does not.
-func (c condition) failure(values func() map[string]any) string {
+func (c condition) failure(v vars) string {
 	if c.program == nil {
 		return ""
 	}
-	value, _, err := c.program.Eval(values())
+	value, _, err := c.program.Eval(v.as())
 	if err != nil {
 		return "its condition fails: " + err.Error()
 	}

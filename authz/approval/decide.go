@@ -39,7 +39,7 @@ func (s *Service) Decide(ctx context.Context, req *connect.Request[approvalv1.De
 		if err != nil {
 			return nil, err
 		}
-		if err := s.mayDecide(ctx, who, a, req.Msg); err != nil {
+		if err := s.mayDecide(who, a, req.Msg); err != nil {
 			return nil, err
 		}
 		if voted(who, a, req.Msg.GetChoice()) { // the answer to the first try was lost
@@ -76,19 +76,19 @@ func checkRequest(req *approvalv1.DecideRequest) error {
 }
 
 // mayDecide says why somebody may not decide an approval as it is now.
-func (s *Service) mayDecide(ctx context.Context, who *identityv1.Principal, a *approvalv1.Approval, req *approvalv1.DecideRequest) error {
+func (s *Service) mayDecide(who *identityv1.Principal, a *approvalv1.Approval, req *approvalv1.DecideRequest) error {
 	deny := func(format string, args ...any) error {
 		return connect.NewError(connect.CodePermissionDenied, fmt.Errorf(format, args...))
 	}
 	switch {
+	case !s.mayKnow(who, a) && !memberOfAny(who, a):
+		return notFound() // whether it exists is not for the caller to know, as with Get
 	case personOf(who) == personOf(a.GetRequester()):
 		return deny("you asked for it yourself: somebody else must decide")
 	case who.GetKind() != identityv1.Principal_HUMAN:
 		return deny("machines cannot decide")
-	case !eligible(who, a) && s.visible(ctx, who, a):
-		return deny("you are in none of the groups that can decide: %s", strings.Join(groupsOf(a), ", "))
 	case !eligible(who, a):
-		return deny("you are in none of the groups that can decide")
+		return deny("you are in none of the groups that can decide: %s", strings.Join(groupsOf(a), ", "))
 	}
 	refuse := func(err error) error { return connect.NewError(connect.CodeFailedPrecondition, err) }
 	switch {

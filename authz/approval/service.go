@@ -191,13 +191,22 @@ func (s *Service) visible(ctx context.Context, who *identityv1.Principal, a *app
 		s.log.ErrorContext(ctx, "approval: an action is not what was recorded", slog.String("approval", a.GetId()))
 		return false
 	}
+	return s.mayKnow(who, a)
+}
+
+// mayKnow reports whether an approval is somebody's business at all.
+func (s *Service) mayKnow(who *identityv1.Principal, a *approvalv1.Approval) bool {
 	return personOf(who) == personOf(a.GetRequester()) || eligible(who, a) || s.access.May(who, policyv1.Permission_approvals_read)
 }
 
 // eligible reports whether somebody's vote could serve a requirement.
 func eligible(who *identityv1.Principal, a *approvalv1.Approval) bool {
-	return who.GetKind() == identityv1.Principal_HUMAN &&
-		slices.ContainsFunc(a.GetRequirements(), func(r *approvalv1.Requirement) bool { return member(who, r) })
+	return who.GetKind() == identityv1.Principal_HUMAN && memberOfAny(who, a)
+}
+
+// memberOfAny reports whether somebody, a machine too, is of a group that is asked.
+func memberOfAny(who *identityv1.Principal, a *approvalv1.Approval) bool {
+	return slices.ContainsFunc(a.GetRequirements(), func(r *approvalv1.Requirement) bool { return member(who, r) })
 }
 
 // intact reports whether an approval's action is the one that its recorded digest is of.

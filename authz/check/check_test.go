@@ -155,7 +155,7 @@ func TestAHeldRequestWaitsForPeople(t *testing.T) {
 				done <- r
 			}()
 			a := f.held(t)
-			if a.GetAction().GetSummary() != "POST /customers/7" || a.GetAction().GetText() != "POST https://api.example:18443/customers/7?x=[masked]" ||
+			if a.GetAction().GetSummary() != "POST /customers/7" || a.GetAction().GetText() != "POST https://127.0.0.1:8080/customers/7?x=[masked]" ||
 				a.GetAction().GetParameters()[0].GetValue() != "a [masked]" {
 				t.Errorf("people see %v", a.GetAction())
 			}
@@ -359,6 +359,7 @@ func TestRequestsOfOneTokenAreOneSession(t *testing.T) {
 	for range 3 {
 		f.check(t, ask("api", "GET", "/admin", good)) // refused: nothing stays open
 	}
+	f.check(t, ask("api", "GET", "/admin", good+"~2")) // the same token, signed anew
 	f.check(t, ask("api", "GET", "/admin", "authorization: Bearer good2"))
 	f.check(t, ask("keyed", "GET", "/admin", good))
 	if len(f.tape.order) != 3 {
@@ -366,7 +367,7 @@ func TestRequestsOfOneTokenAreOneSession(t *testing.T) {
 	}
 	f.ahead.Add(int64(idleAfter))
 	f.sweep(t.Context())
-	if got := f.tape.kinds(); !strings.HasSuffix(got, "HttpRequest Decision:DENY HttpRequest Decision:DENY HttpRequest Decision:DENY SessionEnd") {
+	if got := f.tape.kinds(); !strings.HasSuffix(got, "HttpRequest Decision:DENY HttpRequest Decision:DENY HttpRequest Decision:DENY HttpRequest Decision:DENY SessionEnd") {
 		t.Errorf("recorded: %s", got)
 	}
 	f.check(t, ask("api", "GET", "/admin", good))
@@ -386,6 +387,13 @@ func TestASessionThatSomebodyEndedStaysEnded(t *testing.T) {
 	f.sweep(t.Context())
 	if p := problemOf(t, f.check(t, ask("api", "GET", "/", good))); p.Status != 401 || !strings.Contains(p.Title, "enough") {
 		t.Errorf("got %+v", p)
+	}
+	for name, in := range map[string]*envoy_service_auth_v3.CheckRequest{
+		"signed anew": ask("api", "GET", "/", good+"~2"), "at another target": ask("keyed", "GET", "/", good), "both": ask("keyed", "GET", "/", good+"~3"),
+	} {
+		if p := problemOf(t, f.check(t, in)); p.Status != 401 || !strings.Contains(p.Title, "enough") {
+			t.Errorf("%s: %+v", name, p)
+		}
 	}
 	if p := f.check(t, ask("api", "GET", "/", "authorization: Bearer good2")); p.GetOkResponse() == nil {
 		t.Errorf("another token: %v", p)

@@ -19,6 +19,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/httploose"
 )
 
 // operationOf is the request in the words of a policy.
@@ -70,13 +71,13 @@ func (r *request) json() (any, bool) {
 	return v, true
 }
 
-// doubtful reports whether some object has two names that differ by case alone: many servers take them for one.
+// doubtful reports whether some object has two names that some servers take for one, as those that differ by case alone.
 func doubtful(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
 		folded := make(map[string]struct{}, len(v))
 		for name, member := range v {
-			f := strings.ToLower(strings.ToUpper(name))
+			f := httploose.Name(name)
 			if _, twice := folded[f]; twice || doubtful(member) {
 				return true
 			}

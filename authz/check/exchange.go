@@ -13,6 +13,7 @@ import (
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/httptag"
 )
 
 // MetadataNamespace is where Envoy keeps what ext_authz says of a request, and MetadataTicket the field that ext_proc
@@ -46,6 +47,11 @@ type Exchange struct {
 	// Session is the session's id; Life ends when somebody ends it, and the cause says why.
 	Session string
 	Life    context.Context // it is the session's, not a call's
+	// Still says why the response must not go on any more, as the policy, the token and the session are now: to be asked
+	// every second for as long as the response takes, by one goroutine at a time.
+	Still func() error
+	// Tags is the scope of entity tags; nil where the service's own pass.
+	Tags func() httptag.Scope
 	// Leave lets go of the session, once.
 	Leave func()
 	Now   func() time.Time
@@ -56,15 +62,16 @@ type Exchange struct {
 }
 
 // End records how the exchange ended and lets go of the session: status 0 if there was no response. Message says what
-// went wrong, empty if nothing. Bytes are those of the body that the agent got. A second End does nothing.
-func (e *Exchange) End(status uint32, message string, bytes uint64) error {
+// went wrong, empty if nothing. Bytes are those of the body that the agent got, trailers what the response ended with as the
+// record shows it. A second End does nothing.
+func (e *Exchange) End(status uint32, message string, bytes uint64, trailers ...*recordv1.Header) error {
 	if e.ended {
 		return nil
 	}
 	e.ended = true
 	defer e.Leave()
 	outcome := &recordv1.Outcome{
-		Number: e.Number, Message: message, Bytes: bytes, Took: durationpb.New(e.Now().Sub(e.Began)),
+		Number: e.Number, Message: message, Bytes: bytes, Took: durationpb.New(e.Now().Sub(e.Began)), Trailers: trailers,
 	}
 	if status != 0 {
 		outcome.Code = statusText(status)

@@ -58,8 +58,7 @@ func written(text string, target *policyv1.Target) (*request, error) {
 	if r.path, err = httppath.Parse(path); err != nil {
 		return nil, err
 	}
-	prefix := policies.PathPrefix(target.GetHttp())
-	if prefix != "/" && r.path.Raw != prefix && !strings.HasPrefix(r.path.Raw, prefix+"/") {
+	if prefix := policies.PathPrefix(target.GetHttp()); !r.path.Begins(prefix) {
 		return nil, malformed(fmt.Sprintf("The target takes what is below %s.", prefix))
 	}
 	return r, nil

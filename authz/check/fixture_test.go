@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ import (
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/httptag"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -82,14 +84,17 @@ func (s *source) Current() (*policies.Policy, error) {
 	return nil, errors.New("no policy yet")
 }
 
-// tokens proves every token that begins with "good".
+// tokens proves every token that begins with "good". What stands behind ~ is its spelling.
 type tokens struct{ now func() time.Time }
+
+func (i tokens) Again(who *identity.Identity) (*identity.Identity, error) { return who, nil }
 
 func (i tokens) Verify(_ context.Context, token string) (*identity.Identity, error) {
 	if !strings.HasPrefix(token, "good") {
 		return nil, &identity.Error{Kind: identity.Missing}
 	}
-	return &identity.Identity{Principal: &identityv1.Principal{
+	said, _, _ := strings.Cut(token, "~")
+	return &identity.Identity{Key: sha256.Sum256([]byte(said)), Principal: &identityv1.Principal{
 		Issuer: "corp", IssuerUrl: "https://idp.example", Subject: "agent", Groups: []string{"agents"},
 		ExpiresAt: timestamppb.New(i.now().Add(time.Hour)),
 	}}, nil
@@ -185,8 +190,26 @@ func (plain) Body(_ *policies.Policy, _, _ string, b []byte) []byte {
 	return []byte(strings.ReplaceAll(string(b), "secret", "[masked]"))
 }
 
+func (plain) Asked(_ *policies.Policy, _, _ string, b []byte) (string, bool) {
+	return strings.ReplaceAll(string(b), "secret", "[masked]"), !strings.Contains(string(b), "unshowable")
+}
+
 func (plain) Value(_ *policies.Policy, _, v string) string {
 	return strings.ReplaceAll(v, "secret", "[masked]")
+}
+
+func compiled(t *testing.T, text, version string) *policies.Policy {
+	t.Helper()
+	b := &policyv1.Bundle{}
+	if err := protoyaml.Unmarshal([]byte(text), b); err != nil {
+		t.Fatal(err)
+	}
+	b.Version = version
+	p, err := policies.Compile(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 type fixture struct {
@@ -206,16 +229,7 @@ type voterKey struct{}
 func open(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{policies: &source{}, tape: &tape{events: map[string][]*recordv1.Event{}}}
-	b := &policyv1.Bundle{}
-	if err := protoyaml.Unmarshal([]byte(bundle), b); err != nil {
-		t.Fatal(err)
-	}
-	b.Version = "v1"
-	p, err := policies.Compile(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.policies.policy.Store(p)
+	f.policies.policy.Store(compiled(t, bundle, "v1"))
 	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	f.store = redisstore.New(client)
@@ -228,7 +242,12 @@ func open(t *testing.T) *fixture {
 	f.service = approval.NewService(f.store, feed, signer, func(ctx context.Context) (*identityv1.Principal, error) {
 		return ctx.Value(voterKey{}).(*identityv1.Principal), nil
 	}, everybody{}, log)
+	tags, err := httptag.New([]byte(strings.Repeat("t", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.Server = NewServer(Options{
+		Tags:      tags,
 		Processor: "p1", Guard: guard.New(f.policies, tokens{f.now}, desk, func(context.Context) error { return nil }, f.now),
 		Credentials: credential.NewBroker(identity.Sources{LookupEnv: func(name string) (string, bool) { return realToken, name == "API_TOKEN" }}),
 		Recorder:    f.tape, Shown: plain{}, Metrics: NewMetrics(prometheus.NewRegistry()), Now: f.now, Random: rand.Reader, Logger: log,

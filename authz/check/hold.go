@@ -3,13 +3,14 @@ package check
 import (
 	"context"
 	"errors"
-	"slices"
+	"strings"
 
 	envoy_service_auth_v3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/policies"
 )
 
 // maxTurns is how many requests are put before people at once: when many come together, the rest wait where each costs
@@ -44,10 +45,10 @@ func (h *held) done() {
 // wait puts the request before people, and goes on with what they say.
 func (s *Server) wait(h *held) (ok *envoy_service_auth_v3.CheckResponse, p *problem) {
 	weight := h.asking.request.weight()
-	if !s.weights.wait(weight) {
+	if !s.weights.wait(h.asking.who(), weight) {
 		return nil, h.asking.refused(h.verdict.Decision, errTooMuch)
 	}
-	defer s.weights.back(weight)
+	defer s.weights.back(h.asking.who(), weight)
 	if p := s.put(h); p != nil {
 		return nil, p
 	}
@@ -62,7 +63,7 @@ func (s *Server) wait(h *held) (ok *envoy_service_auth_v3.CheckResponse, p *prob
 
 // put puts the request before people, in its turn.
 func (s *Server) put(h *held) (p *problem) {
-	put := s.weights.pose(h.ctx, len(h.asking.request.body), func() {
+	put := s.weights.pose(h.ctx, h.asking.who(), len(h.asking.request.body), func() {
 		select {
 		case s.turns <- struct{}{}:
 		case <-h.ctx.Done():
@@ -81,7 +82,7 @@ func (s *Server) put(h *held) (p *problem) {
 }
 
 var errTooMuch = &problem{
-	Status: 503, Type: "too-many", Title: "Too much waits for people", Detail: "The bodies and long headers of requests that wait are as much as they may be in all. Nothing was forwarded.",
+	Status: 503, Type: "too-many", Title: "Too much waits for people", Detail: "The bodies and long headers of requests that wait are as much as they may be, of yours or in all. Nothing was forwarded.",
 	Hint: "Try again later, or with less in it.",
 }
 
@@ -97,9 +98,13 @@ func (h *held) over() *problem {
 // ask puts the request before people.
 func (h *held) ask() *problem {
 	a := h.asking
+	action, ok := a.action()
+	if !ok {
+		return a.refused(h.verdict.Decision, h.unshown())
+	}
 	var err error
 	h.pending, err = a.server.o.Guard.Hold(h.ctx, guard.Asked{
-		Admission: a.admission, Verdict: h.verdict, SessionID: a.session.id, Action: a.action(), Binding: a.binding(),
+		Admission: a.admission, Verdict: h.verdict, SessionID: a.session.id, Action: action, Binding: a.binding(),
 	})
 	if err != nil {
 		return a.refused(h.verdict.Decision, h.turnedAway(err))
@@ -114,12 +119,21 @@ func (h *held) ask() *problem {
 	return nil
 }
 
+// unshown is the refusal of what people would have to decide on without seeing it.
+func (h *held) unshown() *problem {
+	return h.turnedAway(&guard.Denied{Kind: guard.Forbidden, Decision: policies.Decision{
+		Message: "The request needs approval, and its body cannot be shown to people.",
+		Detail:  "Masks of the target name fields of JSON documents, and the body is none that can be read: what they hide could not be told from the rest.",
+		Hint:    "Nothing was forwarded. Send well-formed JSON with its content-type.",
+	}})
+}
+
 // end goes on by the verdict of the moment in which the approval was used.
 func (h *held) end(approved *approvalv1.Approval, err error) (*envoy_service_auth_v3.CheckResponse, *problem) {
 	a := h.asking
 	now := h.verdict
 	if err == nil {
-		released := a.server.weights.pose(h.ctx, len(a.request.body), func() {
+		released := a.server.weights.pose(h.ctx, a.who(), len(a.request.body), func() {
 			approved, now, err = h.pending.Release(h.ctx, a.operations, nil, a.binding())
 		})
 		if !released {
@@ -168,31 +182,63 @@ func (h *held) turnedAway(err error) *problem {
 	return p
 }
 
-// action is what people see: all that goes on, since a header may change what a request does.
-func (a *asking) action() *approvalv1.Action {
+// action is what people see: all that goes on, since a header may change what a request does. False: it cannot be shown.
+func (a *asking) action() (*approvalv1.Action, bool) {
 	r, shown := a.request, a.server.o.Shown
 	show := func(v string) string { return shown.Value(a.policy, r.target, v) }
+	asked := r.authority
+	if host, ok := policies.UpstreamHost(a.admission.Target.GetHttp()); ok {
+		asked = host
+	}
 	action := &approvalv1.Action{
 		Summary: r.method + " " + show(r.path.Raw),
-		Text:    r.method + " " + r.scheme + "://" + show(r.authority) + show(r.uri),
+		Text:    r.method + " " + r.scheme + "://" + show(asked) + show(r.uri),
 		Details: []*approvalv1.Detail{
 			{Name: "requester", Value: a.admission.Principal.GetIssuer() + ":" + a.admission.Principal.GetSubject()},
 			{Name: "target", Value: r.target},
 			{Name: "client", Value: r.client},
 		},
 	}
+	if asked != r.authority {
+		action.Details = append(action.Details, &approvalv1.Detail{Name: "asked-at", Value: show(r.authority)})
+	}
 	if kind := readable(r.header("content-type")); kind != "" {
 		action.Details = append(action.Details, &approvalv1.Detail{Name: "content-type", Value: show(kind)})
 	}
 	for _, h := range r.recorded(show, a.admission.Target.GetCredential().GetHeader().GetName()) {
-		if name := h.GetName(); name != "content-type" && !removes(name) && !slices.Contains(removed, name) {
+		if name := h.GetName(); name != "content-type" && goesOn(a.admission.Target, name) {
 			action.Details = append(action.Details, &approvalv1.Detail{Name: "header", Value: name + ": " + h.GetValue()})
 		}
 	}
-	if len(r.body) > 0 {
-		action.Parameters = append(action.Parameters, &approvalv1.Parameter{Type: "body", Value: string(a.body())})
+	for _, h := range r.headers {
+		if h.name == "cookie" && goesOn(a.admission.Target, h.name) {
+			action.Details = append(action.Details, &approvalv1.Detail{Name: "header", Value: "cookie: " + a.cookies(readable(h.value), show)})
+		}
 	}
-	return action
+	if len(r.body) == 0 {
+		return action, true
+	}
+	body, ok := shown.Asked(a.policy, r.target, r.header("content-type"), r.body)
+	action.Parameters = append(action.Parameters, &approvalv1.Parameter{Type: "body", Value: body})
+	return action, ok
+}
+
+// shortCookie is the longest value of a cookie that is shown: one that opens a session is longer, and would be a credential
+// in the hands of whoever sees it.
+const shortCookie = 15
+
+// cookies are those of one header as people see them: each by its name, and by its value or, if that is long, what stands
+// for it.
+func (a *asking) cookies(header string, show func(string) string) string {
+	pairs := strings.Split(header, ";")
+	for i, pair := range pairs {
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		if len(value) > shortCookie {
+			value = a.server.o.Recorder.Hide([]byte(value))
+		}
+		pairs[i] = show(name) + "=" + show(value)
+	}
+	return strings.Join(pairs, "; ")
 }
 
 // binding is the request in true bytes, headers in their order.

@@ -10,6 +10,7 @@ import (
 	"github.com/sluicegate/sluice/authz/credential"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/httptag"
 )
 
 // Recording is the record of one session.
@@ -34,6 +35,8 @@ type Recorder interface {
 type Shown interface {
 	// Body is a request's body as it may be shown.
 	Body(p *policies.Policy, target, contentType string, body []byte) []byte
+	// Asked is a request's body as people see it who decide on it: of any type. False: it cannot be shown.
+	Asked(p *policies.Policy, target, contentType string, body []byte) (string, bool)
 	// Value is a header or a query as it may be shown.
 	Value(p *policies.Policy, target, value string) string
 }
@@ -46,6 +49,8 @@ type Options struct {
 	Credentials *credential.Broker
 	Recorder    Recorder
 	Shown       Shown
+	// Tags seals entity tags of answers that masks apply to.
+	Tags *httptag.Key
 	// SessionID makes an id for a session.
 	SessionID func() (string, error)
 	Metrics   *Metrics

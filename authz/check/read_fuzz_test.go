@@ -60,6 +60,6 @@ func FuzzRead(f *testing.F) {
 		}
 		r.values()
 		r.recorded(func(s string) string { return s }, "x-api-key")
-		okResponse(r, "x-api-key", "k", nil)
+		okResponse(r, nil, "x-api-key", "k", nil)
 	})
 }

@@ -5,18 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	envoy_service_auth_v3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/api/peer"
@@ -173,10 +167,10 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 	}
 	a := &asking{
 		server: s, request: r, admission: admission,
-		policy: policy, operations: []policies.Operation{operationOf(r)},
+		policy: policy,
 	}
 	var p *problem
-	if a.session, a.number, p = s.enter(ctx, r, token, admission, policy); p != nil {
+	if a.session, a.number, p = s.enter(ctx, r, admission, policy); p != nil {
 		return nil, nil, p
 	}
 	defer func() {
@@ -187,8 +181,14 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 	r.forgetToken()
 	var verdict guard.Verdict
 	var recordErr error
-	read := s.weights.read(ctx, len(r.body), func() {
-		if recordErr = a.recordRequest(); recordErr == nil {
+	read := s.weights.read(ctx, a.who(), len(r.body), func() {
+		if recordErr = a.recordRequest(); recordErr != nil {
+			return
+		}
+		if a.operations, p = readPaths(r, admission.Target, policy); p == nil {
+			p = overridden(r, policy)
+		}
+		if p == nil {
 			verdict, err = s.o.Guard.Decide(admission, a.operations, nil)
 		}
 	})
@@ -198,6 +198,8 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 		return nil, nil, gone(ctx)
 	case recordErr != nil:
 		return nil, nil, noRecord(recordErr)
+	case p != nil:
+		return nil, nil, a.refused(policies.Decision{}, p)
 	case err != nil:
 		return nil, nil, a.refused(policies.Decision{}, turnedAway(err))
 	}
@@ -215,6 +217,11 @@ type asking struct {
 	operations []policies.Operation
 	// through: the exchange holds the session now.
 	through bool
+}
+
+// who is whose share of what is shared the request takes.
+func (a *asking) who() string {
+	return a.admission.Principal.GetIssuerUrl() + "\n" + a.admission.Principal.GetSubject()
 }
 
 // follow does what the verdict says.
@@ -251,10 +258,10 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 	if err := a.session.rec.Append(approval != "" || !r.safe(), events...); err != nil {
 		return nil, noRecord(err)
 	}
-	session := a.session // and not a, which has the request: its body is not needed for as long as the response takes
+	session := a.session // and not a, which has the whole request: its body is not needed for as long as the response takes
 	e := &Exchange{
 		Admission: a.admission, Policy: v.Policy, Masks: v.Masks, Number: a.number, ID: r.id, Method: r.method,
-		Recording: session.rec, Session: session.id, Life: session.life, Leave: func() { session.leave(s.o.Now()) },
+		Recording: session.rec, Session: session.id, Life: session.life, Still: a.still(v, approval != ""), Tags: a.tags(v), Leave: func() { session.leave(s.o.Now()) },
 		Now: s.o.Now, Began: s.o.Now(),
 	}
 	metadata, err := s.tickets.put(e, s.o.Now())
@@ -262,49 +269,15 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 		return nil, internal(err)
 	}
 	a.through = true
-	return okResponse(r, name, value, metadata), nil
-}
-
-// removed are headers of the agent's that never go on: credentials, what asks for answers that cannot be read, and what
-// servers take for another method or path than was decided on.
-var removed = []string{
-	"authorization", "proxy-authorization", "accept-encoding", "range", "if-range",
-	"x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url",
-}
-
-// removes reports whether a header of the agent's that is not among removed stays behind all the same: what proxies say
-// to services about a request is not for an agent to say.
-func removes(name string) bool {
-	if name == "x-forwarded-proto" { // Envoy's own
-		return false
-	}
-	for _, prefix := range []string{"x-forwarded-", "x-original-", "x-rewrite-", "x-envoy-"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
+	ok := okResponse(r, a.admission.Target, name, value, metadata)
+	if e.Tags != nil {
+		for _, condition := range conditions {
+			if tags, has := opened(r, e.Tags)[condition]; has {
+				ok.GetOkResponse().Headers = append(ok.GetOkResponse().Headers, set(condition, tags))
+			}
 		}
 	}
-	return name == "x-host" || name == "true-client-ip" || name == "x-client-ip" || name == "x-real-ip" || name == "forwarded"
-}
-
-func okResponse(r *request, name, value string, metadata *structpb.Struct) *envoy_service_auth_v3.CheckResponse {
-	ok := &envoy_service_auth_v3.OkHttpResponse{
-		Headers: []*envoy_config_core_v3.HeaderValueOption{set(name, value)},
-	}
-	for _, h := range removed {
-		if h != name {
-			ok.HeadersToRemove = append(ok.HeadersToRemove, h)
-		}
-	}
-	for _, h := range r.headers {
-		if h.name != name && removes(h.name) && !slices.Contains(ok.HeadersToRemove, h.name) {
-			ok.HeadersToRemove = append(ok.HeadersToRemove, h.name)
-		}
-	}
-	return &envoy_service_auth_v3.CheckResponse{
-		Status:          &status.Status{Code: int32(codes.OK)},
-		HttpResponse:    &envoy_service_auth_v3.CheckResponse_OkResponse{OkResponse: ok},
-		DynamicMetadata: metadata,
-	}
+	return ok, nil
 }
 
 // Drain withdraws what is held, lets no new session in, and waits for requests to end, or for the context.

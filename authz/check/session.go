@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"crypto/sha256"
 	"log/slog"
 	"maps"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/authz/identity"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -23,10 +23,11 @@ const (
 	maxSessions = 10_000
 )
 
-// key says which requests are of one session: those with one token, to one target, through one Envoy.
+// key says which requests are of one session: those with one token, however it is spelled, to one target, through one
+// Envoy.
 type key struct {
 	target, node string
-	token        [sha256.Size]byte
+	token        identity.Key
 }
 
 // session is what somebody does with one token.
@@ -35,6 +36,8 @@ type session struct {
 	key  key
 	rec  Recording
 	ends time.Time
+	// admission is that of the first request.
+	admission *guard.Admission
 	// life ends when somebody ends the session; over ends it.
 	life context.Context // it is the session's, not a call's
 	over context.CancelCauseFunc
@@ -69,8 +72,8 @@ type opening struct {
 }
 
 // enter finds or begins the session of a request, and holds it open until leave.
-func (s *Server) enter(ctx context.Context, r *request, token string, a *guard.Admission, policy *policies.Policy) (*session, uint64, *problem) {
-	k := key{target: r.target, node: r.node, token: sha256.Sum256([]byte(token))}
+func (s *Server) enter(ctx context.Context, r *request, a *guard.Admission, policy *policies.Policy) (*session, uint64, *problem) {
+	k := key{target: r.target, node: r.node, token: a.Token()}
 	for {
 		session, o, begin, p := s.sessions.find(k)
 		switch {
@@ -197,7 +200,7 @@ func (s *Server) begin(ctx context.Context, r *request, k key, a *guard.Admissio
 	s.o.Metrics.sessions.Inc()
 	life, over := context.WithCancelCause(ctx)
 	return &session{
-		id: id, key: k, rec: rec, ends: a.Ends, life: life, over: over, last: s.o.Now(), cancels: map[uint64]context.CancelCauseFunc{},
+		id: id, key: k, rec: rec, ends: a.Ends, admission: a, life: life, over: over, last: s.o.Now(), cancels: map[uint64]context.CancelCauseFunc{},
 	}, nil
 }
 
@@ -241,6 +244,9 @@ func (s *session) stoppable(ctx context.Context, number uint64) (context.Context
 		cancel(nil)
 	}
 }
+
+// why is the reason for which the session's life is over.
+func (s *session) why() error { return context.Cause(s.life) }
 
 // withdraw ends what waits for people.
 func (s *session) withdraw(why error) {
@@ -318,7 +324,7 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 }
 
-// EndSession ends a session of this process; false if there is none of that id.
+// EndSession ends a session of this process, and what its token can open; false if there is none of that id.
 func (s *Server) EndSession(id, reason string) bool {
 	s.sessions.mu.Lock()
 	found := s.sessions.ids[id]
@@ -326,6 +332,7 @@ func (s *Server) EndSession(id, reason string) bool {
 	if found == nil {
 		return false
 	}
+	s.o.Guard.EndToken(found.admission, reason)
 	found.stop(&problem{
 		Status: 401, Type: "session-ended", token: true, Title: "The session was ended: " + reason, Detail: "Its token is not accepted any more.", Hint: "Get a new token.",
 	})

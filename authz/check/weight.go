@@ -14,6 +14,8 @@ const (
 	// maxWaiting is how many bytes requests have in all that wait for people: bodies, and long heads. Each is held about
 	// four times: as it came, as people see it, and on its way to the store.
 	maxWaiting = 64 << 20
+	// maxShare is how many of them those of one principal have.
+	maxShare = maxWaiting / 2
 )
 
 // weight is what a request keeps of the agent's while it waits for people, in bytes.
@@ -31,57 +33,67 @@ func (r *request) weight() int {
 // weights bound what the bodies of requests cost. As a tree that conditions read, a body takes fifty times its length and
 // a tenth of a second a megabyte; many at once would take all there is from everybody else.
 type weights struct {
-	reading chan struct{} // large bodies that are read just now
-	posing  chan struct{} // large bodies that are put before people just now, or released
+	reading *turns // large bodies that are read just now
+	posing  *turns // large bodies that are put before people just now, or released
 
-	mu      sync.Mutex // guards waiting
+	mu      sync.Mutex // guards the rest
 	waiting int        // bytes that wait for people
+	shares  map[string]int
 }
 
 func newWeights(processors int) *weights {
 	n := max(1, processors/2)
-	return &weights{reading: make(chan struct{}, n), posing: make(chan struct{}, n)}
+	return &weights{reading: newTurns(n), posing: newTurns(n), shares: map[string]int{}}
 }
 
-// read calls a step that reads a body of so many bytes, as soon as it may. False: the context ended before.
-func (w *weights) read(ctx context.Context, body int, step func()) bool {
-	return inTurn(ctx, w.reading, body, step)
+// read calls a step that reads a body of so many bytes of somebody's, as soon as it may. False: the context ended before.
+func (w *weights) read(ctx context.Context, who string, body int, step func()) bool {
+	return inTurn(ctx, w.reading, who, body, step)
 }
 
 // pose is the same for a step that puts a body before people, or releases it. The store may be slow: those that are only
 // read do not wait for it.
-func (w *weights) pose(ctx context.Context, body int, step func()) bool {
-	return inTurn(ctx, w.posing, body, step)
+func (w *weights) pose(ctx context.Context, who string, body int, step func()) bool {
+	return inTurn(ctx, w.posing, who, body, step)
 }
 
-func inTurn(ctx context.Context, turns chan struct{}, body int, step func()) bool {
+func inTurn(ctx context.Context, t *turns, who string, body int, step func()) bool {
 	if body <= smallBody {
 		step()
 		return true
 	}
-	select {
-	case turns <- struct{}{}:
-	case <-ctx.Done():
+	if !t.take(ctx, who) {
 		return false
 	}
-	defer func() { <-turns }()
+	defer t.give()
 	step()
 	return true
 }
 
-// wait takes room for a request of that weight that waits for people. False: there is none. Whoever got it gives it back.
-func (w *weights) wait(weight int) bool {
+// wait takes room for a request of that weight of somebody's that waits for people. False: there is none. Whoever got it
+// gives it back.
+func (w *weights) wait(who string, weight int) bool {
+	if weight == 0 {
+		return true
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if weight > 0 && w.waiting+weight > maxWaiting {
+	if w.waiting+weight > maxWaiting || w.shares[who]+weight > maxShare && w.shares[who] > 0 {
 		return false
 	}
 	w.waiting += weight
+	w.shares[who] += weight
 	return true
 }
 
-func (w *weights) back(weight int) {
+func (w *weights) back(who string, weight int) {
+	if weight == 0 {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.waiting -= weight
+	if w.shares[who] -= weight; w.shares[who] == 0 {
+		delete(w.shares, who)
+	}
 }

@@ -24,18 +24,18 @@ func TestLargeBodiesAreReadInTurn(t *testing.T) {
 			done.Add(1)
 		}
 		for range 5 {
-			go w.read(t.Context(), smallBody+1, step)
+			go w.read(t.Context(), "a", smallBody+1, step)
 		}
 		synctest.Wait()
-		if w.read(t.Context(), smallBody, func() {}); done.Load() != 0 {
+		if w.read(t.Context(), "a", smallBody, func() {}); done.Load() != 0 {
 			t.Error("a small body waited for a large one")
 		}
-		if !w.pose(t.Context(), smallBody+1, func() {}) || done.Load() != 0 {
+		if !w.pose(t.Context(), "a", smallBody+1, func() {}) || done.Load() != 0 {
 			t.Error("what is put before people waited for what is read")
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 		defer cancel()
-		if w.read(ctx, smallBody+1, func() { t.Error("read") }) {
+		if w.read(ctx, "a", smallBody+1, func() { t.Error("read") }) {
 			t.Error("it was read when nobody waited any more")
 		}
 		time.Sleep(10 * time.Second)
@@ -46,13 +46,45 @@ func TestLargeBodiesAreReadInTurn(t *testing.T) {
 	})
 }
 
+func TestWhoSendsManyLargeBodiesDelaysOthersByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWeights(2)
+		step := func() { time.Sleep(time.Second) }
+		for range 30 {
+			go w.read(t.Context(), "greedy", smallBody+1, step)
+		}
+		synctest.Wait()
+		gone, cancel := context.WithCancel(t.Context())
+		go w.read(gone, "gone", smallBody+1, func() { t.Error("read for somebody who went away") })
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		began := time.Now()
+		for _, who := range []string{"one", "two"} {
+			if !w.read(t.Context(), who, smallBody+1, step) {
+				t.Error("not read")
+			}
+		}
+		if took := time.Since(began); took > 6*time.Second { // the one under way, the next in turn, and their own
+			t.Errorf("two others' took %v", took)
+		}
+		time.Sleep(time.Minute)
+		if w.reading.free != 1 || len(w.reading.order)+len(w.reading.waiting) != 0 {
+			t.Errorf("left: %d free, %v", w.reading.free, w.reading.order)
+		}
+	})
+}
+
 func TestBodiesThatWaitForPeopleHaveALimitInAll(t *testing.T) {
 	w := newWeights(1)
-	if !w.wait(maxWaiting) || w.wait(1) || !w.wait(0) {
-		t.Error("what waits has no limit, or those without a body have one")
+	if !w.wait("a", maxShare) || w.wait("a", 1) || !w.wait("a", 0) {
+		t.Error("what waits of one has no limit, or those without a body have one")
 	}
-	w.back(maxWaiting)
-	if !w.wait(1) {
+	if !w.wait("b", maxShare) || w.wait("c", 1) || !w.wait("c", 0) {
+		t.Error("what waits in all has no limit, or one takes what is left for others")
+	}
+	w.back("a", maxShare)
+	if !w.wait("c", 1) {
 		t.Error("what does not wait any more counts")
 	}
 

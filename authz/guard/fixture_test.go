@@ -77,7 +77,17 @@ func (s *source) Current() (*policies.Policy, error) {
 func (s *source) fail(err error) { s.err.Store(&err) }
 
 // tokens proves the token "good".
-type tokens struct{ who *identity.Identity }
+type tokens struct {
+	who   *identity.Identity
+	again *atomic.Pointer[func(*identity.Identity) (*identity.Identity, error)]
+}
+
+func (i tokens) Again(who *identity.Identity) (*identity.Identity, error) {
+	if again := i.again.Load(); again != nil {
+		return (*again)(who)
+	}
+	return who, nil
+}
 
 func (i tokens) Verify(_ context.Context, token string) (*identity.Identity, error) {
 	if token != "good" {
@@ -101,6 +111,12 @@ type door struct {
 	signer   *approval.Signer
 	ahead    atomic.Int64
 	durable  atomic.Pointer[error]
+	again    atomic.Pointer[func(*identity.Identity) (*identity.Identity, error)]
+}
+
+// issuers changes what the issuers of the policy make of a token.
+func (d *door) issuers(again func(*identity.Identity) (*identity.Identity, error)) {
+	d.again.Store(&again)
 }
 
 func (d *door) now() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) }
@@ -126,7 +142,7 @@ func open(t *testing.T) *door {
 	d.service = approval.NewService(d.store, feed, d.signer, func(ctx context.Context) (*identityv1.Principal, error) {
 		return ctx.Value(voterKey{}).(*identityv1.Principal), nil
 	}, everybody{}, log)
-	d.Guard = guard.New(d.policies, tokens{agent(time.Hour)}, desk, func(context.Context) error {
+	d.Guard = guard.New(d.policies, tokens{agent(time.Hour), &d.again}, desk, func(context.Context) error {
 		if err := d.durable.Load(); err != nil {
 			return *err
 		}

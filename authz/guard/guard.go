@@ -3,8 +3,10 @@ package guard
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
@@ -22,6 +24,8 @@ type Policies interface {
 // Identities proves tokens.
 type Identities interface {
 	Verify(ctx context.Context, token string) (*identity.Identity, error)
+	// Again is who somebody proven before is by the policy of the moment.
+	Again(who *identity.Identity) (*identity.Identity, error)
 }
 
 // Guard is the door. It is safe for concurrent use.
@@ -32,6 +36,7 @@ type Guard struct {
 	durable    func(context.Context) error
 	now        func() time.Time
 	random     io.Reader
+	ended      endings
 }
 
 // New makes a guard. desk may be nil where nothing can be held; durable tells whether the approval store keeps what
@@ -48,6 +53,17 @@ type Admission struct {
 	Ends time.Time
 	// Version is of the bundle that let them in.
 	Version string
+
+	// who was proven, as the policy asked for last has it; nil where nobody was.
+	who atomic.Pointer[identity.Identity]
+}
+
+// Token tells by what the admission's token says whose it is: the same for every spelling of it.
+func (a *Admission) Token() identity.Key {
+	if who := a.who.Load(); who != nil {
+		return who.Key
+	}
+	return identity.Key{}
 }
 
 // Identify proves a token. The error is an *identity.Error.
@@ -62,7 +78,11 @@ func (g *Guard) Connect(who *identity.Identity, target string) (*Admission, erro
 	if err != nil {
 		return nil, &Denied{Kind: NotReady, Decision: notReady(err), Err: err}
 	}
-	d := p.Decide(&policies.Request{Principal: who.Principal, Target: target, Time: g.now()})
+	now := g.now()
+	if why, ok := g.ended.find(who.Key, now); ok {
+		return nil, stopped(why)
+	}
+	d := p.Decide(&policies.Request{Principal: who.Principal, Target: target, Time: now})
 	if d.Verdict != policies.Allow {
 		kind := Forbidden
 		if p.Target(target) == nil {
@@ -70,8 +90,8 @@ func (g *Guard) Connect(who *identity.Identity, target string) (*Admission, erro
 		}
 		return nil, &Denied{Kind: kind, Decision: d}
 	}
-	now := g.now()
 	a := &Admission{Principal: who.Principal, Target: p.Target(target), Ends: who.SessionEnd(now), Version: p.Version()}
+	a.who.Store(who)
 	if !now.Before(a.Ends) {
 		return nil, ended(a)
 	}
@@ -88,15 +108,16 @@ type Verdict struct {
 // ended, or nothing can be decided.
 func (g *Guard) Decide(a *Admission, operations []policies.Operation, attributes map[string]any) (Verdict, error) {
 	now := g.now()
-	if !now.Before(a.Ends) {
-		return Verdict{}, ended(a)
-	}
 	p, err := g.policies.Current()
 	if err != nil {
 		return Verdict{}, &Denied{Kind: NotReady, Decision: notReady(err), Err: err}
 	}
+	who, err := g.still(a)
+	if err != nil {
+		return Verdict{}, err
+	}
 	return Verdict{Policy: p, Decision: p.Decide(&policies.Request{
-		Principal: a.Principal, Target: a.Target.GetName(), Operations: operations, Time: now, Attributes: attributes,
+		Principal: who, Target: a.Target.GetName(), Operations: operations, Time: now, Attributes: attributes,
 	})}, nil
 }
 
@@ -109,12 +130,60 @@ func (g *Guard) Current() (*policies.Policy, error) {
 	return p, nil
 }
 
-// Ended reports whether a session must end.
+// Ended reports whether a session must end: its token has, or its issuer does not vouch for it any more.
 func (g *Guard) Ended(a *Admission) error {
+	_, err := g.still(a)
+	return err
+}
+
+// Principal is who a session is of by the policy of the moment. The error is a *Denied: the session must end.
+func (g *Guard) Principal(a *Admission) (*identityv1.Principal, error) { return g.still(a) }
+
+func (g *Guard) still(a *Admission) (*identityv1.Principal, error) {
 	if !g.now().Before(a.Ends) {
-		return ended(a)
+		return nil, ended(a)
 	}
-	return nil
+	who := a.who.Load()
+	if who == nil {
+		return a.Principal, nil
+	}
+	again, err := g.identities.Again(who)
+	if err != nil {
+		return nil, disowned(err)
+	}
+	if again != who {
+		a.who.Store(again)
+	}
+	return again.Principal, nil
+}
+
+// EndToken ends what an admission's token can open: it is refused from now on, however it is spelled, at every target.
+func (g *Guard) EndToken(a *Admission, reason string) {
+	until := a.Ends
+	if left := a.Principal.GetExpiresAt().AsTime().Add(identity.Leeway); left.After(until) {
+		until = left
+	}
+	g.ended.add(a.Token(), reason, until, g.now())
+}
+
+// disowned is the end of a session whose issuer left the policy, or takes the token no more.
+func disowned(err error) *Denied {
+	why := "the issuer of its token vouches for it no more"
+	var refused *identity.Error
+	if errors.As(err, &refused) {
+		why = refused.Public()
+	}
+	return &Denied{Kind: SessionEnded, Err: err, Decision: policies.Decision{
+		Message: "the session has ended: " + why, Detail: "The policy changed.",
+		Hint: "Get a token from an issuer that the policy names, and connect again.",
+	}}
+}
+
+// stopped is the refusal of a token whose session somebody ended.
+func stopped(reason string) *Denied {
+	return &Denied{Kind: SessionEnded, Decision: policies.Decision{
+		Message: "The session was ended: " + reason, Detail: "Its token is not accepted any more.", Hint: "Get a new token.",
+	}}
 }
 
 func ended(a *Admission) *Denied {

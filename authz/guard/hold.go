@@ -141,12 +141,20 @@ func (p *Pending) Withdrawn() *approvalv1.Approval {
 }
 
 // Wait waits for people, or for the context to end. It returns the approval as they left it: with a nil error it is
-// approved, and may be released. A *Denied says that they did not approve; any other error is the context's.
+// approved, and may be released. A *Denied says that they did not approve, or that the session must end; any other error
+// is the context's.
 func (p *Pending) Wait(ctx context.Context) (*approvalv1.Approval, error) {
-	a, err := p.hold.Wait(ctx)
+	watched, stop := p.watched(ctx)
+	defer stop()
+	a, err := p.hold.Wait(watched)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, err
+		var d *Denied
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.As(err, &d):
+			p.Withdraw(ctx, d.Message)
+			return nil, d
 		}
 		return nil, unavailable(err)
 	}
@@ -219,12 +227,17 @@ func (p *Pending) stillHolds(operations []policies.Operation, attributes map[str
 	sameNeeds := v.Verdict == policies.Allow || slices.Equal(v.Rules, p.asked.Verdict.Rules) &&
 		slices.EqualFunc(v.Requirements, p.asked.Verdict.Requirements, sameRequirement)
 	if !sameNeeds || !bytes.Equal(now, p.bound) {
-		return v, &Denied{Kind: Changed, Decision: policies.Decision{
-			Message: "something that the approval was bound to has changed: run it again", Version: v.Version,
-			Detail: "Approval " + p.hold.ID() + " was given for another policy or another state.", Hint: "Nothing was run.",
-		}}
+		return v, p.changed(v.Version)
 	}
 	return v, nil
+}
+
+// changed is the end of what was asked under other circumstances, by the policy of that version.
+func (p *Pending) changed(version string) *Denied {
+	return &Denied{Kind: Changed, Decision: policies.Decision{
+		Message: "something that the approval was bound to has changed: run it again", Version: version,
+		Detail: "Approval " + p.hold.ID() + " was asked for under another policy or in another state.", Hint: "Nothing was run.",
+	}}
 }
 
 func sameRequirement(a, b policies.Requirement) bool {

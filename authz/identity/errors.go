@@ -12,7 +12,7 @@ type Kind int
 const (
 	// Missing means: no token was given.
 	Missing Kind = iota + 1
-	// Malformed means: not a JWT in compact form (RFC 7519 section 7.2), or larger than MaxTokenBytes.
+	// Malformed means: not a JWT in compact form (RFC 7519 section 7.2), or not of a kind to call with.
 	Malformed
 	// UnknownIssuer means: iss is not an issuer of the policy.
 	UnknownIssuer
@@ -30,6 +30,8 @@ const (
 	BadClaims
 	// Unavailable means: the issuer's keys cannot be had, or are staler than MaxStaleness.
 	Unavailable
+	// TooLong means: larger than MaxTokenBytes.
+	TooLong
 )
 
 // String is the kind as a word for logs and metrics.
@@ -55,6 +57,8 @@ func (k Kind) String() string {
 		return "bad_claims"
 	case Unavailable:
 		return "unavailable"
+	case TooLong:
+		return "too_long"
 	default:
 		return fmt.Sprintf("kind_%d", int(k))
 	}
@@ -92,7 +96,9 @@ func (e *Error) Public() string {
 	case Missing:
 		return "no token was given"
 	case Malformed:
-		return "the token is not a well-formed JWT"
+		return "the token is not a well-formed JWT, or of another kind than an ID token or access token"
+	case TooLong:
+		return fmt.Sprintf("the token is longer than %d bytes, the most that is looked at: ask for one with fewer groups or claims", MaxTokenBytes)
 	case UnknownIssuer:
 		return "the token's issuer " + quote(e.Issuer) + " is not accepted here"
 	case WrongAudience:

@@ -95,8 +95,36 @@ func (r *Registry) Verify(ctx context.Context, rawToken string) (*Identity, erro
 	if refused != nil {
 		return nil, refused
 	}
+	id.under = current
 	current.proven.add(digest, &proof{identity: id, set: v.keys, keys: keys})
 	return id, nil
+}
+
+// Again is who somebody proven before is by the issuers of the moment: the same, if the policy is; else what the issuer's
+// settings make of the claims now. Its error is always an *Error: the issuer is not accepted any more, or not with what
+// the token says. Whether the token has expired is not looked at: a session may outlive it.
+func (r *Registry) Again(id *Identity) (*Identity, error) {
+	current := r.state.Load()
+	if id.under == current {
+		return id, nil
+	}
+	v, ok := current.verifiers[id.issuer]
+	if !ok {
+		return nil, &Error{Kind: UnknownIssuer, Issuer: id.issuer}
+	}
+	if !slices.Contains(v.algorithms, id.algorithm) {
+		return nil, v.fail(BadAlgorithm, nil)
+	}
+	c, err := decodeObject(id.payload)
+	if err != nil {
+		return nil, v.fail(BadClaims, err)
+	}
+	next, refused := v.mapped(id.payload, c, id.Principal.GetExpiresAt().AsTime())
+	if refused != nil {
+		return nil, refused
+	}
+	next.algorithm, next.under = id.algorithm, current
+	return next, nil
 }
 
 // Update replaces the issuers, all or none of them: after an error the old ones stay. Keys of issuers whose URL and ca

@@ -77,7 +77,7 @@ func TestBadTokensAreRefusedWithTheirKind(t *testing.T) {
 		{"JSON serialisation", `{"payload":"` + parts[1] + `","protected":"` + parts[0] + `","signature":"` + parts[2] + `"}`, identity.Malformed},
 		{"claims are an array", parts[0] + "." + b64([]byte("[]")) + "." + parts[2], identity.Malformed},
 		{"duplicate claims", parts[0] + "." + b64([]byte(`{"iss":"a","iss":"b"}`)) + "." + parts[2], identity.Malformed},
-		{"over 16 KiB", mutate(map[string]any{"pad": strings.Repeat("x", identity.MaxTokenBytes)}), identity.Malformed},
+		{"over 64 KiB", mutate(map[string]any{"pad": strings.Repeat("x", identity.MaxTokenBytes)}), identity.TooLong},
 		{"no issuer", mutate(map[string]any{"iss": nil}), identity.UnknownIssuer},
 		{"another issuer", mutate(map[string]any{"iss": "https://evil.example"}), identity.UnknownIssuer},
 		{"issuer with a slash more", mutate(map[string]any{"iss": p.url + "/"}), identity.UnknownIssuer},

@@ -12,7 +12,7 @@ import (
 )
 
 // MaxTokenBytes is the largest token that is looked at; larger ones are refused before they are parsed.
-const MaxTokenBytes = 16 << 10
+const MaxTokenBytes = 64 << 10
 
 // unverified is what a token says of itself before anything is proven. It may choose which key to ask, and refuse
 // early; it never grants.
@@ -46,6 +46,9 @@ func parse(raw string) (*unverified, *Error) {
 	if _, err := base64.RawURLEncoding.Strict().DecodeString(parts[2]); err != nil || strings.ContainsAny(parts[2], "\r\n") {
 		return nil, malformed(errors.New("signature is not base64url"))
 	}
+	if err := usable(head); err != nil {
+		return nil, malformed(err)
+	}
 	algorithm, _ := head["alg"].(string)
 	if algorithm == "" {
 		return nil, malformed(errors.New("no alg in the header"))
@@ -55,7 +58,7 @@ func parse(raw string) (*unverified, *Error) {
 }
 
 func tooLong(raw string) *Error {
-	return malformed(fmt.Errorf("%d bytes, at most %d", len(raw), MaxTokenBytes))
+	return &Error{Kind: TooLong, cause: fmt.Errorf("%d bytes", len(raw))}
 }
 
 func malformed(cause error) *Error { return &Error{Kind: Malformed, cause: cause} }

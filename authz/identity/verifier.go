@@ -21,6 +21,13 @@ type Identity struct {
 	Principal *identityv1.Principal
 	// SessionMax lets a session outlive its token, counted from the session's start. Zero: it may not.
 	SessionMax time.Duration
+	// Key is of the token by what it says, not by how it is spelled: who signs can write a token anew, and an ECDSA
+	// signature (r, s) is as good as (r, n-s), which anybody can make of it. Zero where no token was proven.
+	Key Key
+
+	algorithm, issuer string
+	payload           []byte
+	under             *trust // the issuers that proved it
 }
 
 // SessionEnd is when a session that started at start ends: with the token, or later where the issuer says so
@@ -71,6 +78,9 @@ func (v *verifier) verify(ctx context.Context, raw string, tok *unverified) (*Id
 		return nil, nil, v.fail(Malformed, errors.New("not a JWS"))
 	}
 	id, refused := v.accept(signed.payload)
+	if id != nil {
+		id.algorithm = tok.algorithm
+	}
 	return id, signed.by, refused
 }
 
@@ -80,12 +90,20 @@ func (v *verifier) accept(payload []byte) (*Identity, *Error) {
 	if err != nil {
 		return nil, v.fail(BadClaims, err)
 	}
-	if iss, _ := c["iss"].(string); iss != v.issuer.GetUrl() {
-		return nil, v.fail(UnknownIssuer, nil)
-	}
 	expires, refused := v.checkTimes(c)
 	if refused != nil {
 		return nil, refused
+	}
+	return v.mapped(payload, c, expires)
+}
+
+// mapped is who the claims are of, as this issuer's settings have it.
+func (v *verifier) mapped(payload []byte, c claims, expires time.Time) (*Identity, *Error) {
+	if iss, _ := c["iss"].(string); iss != v.issuer.GetUrl() {
+		return nil, v.fail(UnknownIssuer, nil)
+	}
+	if err := bearable(c); err != nil {
+		return nil, v.fail(BadClaims, err)
 	}
 	aud, err := c.audience()
 	if err != nil {
@@ -100,7 +118,10 @@ func (v *verifier) accept(payload []byte) (*Identity, *Error) {
 	if err != nil {
 		return nil, v.fail(BadClaims, err)
 	}
-	return &Identity{Principal: p, SessionMax: v.issuer.GetSessionMax().AsDuration()}, nil
+	return &Identity{
+		Principal: p, SessionMax: v.issuer.GetSessionMax().AsDuration(), Key: keyOf(v.issuer.GetUrl(), c, payload),
+		issuer: v.issuer.GetUrl(), payload: payload,
+	}, nil
 }
 
 // checkTimes checks exp, which must be there, nbf and iat (RFC 7519 sections 4.1.4 to 4.1.6).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,12 +14,14 @@ import (
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/authz/check"
+	"github.com/sluicegate/sluice/policies"
 )
 
 // controlService shows what is served and what would be decided.
 type controlService struct {
 	instance *instance
 	may      access
+	pace     *pace
 }
 
 // Status implements the service.
@@ -44,8 +47,13 @@ func (s *controlService) GetPolicy(ctx context.Context, _ *connect.Request[contr
 	return connect.NewResponse(&controlv1.GetPolicyResponse{Bundle: p.Bundle()}), nil
 }
 
-// Explain implements the service.
+// Explain implements the service: for whoever the target lets in, about the rules that concern them; with policy_read
+// about everybody and everything.
 func (s *controlService) Explain(ctx context.Context, req *connect.Request[controlv1.ExplainRequest]) (*connect.Response[controlv1.ExplainResponse], error) {
+	caller, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
 	who, err := s.subject(ctx, req.Msg)
 	if err != nil {
 		return nil, err
@@ -53,26 +61,46 @@ func (s *controlService) Explain(ctx context.Context, req *connect.Request[contr
 	if s.instance.process == nil {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, errors.New("this process is no processor"))
 	}
+	if !s.pace.take(caller.GetIssuerUrl()+"\n"+caller.GetSubject(), time.Now()) {
+		return nil, connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("you ask too often: %d times at once, and then once in %v", explainBurst, explainEvery))
+	}
 	p, err := s.instance.policy().Current()
 	if err != nil {
 		return nil, connect.NewError(connect.CodeUnavailable, err)
 	}
+	reader := s.may.May(caller, policyv1.Permission_policy_read)
 	target := p.Target(req.Msg.GetTarget())
-	if target == nil {
-		return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("no target is named %q", req.Msg.GetTarget()))
+	if target == nil || !reader && !admitted(p, who, target.GetName()) {
+		return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("no target is named %q, or no rule lets you use it", req.Msg.GetTarget()))
 	}
+	answer, err := s.explain(ctx, p, who, target, req.Msg.GetSql())
+	if err != nil {
+		return nil, err
+	}
+	if !reader {
+		answer.Trace = slices.DeleteFunc(answer.GetTrace(), func(t *controlv1.RuleTrace) bool { return t.GetReason() == policies.OfOthers })
+	}
+	return connect.NewResponse(answer), nil
+}
+
+// admitted reports whether somebody may open a session to a target.
+func admitted(p *policies.Policy, who *identityv1.Principal, target string) bool {
+	return p.Decide(&policies.Request{Principal: who, Target: target, Time: time.Now()}).Verdict == policies.Allow
+}
+
+func (s *controlService) explain(ctx context.Context, p *policies.Policy, who *identityv1.Principal, target *policyv1.Target, text string) (*controlv1.ExplainResponse, error) {
 	if target.GetHttp() != nil {
-		answer, err := check.Explain(p, who, target, req.Msg.GetSql(), time.Now())
+		answer, err := check.Explain(p, who, target, text, time.Now())
 		if err != nil {
 			return nil, connect.NewError(connect.CodeInvalidArgument, err)
 		}
-		return connect.NewResponse(answer), nil
+		return answer, nil
 	}
-	answer, err := s.instance.process.server.Explain(ctx, p, who, target, req.Msg.GetSql())
+	answer, err := s.instance.process.server.Explain(ctx, p, who, target, text)
 	if err != nil {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
 	}
-	return connect.NewResponse(answer), nil
+	return answer, nil
 }
 
 // subject is whom the question is about: the caller, or with policy_read anybody.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -108,11 +109,7 @@ func show(s streams, a *approvalv1.Approval) error {
 	text := a.GetAction().GetText()
 	fmt.Fprintf(&b, "action      %s, %d bytes\n\n    %s\n", a.GetAction().GetSummary(), len(text), strings.ReplaceAll(transcript.Escape(text), "\n", "\n    "))
 	for i, p := range a.GetAction().GetParameters() {
-		value := cli.OneLine(p.GetValue())
-		if p.GetIsNull() {
-			value = "NULL"
-		}
-		fmt.Fprintf(&b, "    $%d = %s\n", i+1, value)
+		fmt.Fprintf(&b, "    $%d = %s\n", i+1, parameter(p))
 	}
 	for _, v := range a.GetVotes() {
 		fmt.Fprintf(&b, "\n%s by %s at %s %s\n", strings.ToLower(v.GetChoice().String()), cli.OneLine(who(v.GetVoter())),
@@ -123,6 +120,18 @@ func show(s streams, a *approvalv1.Approval) error {
 	}
 	_, err := fmt.Fprint(s.out, b.String())
 	return err
+}
+
+// parameter is a value as people read it: what has several lines stands on several.
+func parameter(p *approvalv1.Parameter) string {
+	if p.GetIsNull() {
+		return "NULL"
+	}
+	text := transcript.Escape(p.GetValue())
+	if !strings.Contains(text, "\n") {
+		return text
+	}
+	return fmt.Sprintf("(%s, %d bytes)\n        | %s", cmp.Or(p.GetType(), "text"), len(p.GetValue()), strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n        | "))
 }
 
 type approvalsWatch struct {

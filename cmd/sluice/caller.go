@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -21,12 +22,33 @@ type callers struct {
 	identities *identity.Registry
 }
 
-// middleware puts the caller, or why there is none, into the context of each request.
+// middleware puts the caller into the context of each request. Without one a request ends here: nothing of its body is
+// read before it is known whose it is.
 func (c *callers) middleware(next http.Handler) http.Handler {
+	errs := connect.NewErrorWriter()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, err := c.verify(r)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{who, err})))
+		if err != nil {
+			unread(w)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
+			if errs.IsSupported(r) {
+				_ = errs.Write(w, r, err) // the caller may be gone
+				return
+			}
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+			return
+		}
+		known(r.Context())
+		ctx := context.WithValue(r.Context(), callerKey{}, caller{who, nil})
+		next.ServeHTTP(w, paced(w, r.WithContext(ctx), bodyPause, bodyTime))
 	})
+}
+
+// unread makes this answer the connection's last, and the body stay where it is: else the server would wait for the end of
+// it, to find the next request behind it.
+func unread(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // where that cannot be done, there is no connection
 }
 
 type caller struct {

@@ -116,7 +116,7 @@ func demoValue(path, key string) (string, error) {
 		return "", err
 	}
 	for l := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(l), key+"="); ok {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(l), "export "+key+"="); ok {
 			return strings.Trim(value, `"`), nil
 		}
 	}

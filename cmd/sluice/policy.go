@@ -17,6 +17,8 @@ import (
 type policyCommand struct {
 	Check   policyCheck   `cmd:"" help:"Check a policy directory: every fault with file, line and field."`
 	Explain policyExplain `cmd:"" help:"Ask the running Sluice what it would decide, and why."`
+
+	Detectors policyDetectors `cmd:"" help:"List the detectors of secrets that masks may name."`
 }
 
 type policyCheck struct {

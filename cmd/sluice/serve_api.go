@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"connectrpc.com/connect"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/sluicegate/sluice/api/gen/sluice/approval/v1/approvalv1connect"
 	"github.com/sluicegate/sluice/api/gen/sluice/control/v1/controlv1connect"
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/api/gen/sluice/session/v1/sessionv1connect"
 	"github.com/sluicegate/sluice/authz/approval"
 	"github.com/sluicegate/sluice/policies"
@@ -25,6 +27,7 @@ const maxCall = 2 << 20
 // apiServer is the API: Connect, gRPC, gRPC-Web and HTTP/JSON on one port.
 type apiServer struct {
 	server *http.Server
+	at     net.Addr
 }
 
 // noPolicy is what a process without a control plane or processor has.
@@ -49,19 +52,15 @@ func startAPI(ctx context.Context, i *instance) (*apiServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	handler := (&callers{i.identities}).middleware(i.services())
-	mux := http.NewServeMux()
-	mux.Handle("/", handler)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	mux.HandleFunc("GET /readyz", i.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(i.metrics, promhttp.HandlerOpts{}))
+	l = newStrangers(l)
+	mux := i.handler()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true) // gRPC on loopback
-	a := &apiServer{server: &http.Server{
+	a := &apiServer{at: l.Addr(), server: &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, Protocols: protocols,
-		ErrorLog: slog.NewLogLogger(i.logger.Handler(), slog.LevelDebug),
+		ConnContext: withConnection, ErrorLog: slog.NewLogLogger(i.logger.Handler(), slog.LevelDebug),
 	}}
 	if t := c.GetTls(); t != nil {
 		cert, err := openCertificate(t, i.config.GetStateDir())
@@ -80,6 +79,48 @@ func startAPI(ctx context.Context, i *instance) (*apiServer, error) {
 	return a, nil
 }
 
+// handler is the whole API. Whether the process lives and is ready, anybody may ask.
+func (i *instance) handler() http.Handler {
+	who := &callers{i.identities}
+	mux := http.NewServeMux()
+	mux.Handle("/", who.middleware(i.services()))
+	mux.Handle("GET /healthz", probe(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	mux.Handle("GET /readyz", probe(i.readyz))
+	mux.Handle("GET /metrics", who.auditors(access{i.policy()}, promhttp.HandlerFor(i.metrics, promhttp.HandlerOpts{})))
+	return mux
+}
+
+// probe answers strangers: one answer for each connection, so that none is kept open by asking.
+func probe(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		unread(w)
+		next(w, r)
+	})
+}
+
+// auditors lets those through who may read the record, and whoever is on this host: numbers tell of targets and rules.
+func (c *callers) auditors(may access, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if address, err := netip.ParseAddr(hostOf(r.RemoteAddr)); err == nil && address.Unmap().IsLoopback() && r.Header.Get("Authorization") == "" {
+			known(r.Context())
+			next.ServeHTTP(w, r)
+			return
+		}
+		who, err := c.verify(r)
+		switch {
+		case err != nil:
+			unread(w)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
+			http.Error(w, "metrics need a bearer token with audit_read, or a client on this host", http.StatusUnauthorized)
+		case !may.May(who, policyv1.Permission_audit_read):
+			http.Error(w, "the policy gives you no audit_read", http.StatusForbidden)
+		default:
+			known(r.Context())
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
 // services mounts what the roles of this process can answer.
 func (i *instance) services() http.Handler {
 	mux := http.NewServeMux()
@@ -92,7 +133,7 @@ func (i *instance) services() http.Handler {
 		}
 		mux.Handle(sessionv1connect.NewSessionServiceHandler(&sessionService{process: p, may: may}, options...))
 	}
-	mux.Handle(controlv1connect.NewControlServiceHandler(&controlService{instance: i, may: may}, options...))
+	mux.Handle(controlv1connect.NewControlServiceHandler(&controlService{instance: i, may: may, pace: newPace(explainEvery, explainBurst)}, options...))
 	return mux
 }
 

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -20,6 +23,7 @@ import (
 	exthttp "github.com/sluicegate/sluice/extproc/http"
 	"github.com/sluicegate/sluice/extproc/record"
 	"github.com/sluicegate/sluice/policies/httpmask"
+	"github.com/sluicegate/sluice/policies/httptag"
 )
 
 const (
@@ -47,9 +51,14 @@ func (p *processRole) serveHTTP(ctx context.Context, i *instance, g *guard.Guard
 		return nil, err
 	}
 	views := &httpmask.Cache{}
+	tags, err := tagKey(p.recorder.Hide)
+	if err != nil {
+		return nil, err
+	}
 	h := &httpServer{listener: listener}
 	h.check = check.NewServer(check.Options{
 		Processor: p.config.GetId(), Guard: g, Credentials: credentials, Recorder: httpRecorder{p.recorder},
+		Tags:      tags,
 		Shown:     exthttp.Shown{Views: views, Hide: p.recorder.Hide},
 		SessionID: func() (string, error) { return record.NewSessionID(p.config.GetId(), rand.Reader) },
 		Metrics:   check.NewMetrics(i.metrics), Now: time.Now, Random: rand.Reader, Logger: i.logger,
@@ -71,6 +80,15 @@ func (p *processRole) serveHTTP(ctx context.Context, i *instance, g *guard.Guard
 		return context.Canceled // it was stopped
 	})
 	return h, nil
+}
+
+// tagKey is the key of entity tags, from the recorder's own: so a tag that an agent kept is good after a restart, too.
+func tagKey(hide func([]byte) string) (*httptag.Key, error) {
+	secret := sha256.New()
+	for i := range 8 { // 64 bits each
+		_, _ = io.WriteString(secret, hide(fmt.Appendf(nil, "sluice: entity tags, part %d", i))) // a hash never fails
+	}
+	return httptag.New(secret.Sum(nil))
 }
 
 // drain lets requests that are under way end, and withdraws what is held.

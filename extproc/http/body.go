@@ -215,9 +215,11 @@ func (b *body) finish() error {
 	if err := b.flush(true); err != nil || b.trailers == nil {
 		return err
 	}
+	m := b.c.mutated(b.trailers.GetTrailers())
+	b.c.trailers = b.c.recorded(b.trailers.GetTrailers(), m)
 	return b.c.send(&envoy_service_ext_proc_v3.ProcessingResponse{
 		Response: &envoy_service_ext_proc_v3.ProcessingResponse_ResponseTrailers{ResponseTrailers: &envoy_service_ext_proc_v3.TrailersResponse{
-			HeaderMutation: maskHeaders(b.trailers.GetTrailers(), b.c.agent),
+			HeaderMutation: m,
 		}},
 	})
 }

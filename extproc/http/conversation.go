@@ -16,6 +16,7 @@ import (
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/check"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/httpmask"
 )
 
@@ -36,10 +37,13 @@ type conversation struct {
 	exchange *check.Exchange
 	// agent and record are how the response is shown; the same if they are alike.
 	agent, record *httpmask.View
-	// leave stops watching for the session's end.
-	leave  func() bool
+	// leave stops watching for what ends the response from outside.
+	leave  func()
+	ended  atomic.Pointer[string] // why it was ended from outside
 	status uint32
 	sent   uint64 // bytes of the body that the agent got
+	// trailers are those of the response as the record shows them.
+	trailers []*recordv1.Header
 }
 
 // requestID is Envoy's name of the request, empty until it is known.
@@ -71,21 +75,32 @@ func (c *conversation) run() error {
 	defer c.leave()
 	message := ""
 	if err != nil {
-		if message = err.Error(); quietEnd(c.stream.Context(), err) {
+		message = err.Error()
+		switch why := c.ended.Load(); {
+		case why != nil:
+			message = *why
+		case quietEnd(c.stream.Context(), err):
 			message = "the agent or the service went away"
 		}
 	}
-	if endErr := c.exchange.End(c.status, message, c.sent); err == nil {
+	if endErr := c.exchange.End(c.status, message, c.sent, c.trailers...); err == nil {
 		err = endErr
 	}
 	if err != nil {
 		return err
 	}
-	return c.end()
+	return c.close()
 }
 
-// end waits for Envoy to end the stream, which it does once the response is done: until then it must not end well.
-func (c *conversation) end() error {
+// end gives the response up for a reason from outside.
+func (c *conversation) end(why error) {
+	text := why.Error()
+	c.ended.CompareAndSwap(nil, &text)
+	c.watch.fire(why)
+}
+
+// close waits for Envoy to end the stream, which it does once the response is done: until then it must not end well.
+func (c *conversation) close() error {
 	_, err := c.receive()
 	if err == nil {
 		err = errors.New("something came behind the end of the response")
@@ -119,7 +134,7 @@ func (c *conversation) denial(in *envoy_service_ext_proc_v3.ProcessingRequest) e
 	if err != nil {
 		return err
 	}
-	return c.end()
+	return c.close()
 }
 
 // receive waits for Envoy, and takes the trailers of the request away as they come: nobody decided on them.
@@ -170,8 +185,14 @@ func (c *conversation) request(in *envoy_service_ext_proc_v3.ProcessingRequest) 
 		return c.refuse(403, "Not decided", "Nothing says that this request was allowed.")
 	}
 	c.exchange = exchange
-	// A session that somebody ends takes its responses with it.
-	c.leave = context.AfterFunc(exchange.Life, func() { c.watch.fire(context.Cause(exchange.Life)) })
+	// A session that somebody ends takes its responses with it, and one that the policy of the moment would not let go on
+	// goes no further.
+	ended := context.AfterFunc(exchange.Life, func() { c.end(context.Cause(exchange.Life)) })
+	watched := guard.Watch(exchange.Still, c.end)
+	c.leave = func() {
+		ended()
+		watched()
+	}
 	var err error
 	c.agent, c.record, err = c.server.o.Views.Of(exchange.Policy, exchange.Admission.Principal, exchange.Admission.Target.GetName())
 	if err != nil {
@@ -204,7 +225,7 @@ func (c *conversation) response() error {
 	}
 	c.server.o.Metrics.responses.WithLabelValues(p.how()).Inc()
 	m := c.mutation(headers.GetHeaders(), p)
-	if err := c.recordHeaders(headers.GetHeaders(), m.GetRemoveHeaders()); err != nil {
+	if err := c.recordHeaders(headers.GetHeaders(), m); err != nil {
 		return err
 	}
 	reply := &envoy_service_ext_proc_v3.ProcessingResponse{
@@ -242,18 +263,33 @@ func (c *conversation) undecodablePasses() bool {
 }
 
 // recordHeaders records those of a response, but for those that are taken away.
-func (c *conversation) recordHeaders(all *envoy_config_core_v3.HeaderMap, without []string) error {
-	event := &recordv1.HttpResponse{Number: c.exchange.Number, Status: c.status}
-	for _, h := range all.GetHeaders() {
-		if name := h.GetKey(); !strings.HasPrefix(name, ":") && !slices.Contains(without, name) {
-			value := strings.ToValidUTF8(rawValue(h), "\ufffd")
-			if masked, ok := c.record.Header(name, value); ok {
-				value = masked
-			}
-			event.Headers = append(event.Headers, &recordv1.Header{Name: name, Value: value})
-		}
-	}
+func (c *conversation) recordHeaders(all *envoy_config_core_v3.HeaderMap, m *envoy_service_ext_proc_v3.HeaderMutation) error {
+	event := &recordv1.HttpResponse{Number: c.exchange.Number, Status: c.status, Headers: c.recorded(all, m)}
 	return c.exchange.Recording.Append(false, &recordv1.Event{Kind: &recordv1.Event_HttpResponse{HttpResponse: event}})
+}
+
+// recorded are headers or trailers as the record shows them: without those that the mutation takes away.
+func (c *conversation) recorded(all *envoy_config_core_v3.HeaderMap, m *envoy_service_ext_proc_v3.HeaderMutation) []*recordv1.Header {
+	var out []*recordv1.Header
+	for _, h := range all.GetHeaders() {
+		name := h.GetKey()
+		if strings.HasPrefix(name, ":") || slices.Contains(m.GetRemoveHeaders(), name) {
+			continue
+		}
+		value := strings.ToValidUTF8(rawValue(h), "\ufffd")
+		if masked, ok := c.record.Header(name, value); ok {
+			value = masked
+		} else if name == etag && !c.record.Body().Empty() {
+			value = policies.DefaultMaskText // it tells what the body's masks hide to whoever can guess that
+			for _, sealed := range m.GetSetHeaders() {
+				if sealed.GetHeader().GetKey() == etag {
+					value = rawValue(sealed.GetHeader())
+				}
+			}
+		}
+		out = append(out, &recordv1.Header{Name: name, Value: value})
+	}
+	return out
 }
 
 // valueOf is the value of a header. One that stands several times is a list (RFC 9110, 5.3): clients may go by any of its

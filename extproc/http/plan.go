@@ -10,6 +10,7 @@ import (
 	envoy_service_ext_proc_v3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	envoy_type_v3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/policies/httpmask"
 	"github.com/sluicegate/sluice/policies/jsonmask"
 )
@@ -82,10 +83,11 @@ func (c *conversation) plan(h *envoy_service_ext_proc_v3.HttpHeaders) plan {
 // mutation masks headers, and takes away what is not true of the masked body: its length, its digests, and that it can
 // be had in parts.
 func (c *conversation) mutation(all *envoy_config_core_v3.HeaderMap, p plan) *envoy_service_ext_proc_v3.HeaderMutation {
-	m := maskHeaders(all, c.agent)
+	m := c.mutated(all)
 	if p.masked {
 		m.RemoveHeaders = append(m.RemoveHeaders, untrue...)
 	}
+	c.retag(all, m)
 	// What one agent may see is not for a cache to give to another (RFC 9111, 4.1), whatever the service says.
 	if !c.record.Empty() {
 		m.SetHeaders = append(m.SetHeaders, &envoy_config_core_v3.HeaderValueOption{
@@ -96,8 +98,48 @@ func (c *conversation) mutation(all *envoy_config_core_v3.HeaderMap, p plan) *en
 	return m
 }
 
+// etag is the header of an entity tag (RFC 9110, 8.8.3).
+const etag = "etag"
+
+// retag puts a tag of ours in the place of the service's, which may tell what masks hide to whoever can guess that.
+func (c *conversation) retag(all *envoy_config_core_v3.HeaderMap, m *envoy_service_ext_proc_v3.HeaderMutation) {
+	tag := valueOf(all, etag)
+	if c.agent.Body().Empty() || tag == "" {
+		return
+	}
+	m.SetHeaders = slices.DeleteFunc(m.GetSetHeaders(), func(h *envoy_config_core_v3.HeaderValueOption) bool { return h.GetHeader().GetKey() == etag })
+	sealed, ok := "", false
+	if c.exchange.Tags != nil {
+		sealed, ok = c.exchange.Tags().Seal(tag)
+	}
+	if _, hidden := c.agent.Header(etag, tag); hidden || !ok {
+		m.RemoveHeaders = append(m.RemoveHeaders, etag)
+		return
+	}
+	m.SetHeaders = append(m.SetHeaders, only(etag, sealed))
+}
+
+// mutated masks headers or trailers, and keeps cookies back unless the target lets them pass: what a service knows the real
+// credential's session by is a credential, too (RFC 6265).
+func (c *conversation) mutated(all *envoy_config_core_v3.HeaderMap) *envoy_service_ext_proc_v3.HeaderMutation {
+	m := maskHeaders(all, c.agent)
+	if c.exchange.Admission.Target.GetHttp().GetCookies() == policyv1.Cookies_PASS {
+		return m
+	}
+	for _, h := range all.GetHeaders() {
+		if name := h.GetKey(); slices.Contains(cookies, name) && !slices.Contains(m.GetRemoveHeaders(), name) {
+			m.RemoveHeaders = append(m.RemoveHeaders, name)
+			m.SetHeaders = slices.DeleteFunc(m.GetSetHeaders(), func(o *envoy_config_core_v3.HeaderValueOption) bool { return o.GetHeader().GetKey() == name })
+		}
+	}
+	return m
+}
+
+// cookies are the headers that set them.
+var cookies = []string{"set-cookie", "set-cookie2"}
+
 // untrue are the headers that a masked body makes wrong.
-var untrue = []string{"content-length", "etag", "accept-ranges", "content-md5", "digest", "content-digest", "repr-digest"}
+var untrue = []string{"content-length", "accept-ranges", "content-md5", "digest", "content-digest", "repr-digest"}
 
 // maskHeaders replaces the values of those that a mask names. One that stands several times is replaced as a whole.
 func maskHeaders(all *envoy_config_core_v3.HeaderMap, v *httpmask.View) *envoy_service_ext_proc_v3.HeaderMutation {

@@ -35,6 +35,7 @@ import (
 	exthttp "github.com/sluicegate/sluice/extproc/http"
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/httpmask"
+	"github.com/sluicegate/sluice/policies/httptag"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -154,6 +155,8 @@ type options struct {
 	tape           *tape
 	patience       time.Duration
 	life           context.Context
+	still          func() error
+	tags           func() httptag.Scope
 	block          chan struct{} // tickets cannot be taken until it is closed
 }
 
@@ -176,7 +179,7 @@ func compiled(t testing.TB) *policies.Policy {
 func exchangeOf(p *policies.Policy, o options, leave func()) *check.Exchange {
 	return &check.Exchange{
 		Admission: &guard.Admission{Principal: &identityv1.Principal{Issuer: "corp", Subject: "x", Groups: o.groups}, Target: p.Target(o.target)},
-		Policy:    p, Masks: []string{"secrets", "more"}, Number: 1, ID: "r-1", Method: o.method, Recording: o.tape, Session: "s", Life: o.life, Leave: leave, Now: time.Now, Began: time.Now(),
+		Policy:    p, Masks: []string{"secrets", "more"}, Number: 1, ID: "r-1", Method: o.method, Recording: o.tape, Session: "s", Life: o.life, Still: o.still, Tags: o.tags, Leave: leave, Now: time.Now, Began: time.Now(),
 	}
 }
 
@@ -199,6 +202,9 @@ func dial(t *testing.T, o options) *envoy {
 	}
 	if o.life == nil {
 		o.life = t.Context()
+	}
+	if o.still == nil {
+		o.still = func() error { return nil }
 	}
 	if o.patience == 0 {
 		o.patience = time.Minute

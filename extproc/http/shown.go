@@ -22,6 +22,15 @@ func (s Shown) Body(p *policies.Policy, target, contentType string, body []byte)
 	return []byte(s.Hide(body))
 }
 
+// Asked is a request's body as people see it who decide on it; false if it cannot be shown.
+func (s Shown) Asked(p *policies.Policy, target, contentType string, body []byte) (string, bool) {
+	view, err := s.Views.OfRecord(p, target)
+	if err != nil {
+		return "", false
+	}
+	return view.Asked(contentType, body)
+}
+
 // Value is a header, a path with its query, or words that may have one.
 func (s Shown) Value(p *policies.Policy, target, value string) string {
 	view, err := s.Views.OfRecord(p, target)

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/masking"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
@@ -40,6 +41,9 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 		sub.number = s.number
 	}
 	refusal, err := s.weigh(ctx, sub, out)
+	if refusal == nil && err == nil {
+		refusal = s.cancelledMeanwhile()
+	}
 	decided := s.server.o.Now()
 	s.server.o.Metrics.decide.Observe(decided.Sub(began).Seconds())
 	if err != nil {
@@ -48,7 +52,10 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 	if refusal != nil {
 		return nil, s.refused(sub, refusal), nil
 	}
-	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided}
+	s.altered = s.altered || altersCatalog(sub.facts)
+	s.moved = s.moved || moves(sub.facts)
+	s.renamed = s.renamed || movesNames(sub.facts.Statements)
+	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided, alters: altersCatalog(sub.facts)}
 	if q.Stage == engine.AtParse {
 		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g}, nil, nil
 	}
@@ -57,10 +64,12 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 		if g.approvalID, refusal, err = s.hold(ctx, sub, in, out); err != nil || refusal != nil {
 			return nil, refusal, err
 		}
+		if refusal = s.cancelledMeanwhile(); refusal != nil {
+			return nil, refusal, nil
+		}
 		g.policy, g.began = sub.verdict.Policy, s.server.o.Now()
+		g.released = g.began
 	}
-	s.altered = s.altered || altersCatalog(sub.facts)
-	s.moved = s.moved || movesNames(sub.facts.Statements)
 	return &engine.Grant{
 		Number: sub.number, Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g,
 	}, nil, nil
@@ -78,6 +87,9 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 	if err != nil {
 		return nil, err
 	}
+	if err := s.whereNamesAre(ctx, out); err != nil {
+		return nil, err
+	}
 	catalog, err := s.cache.Snapshot(ctx, s.up.path)
 	if err != nil {
 		sub.described = described{text: sqlfacts.HideQuoted(q.Text)}
@@ -93,6 +105,9 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 		return unreadable(err), nil
 	}
 	if r := unsupported(sub.facts); r != nil {
+		return r, nil
+	}
+	if r := behindMove(sub.facts); r != nil {
 		return r, nil
 	}
 	if r := foreignParameter(q, sub.views.agent); r != nil {
@@ -119,19 +134,12 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 		}
 	}
 	if p := sub.verdict.Policy; p.NamesRelations(s.admission.Principal, s.admission.Target.GetName()) {
-		if r := afterMove(sub.facts, s.moved && !known); r != nil {
+		if r := afterMove(sub.facts, s.renamed && !known); r != nil {
 			return r, nil
 		}
 	}
 	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
-		code := codeForbidden
-		if v.Unknown {
-			code = codeNoTable
-		}
-		return &engine.Refusal{
-			Code: code, Message: v.Error(), Detail: fmt.Sprintf("Mask %q of the policy applies to you.", maskName(v.Mask)),
-			Hint: v.Hint(), Rule: v.Mask,
-		}, nil
+		return masked(v), nil
 	}
 	return nil, nil
 }
@@ -358,9 +366,18 @@ func (s *session) settled(ctx context.Context, out *engine.Output) (bool, error)
 
 var errSessionOver = errors.New("the session is over")
 
+// releaseValid is how long what people released may wait for its Execute (DESIGN 3.8).
+const releaseValid = 30 * time.Second
+
 // again decides once more, at Execute, by the policy of the moment (DESIGN 3.8).
 func (s *session) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error) {
 	g := q.Run.Context.(*granted)
+	if g.approvalID != "" && !g.executed && s.server.o.Now().Sub(g.released) > releaseValid {
+		return nil, &engine.Refusal{
+			Code: codeForbidden, Message: "the approval was not used in time", Detail: fmt.Sprintf("What was released must be executed within %s.", releaseValid),
+			Hint: "Bind and execute it again; it will be held again.", Rule: "release",
+		}, nil
+	}
 	p, err := s.server.o.Guard.Current()
 	if err != nil {
 		r, err := turnedAwayRefusal(err)
@@ -379,8 +396,7 @@ func (s *session) again(q *engine.Question) (*engine.Grant, *engine.Refusal, err
 	}
 	switch v.Verdict {
 	case policies.Allow:
-		g.policy = v.Policy
-		return nil, nil, nil
+		return s.underPolicy(q, g, v.Policy)
 	case policies.Hold:
 		return nil, &engine.Refusal{
 			Code: codeForbidden, Message: "the policy changed, run it again", Detail: "The statement now needs approval.",
@@ -388,6 +404,30 @@ func (s *session) again(q *engine.Question) (*engine.Grant, *engine.Refusal, err
 		}, nil
 	}
 	return nil, refusalOf(codeForbidden, v.Decision), nil
+}
+
+// underPolicy lets what was granted under another policy go on, as this one shows it.
+func (s *session) underPolicy(q *engine.Question, g *granted, p *policies.Policy) (*engine.Grant, *engine.Refusal, error) {
+	g.policy = p
+	views := s.viewsOf(p, q.Run.Agent.Catalog())
+	if v := views.agent.Check(q.Facts.Statements); v != nil {
+		return nil, masked(v), nil
+	}
+	again := q.Run.Grant
+	again.Agent, again.Record = views.agent, views.record
+	return &again, nil, nil
+}
+
+// masked is the refusal of a statement that uses what is masked.
+func masked(v *masking.Violation) *engine.Refusal {
+	code := codeForbidden
+	if v.Unknown {
+		code = codeNoTable
+	}
+	return &engine.Refusal{
+		Code: code, Message: v.Error(), Detail: fmt.Sprintf("Mask %q of the policy applies to you.", maskName(v.Mask)),
+		Hint: v.Hint(), Rule: v.Mask,
+	}
 }
 
 // refused records a statement that does not run.

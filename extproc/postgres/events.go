@@ -24,6 +24,11 @@ type granted struct {
 	policy     *policies.Policy
 	approvalID string
 	began      time.Time
+	// released is when people's approval was used, executed whether its use has begun.
+	released time.Time
+	executed bool
+	// alters: it may change the catalog.
+	alters bool
 }
 
 // The events of a statement are made with one allocation each: they are most of what a session allocates.
@@ -56,6 +61,7 @@ func (s *session) event(n *engine.Note) (e *recordv1.Event, durable bool) {
 	g, _ := n.Run.Context.(*granted)
 	switch n.Kind {
 	case engine.NoteExecute:
+		g.executed = true
 		x := &executed{}
 		x.execution.Number, x.execution.ApprovalId = n.Run.Number, g.approvalID
 		if v := g.policy.Version(); v != g.decided.Version() {

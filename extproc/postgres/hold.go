@@ -2,9 +2,12 @@ package postgres
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +18,7 @@ import (
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
 const (
@@ -29,9 +33,15 @@ const (
 // hold keeps a statement until people have decided, in the live session. It returns the approval that was used, or a
 // refusal.
 func (s *session) hold(ctx context.Context, sub *subject, in *inbox, out *engine.Output) (string, *engine.Refusal, error) {
+	if r := unshowable(sub.facts); r != nil {
+		return "", s.holdEnds(r, "refused"), nil
+	}
 	state, err := s.probe(ctx, out)
 	if err != nil {
 		return "", nil, err
+	}
+	if r := s.cancelledMeanwhile(); r != nil { // it may have hit the question
+		return "", s.holdEnds(r, "cancelled"), nil
 	}
 	if r := s.holdable(state); r != nil {
 		return "", s.holdEnds(r, "refused"), nil
@@ -98,6 +108,19 @@ func (s *session) probe(ctx context.Context, out *engine.Output) (engine.State, 
 	}
 }
 
+// unshowable refuses to hold what people could not see: the data of a COPY comes after its decision.
+func unshowable(facts *sqlfacts.Facts) *engine.Refusal {
+	for i := range facts.Statements {
+		if facts.Statements[i].Kind == sqlfacts.CopyIn {
+			return &engine.Refusal{
+				Code: codeForbidden, Message: "COPY FROM STDIN cannot be held for approval: nobody could see its data",
+				Hint: "Send the rows in INSERT statements: they are shown to who approves.", Rule: "copy",
+			}
+		}
+	}
+	return nil
+}
+
 // holdable refuses to hold where it could not run, or must not wait.
 func (s *session) holdable(state engine.State) *engine.Refusal {
 	switch {
@@ -120,7 +143,7 @@ func inTransaction(state engine.State) bool { return state.Status != 'I' || stat
 // asked is what people see, and what their approval is bound to.
 func (s *session) asked(sub *subject, state engine.State) guard.Asked {
 	a := guard.Asked{
-		Admission: s.admission, Verdict: sub.verdict, SessionID: s.id, Binding: binding(sub.q, state),
+		Admission: s.admission, Verdict: sub.verdict, SessionID: s.id, Binding: binding(sub, state),
 		Action: &approvalv1.Action{
 			Summary: sub.described.summary(), Text: sub.described.text, Parameters: sub.described.parameters,
 			Details: []*approvalv1.Detail{
@@ -154,7 +177,8 @@ func transactionText(state engine.State) string {
 }
 
 // binding is the statement in true bytes, and the state of the session that gives it its meaning (DESIGN 3.9).
-func binding(q *engine.Question, state engine.State) []guard.Field {
+func binding(sub *subject, state engine.State) []guard.Field {
+	q := sub.q
 	fields := []guard.Field{
 		{Name: "database", Value: []byte(state.Database)},
 		{Name: "role", Value: []byte(state.Role)},
@@ -162,6 +186,7 @@ func binding(q *engine.Question, state engine.State) []guard.Field {
 		{Name: "temp_schema", Value: []byte(state.TempSchema)},
 		{Name: "transaction", Value: []byte(transactionText(state))},
 		{Name: "statement", Value: []byte(q.Text)},
+		{Name: "relations", Value: relationsOf(sub.facts)},
 	}
 	if q.Bind == nil {
 		return fields
@@ -171,6 +196,42 @@ func binding(q *engine.Question, state engine.State) []guard.Field {
 	}
 	// The raw message has formats, values and result formats, lengths included.
 	return append(fields, guard.Field{Name: "bind", Value: q.Bind.Raw})
+}
+
+// relationsOf are the relations that a statement touches, by OID: a name may come to mean another.
+func relationsOf(facts *sqlfacts.Facts) []byte {
+	var oids []uint32
+	for i := range facts.Statements {
+		for _, r := range facts.Statements[i].Relations {
+			oids = append(oids, r.OID)
+		}
+	}
+	slices.Sort(oids)
+	var out []byte
+	for _, oid := range slices.Compact(oids) {
+		out = binary.BigEndian.AppendUint32(out, oid)
+	}
+	return out
+}
+
+// readAgain reads the statement by the catalog of this moment: what its names mean may have changed while it was held.
+func (s *session) readAgain(ctx context.Context, sub *subject, state engine.State) error {
+	var path []string
+	if err := json.Unmarshal([]byte(state.Path), &path); err != nil {
+		return err
+	}
+	s.cache.Invalidate()
+	catalog, err := s.cache.Snapshot(ctx, path)
+	if err != nil {
+		return err
+	}
+	facts, err := s.server.o.Analyzer.FactsContext(ctx, sub.q.Text, catalog)
+	if err != nil {
+		return err
+	}
+	sub.facts, sub.operations = facts, operationsOf(facts)
+	sub.views = s.viewsOf(sub.verdict.Policy, catalog)
+	return nil
 }
 
 // announce records the hold and tells the agent who can approve, until when, and how.
@@ -259,7 +320,17 @@ func (s *session) release(ctx context.Context, sub *subject, pending *guard.Pend
 		pending.Withdraw(context.WithoutCancel(ctx), "the session ended")
 		return nil, nil, err
 	}
-	approved, verdict, err := pending.Release(ctx, sub.operations, s.attributes, binding(sub.q, state))
+	if state.Skipped {
+		pending.Withdraw(context.WithoutCancel(ctx), "the database did not say in what state the session is")
+		return nil, s.holdEnds(&engine.Refusal{Code: codeForbidden, Message: "the state of the session is not known, so the approval was not used", Hint: "Run it again."}, "refused"), nil
+	}
+	if err := s.readAgain(ctx, sub, state); err != nil {
+		pending.Withdraw(context.WithoutCancel(ctx), "what its names mean could not be read again")
+		return nil, s.holdEnds(&engine.Refusal{
+			Code: codeNotReady, Message: "the database's catalog cannot be read, so the approval was not used", Hint: "Run it again in a moment.",
+		}, "refused"), nil
+	}
+	approved, verdict, err := pending.Release(ctx, sub.operations, s.attributes, binding(sub, state))
 	if err != nil {
 		var d *guard.Denied
 		if errors.As(err, &d) && d.Kind == guard.SessionEnded {
@@ -268,12 +339,9 @@ func (s *session) release(ctx context.Context, sub *subject, pending *guard.Pend
 		return nil, s.holdEnds(deniedRefusal(err), "refused"), nil
 	}
 	sub.verdict = verdict
-	if verdict.Policy != s.views.policy {
-		catalog := sub.views.agent.Catalog()
-		sub.views = s.viewsOf(verdict.Policy, catalog)
-		if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
-			return nil, &engine.Refusal{Code: codeForbidden, Message: v.Error(), Hint: v.Hint(), Rule: v.Mask}, nil
-		}
+	sub.views = s.viewsOf(verdict.Policy, sub.views.agent.Catalog())
+	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
+		return nil, masked(v), nil
 	}
 	return approved, nil, nil
 }

@@ -16,6 +16,8 @@ type Metrics struct {
 	holds             *prometheus.CounterVec
 	decide            prometheus.Histogram
 	toServer, toAgent prometheus.Counter
+	// unexpected should stay 0: it is worth an alarm.
+	unexpected prometheus.Counter
 }
 
 // NewMetrics makes and registers them.
@@ -39,6 +41,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: []float64{10e-6, 30e-6, 100e-6, 300e-6, 1e-3, 3e-3, 10e-3, 100e-3, 1},
 		}),
 	}
+	m.unexpected = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "sluice_postgres_unexpected_results_total",
+		Help: "Sessions that ended because the database answered what the statement could not give. Any is worth an alarm.",
+	})
 	bytes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_postgres_bytes_total", Help: "Bytes forwarded, by direction.",
 	}, []string{"to"})
@@ -51,7 +57,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}
 	}
 	m.toServer, m.toAgent = bytes.WithLabelValues("server"), bytes.WithLabelValues("agent")
-	r.MustRegister(m.sessions, m.refused, statements, m.holding, m.holds, bytes, m.decide)
+	r.MustRegister(m.sessions, m.refused, statements, m.holding, m.holds, bytes, m.decide, m.unexpected)
 	return m
 }
 

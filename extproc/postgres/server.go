@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgproto3"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
@@ -88,7 +87,7 @@ func (s *Server) handle(ctx context.Context, raw net.Conn) {
 		return
 	}
 	if h.cancel != nil {
-		s.cancel(ctx, h.cancel)
+		s.cancel(ctx, h, conn.Origin.Client)
 		return
 	}
 	session, err := s.admit(ctx, conn.Origin, h)
@@ -115,18 +114,6 @@ func (s *Server) turnAway(ctx context.Context, conn *wire.Conn, h *hello, err er
 		to = h.conn
 	}
 	_, _ = to.Write(engine.Fatal(&f.refusal)) // the client may be gone
-}
-
-// cancel passes a cancel request on to the session that it is for. It is answered by a close, whatever it brought.
-func (s *Server) cancel(ctx context.Context, c *pgproto3.CancelRequest) {
-	session := s.keys.find(c.ProcessID, c.SecretKey, s.o.Now())
-	if session == nil {
-		s.o.Logger.InfoContext(ctx, "a cancel request fits no session")
-		return
-	}
-	if err := session.cancelStatement(ctx); err != nil {
-		s.o.Logger.WarnContext(ctx, "a cancel request could not be passed on", slog.String("session", session.id), slog.Any("error", err))
-	}
 }
 
 // admit takes a client from its startup packet to ReadyForQuery.
@@ -218,6 +205,10 @@ func unreachable(a *guard.Admission, err error) *fatal {
 	name := a.Target.GetName()
 	if errors.As(err, &pgErr) {
 		code := codeUnreachable
+		switch pgErr.Code {
+		case "42704", "22023", "55P02": // a setting that there is not, or not so
+			return fatalf(pgErr.Code, "%s", pgErr.Message).hint("It is a parameter of the startup packet, or in its options.").cause(err)
+		}
 		if pgErr.Code[:2] == "53" || pgErr.Code[:2] == "57" {
 			code = pgErr.Code
 		}

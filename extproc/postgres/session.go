@@ -31,7 +31,6 @@ const (
 type session struct {
 	server    *Server
 	id        string
-	pid       uint32
 	agent     net.Conn
 	up        *upstream
 	admission *guard.Admission
@@ -54,9 +53,14 @@ type session struct {
 	// mu guards what both sides and others touch.
 	mu      sync.Mutex
 	holding bool
+	// deciding: a statement has been read and has not gone on yet; cancelled: a cancel came meanwhile.
+	deciding, cancelled bool
 	// writing is held while bytes go to the agent; whole: the last of them ended a message.
 	writing sync.Mutex
 	whole   bool
+
+	// changed belongs to the server's side: something that may have changed the catalog was done, and is not committed.
+	changed bool
 
 	// The rest belongs to the agent's side.
 	number  uint64
@@ -66,10 +70,11 @@ type session struct {
 		facts  *sqlfacts.Facts
 		doings doings
 	}
-	// altered: something was let through that may change the catalog, and it has not been looked at again.
-	altered bool
-	// moved: among that was what makes names mean other relations.
-	moved bool
+	// altered: something was let through that may change the catalog, and it has not been looked at again. moved: the same
+	// of the role, the search_path and how a text is read.
+	altered, moved bool
+	// renamed: among what altered the catalog was what makes names mean other relations.
+	renamed bool
 
 	// ended says why, for the record.
 	ended string
@@ -79,7 +84,7 @@ type session struct {
 func (s *session) welcome() error {
 	var secret [4]byte
 	var err error
-	if s.pid, secret, err = s.server.keys.issue(s, s.server.o.Random); err != nil {
+	if secret, err = s.server.keys.issue(s, s.up.PID, s.server.o.Random); err != nil {
 		return err
 	}
 	out, err := (&pgproto3.AuthenticationOk{}).Encode(nil)
@@ -89,7 +94,7 @@ func (s *session) welcome() error {
 		}
 	}
 	if err == nil {
-		out, err = (&pgproto3.BackendKeyData{ProcessID: s.pid, SecretKey: secret[:]}).Encode(out)
+		out, err = (&pgproto3.BackendKeyData{ProcessID: s.up.PID, SecretKey: secret[:]}).Encode(out)
 	}
 	if err == nil {
 		out, err = (&pgproto3.ReadyForQuery{TxStatus: s.up.TxStatus}).Encode(out)
@@ -111,9 +116,10 @@ func (s *session) stop(why error) {
 		defer s.mu.Unlock()
 		s.why = why
 		close(s.over)
-		// Both sides stand in reads or writes: those end now.
+		// Both sides stand in reads or writes: those end now, but for what is on its way to an agent that reads.
 		past := time.Unix(1, 0)
 		_ = s.agent.SetReadDeadline(past)
+		_ = s.agent.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
 		_ = s.up.Conn.SetDeadline(past)
 	})
 }
@@ -146,6 +152,8 @@ func (s *session) run(ctx context.Context) {
 	s.close(ctx, s.ended)
 }
 
+var errDatabaseClosed = errors.New("the database closed the connection")
+
 // goodbye tells the agent why the session ends, if it can be told, and the server that it does.
 func (s *session) goodbye() {
 	s.ended = "the client closed the connection"
@@ -157,6 +165,8 @@ func (s *session) goodbye() {
 		if f.err != nil {
 			s.server.o.Logger.Warn("a session ends", slog.String("session", s.id), slog.Any("error", f))
 		}
+	case errors.Is(s.why, errDatabaseClosed):
+		s.ended = s.why.Error()
 	case s.why == nil || errors.Is(s.why, io.EOF) || errors.Is(s.why, net.ErrClosed):
 	case errors.As(s.why, &fault):
 		s.ended = fault.Error()
@@ -182,7 +192,7 @@ func (s *session) goodbye() {
 func (s *session) close(ctx context.Context, reason string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	s.server.keys.revoke(s.pid)
+	s.server.keys.revoke(s, s.up.PID)
 	s.server.unregister(s)
 	s.leaveCache()
 	_ = s.up.Conn.Close()
@@ -219,23 +229,6 @@ func (s *session) drain(ctx context.Context, goodbye *fatal) {
 	}
 }
 
-// cancelStatement does what the client's cancel request asks: it ends a hold, or goes on to the server.
-func (s *session) cancelStatement(ctx context.Context) error {
-	s.mu.Lock()
-	holding := s.holding
-	if holding {
-		select {
-		case s.cancels <- struct{}{}:
-		default:
-		}
-	}
-	s.mu.Unlock()
-	if holding {
-		return nil
-	}
-	return s.up.route.sendCancel(ctx, s.up.PID, s.up.SecretKey)
-}
-
 // serve is the agent's side: bytes to the engine, its questions to the guard, what it lets through to the server.
 func (s *session) serve(ctx context.Context) error {
 	in := newInbox(agentBuffer)
@@ -258,11 +251,12 @@ func (s *session) steps(ctx context.Context, in *inbox, out *engine.Output) (nee
 		step, err := s.engine.Client(in.bytes(), out)
 		if err != nil {
 			// What was decided before the fault is recorded, and runs, as if the fault had come later.
-			return 0, errors.Join(s.flush(out), protocolFault(err))
+			return 0, errors.Join(s.flush(out), s.protocolFault(err))
 		}
 		in.consume(step.Consumed)
 		switch {
 		case step.Question != nil:
+			s.decides()
 			grant, refusal, err := s.answer(ctx, step.Question, in, out)
 			if err != nil {
 				return 0, err
@@ -295,8 +289,13 @@ func (s *session) steps(ctx context.Context, in *inbox, out *engine.Output) (nee
 	}
 }
 
-func protocolFault(err error) error {
+func (s *session) protocolFault(err error) error {
 	var p *engine.ProtocolError
+	if errors.As(err, &p) && p.Code == engine.CodeUnexpected {
+		s.server.o.Metrics.unexpected.Inc()
+		return fatalf(p.Code, "the database's answer is not one that the statement can give").
+			hint("Nothing of it was passed on. Whoever runs Sluice should know: its log has the reason.").cause(err)
+	}
 	if errors.As(err, &p) {
 		return fatalf(p.Code, "protocol violation by the %s", p.Peer).cause(err)
 	}
@@ -332,7 +331,11 @@ func (s *session) flush(out *engine.Output) error {
 		return nil
 	}
 	s.server.o.Metrics.toServer.Add(float64(out.ToServer.Size))
-	return write(s.up.Conn, out.ToServer.Parts)
+	if err := write(s.up.Conn, out.ToServer.Parts); err != nil {
+		return err
+	}
+	s.wentOn()
+	return nil
 }
 
 // write sends parts in one system call where the connection can.
@@ -358,15 +361,19 @@ func (s *session) relay() error {
 				return err
 			default:
 			}
+			if s.engine.GaveUp() {
+				return errDatabaseClosed // the agent has heard why
+			}
 			return fatalf("08006", "the connection to the database was lost").cause(err)
 		}
 		consumed, more, err := s.engine.Server(in.bytes(), &out)
 		need = more
+		s.sawChanges(&out)
 		if sendErr := s.show(&out); sendErr != nil {
 			return sendErr
 		}
 		if err != nil {
-			return protocolFault(err)
+			return s.protocolFault(err)
 		}
 		in.consume(consumed)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -24,7 +25,7 @@ const (
 	codeGSSEncrypted = 80877104
 
 	maxStartup  = 10_000 // PostgreSQL's own limit, in bytes
-	maxPassword = 64 << 10
+	maxPassword = 64<<10 + 5
 	alpn        = "postgresql"
 )
 
@@ -59,43 +60,43 @@ func (s *Server) greet(ctx context.Context, conn *wire.Conn) (*hello, error) {
 	h := &hello{conn: &buffered{conn, r}}
 	if first[0] == 0x16 {
 		if err := s.encrypt(ctx, h, true); err != nil {
-			return nil, err
+			return h, err
 		}
 	}
 	asked := false // for GSS encryption; once is enough
 	for {
 		code, body, err := readStartup(h.conn)
 		if err != nil {
-			return nil, err
+			return h, err
 		}
 		switch {
 		case code == codeTLS && !h.encrypted:
 			if r.Buffered() > 0 {
 				// Bytes sent in the clear must not count as if they had come encrypted.
-				return nil, fatalf(codeProtocol, "data behind the request for TLS")
+				return h, fatalf(codeProtocol, "data behind the request for TLS")
 			}
 			if _, err := h.conn.Write([]byte{'S'}); err != nil {
-				return nil, err
+				return h, err
 			}
 			if err := s.encrypt(ctx, h, false); err != nil {
-				return nil, err
+				return h, err
 			}
 		case code == codeGSSEncrypted && !h.encrypted && !asked:
 			asked = true
 			if _, err := h.conn.Write([]byte{'N'}); err != nil {
-				return nil, err
+				return h, err
 			}
 		case code == codeCancel:
 			h.cancel = &pgproto3.CancelRequest{}
 			if err := h.cancel.Decode(append(be32(codeCancel), body...)); err != nil {
-				return nil, fatalf(codeProtocol, "malformed CancelRequest")
+				return h, fatalf(codeProtocol, "malformed CancelRequest")
 			}
 			return h, nil
 		case code>>16 == 3:
 			h.minor = uint16(code & 0xffff)
 			return h, h.readParameters(body)
 		default:
-			return nil, fatalf(codeProtocol, "protocol version %d.%d is not supported", code>>16, code&0xffff)
+			return h, fatalf(codeProtocol, "protocol version %d.%d is not supported", code>>16, code&0xffff)
 		}
 	}
 }
@@ -103,19 +104,19 @@ func (s *Server) greet(ctx context.Context, conn *wire.Conn) (*hello, error) {
 func be32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
 
 func readStartup(r io.Reader) (code uint32, body []byte, err error) {
-	var head [8]byte
+	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return 0, nil, err
 	}
 	size := binary.BigEndian.Uint32(head[:])
-	if size < 8 || size > maxStartup {
-		return 0, nil, fatalf(codeProtocol, "a startup packet of %d bytes", size)
+	if size < 8 || size > maxStartup { // whoever it is speaks another protocol, and gets no answer, as from a server
+		return 0, nil, fmt.Errorf("a startup packet of %d bytes", size)
 	}
-	body = make([]byte, size-8)
+	body = make([]byte, size-4)
 	if _, err := io.ReadFull(r, body); err != nil {
 		return 0, nil, err
 	}
-	return binary.BigEndian.Uint32(head[4:]), body, nil
+	return binary.BigEndian.Uint32(body), body[4:], nil
 }
 
 // encrypt does the server's side of TLS. Direct TLS must name the protocol, so that no other can be mistaken for it.
@@ -180,8 +181,14 @@ func (h *hello) askToken() (string, error) {
 		return "", err
 	}
 	size := binary.BigEndian.Uint32(head[1:])
-	if head[0] != 'p' || size < 5 || size > maxPassword {
+	switch {
+	case head[0] != 'p' || size < 5:
 		return "", fatalf(codeProtocol, "a password message was expected")
+	case size > maxPassword:
+		if _, err := io.CopyN(io.Discard, h.conn, min(int64(size)-4, 1<<20)); err != nil { // so that the answer is read
+			return "", err
+		}
+		return "", fatalf(codeTooLarge, "the password has %d bytes; a token may have %d", size-5, maxPassword-5).hint("Use a token with fewer claims.")
 	}
 	body := make([]byte, size-4)
 	if _, err := io.ReadFull(h.conn, body); err != nil {

@@ -5,7 +5,7 @@ const authorizationName = "authorization"
 // authorization knows credentials in the text of an Authorization header, also as it stands in logs, commands and JSON:
 // Bearer (RFC 6750, section 2.1) and Basic (RFC 7617, section 2). The find is the credential without its scheme.
 func authorization() detector {
-	return detector{name: authorizationName, marks: []mark{
+	return detector{name: authorizationName, what: "bearer tokens and basic credentials in Authorization headers", marks: []mark{
 		{text: authorizationName, fold: true, lane: laneWords, kind: kindAuthorization},
 	}}
 }

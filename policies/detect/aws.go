@@ -5,13 +5,13 @@ package detect
 // characters of base64 without a form of their own: only beside a name of theirs, or behind an id, as in the CSV that the
 // console gives.
 func awsAccessKey() detector {
-	d := detector{name: "aws-access-key", marks: []mark{
+	d := detector{name: "aws-access-key", maker: "Amazon Web Services", what: "access key ids and secret access keys", marks: []mark{
 		{text: "secret", fold: true, then: dashed | dot | blank, lane: laneWords, kind: kindAWSSecret},
 	}}
 	for _, prefix := range []string{"AKIA", "ASIA", "ABIA", "ACCA"} {
 		d.marks = append(d.marks,
-			mark{text: prefix, then: digit | capital, lane: laneCapitals, kind: kindAWSID},
-			mark{text: prefix, then: digit | capital, lane: laneCapitals, kind: kindAWSSecretByID})
+			mark{text: prefix, then: digit | capital, lane: laneBare, kind: kindAWSID},
+			mark{text: prefix, then: digit | capital, lane: laneBare, kind: kindAWSSecretByID})
 	}
 	return d
 }

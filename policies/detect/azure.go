@@ -5,7 +5,7 @@ package detect
 // connection strings"; "Event Hubs connection string"), and sig of a shared access signature ("Create a service SAS":
 // an HMAC-SHA256 in base64, in URLs percent-encoded).
 func azureKey() detector {
-	return detector{name: "azure-key", marks: []mark{
+	return detector{name: "azure-key", maker: "Microsoft Azure", what: "account keys, shared access keys and signatures", marks: []mark{
 		{text: "accountkey=", fold: true, lane: lanePairs, kind: kindAzureKey},
 		{text: "sharedaccesskey=", fold: true, lane: lanePairs, kind: kindAzureKey},
 		{text: "sig=", then: base64Plain | percent, lane: lanePairs, kind: kindAzureSignature},

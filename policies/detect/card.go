@@ -1,5 +1,7 @@
 package detect
 
+import "bytes"
+
 const cardNumberName = "card-number"
 
 const (
@@ -7,64 +9,88 @@ const (
 	cardMost  = 19
 )
 
-// findCards appends the card numbers of a text: ISO/IEC 7812-1, 13 to 19 digits with single blanks or dashes (of one
-// sort) between them, of an issuer that has cards of that length, with a right check digit (annex B, the Luhn formula).
+// findCards appends the card numbers of a text: ISO/IEC 7812-1, 13 to 19 digits of an issuer that has cards of that length,
+// with a right check digit (annex B, the Luhn formula), in groups with the same separator between all of them: a blank or
+// a dash, or up to cardSigns blanks, dashes and dots of any kind between groups of cardGroup digits and more.
 //
-// Two neighbouring bytes of such a number have a digit among them. So one look every 12 bytes misses none, and digits
-// are read only where one was seen.
+// Of the four bytes of such a number that one look reads, at these places of every 12, one is a digit. So digits are read
+// only where one was seen, and none is missed.
 func findCards(dst []Span, text []byte) []Span {
 	const stride = cardLeast - 1
+	looks := [...]int{0, 1, 4, 7}
 	floor := 0 // numbers before it were read
-	for at := stride - 1; at+1 < len(text); {
-		first := at
-		if !digit.is(text[first]) {
-			if first++; !digit.is(text[first]) {
-				at += stride
+	for at := stride - 1; at < len(text); at += stride {
+		if last := at + looks[3]; last < len(text) &&
+			(classes[text[at]]|classes[text[at+looks[1]]]|classes[text[at+looks[2]]]|classes[text[last]])&digit == 0 {
+			continue
+		}
+		for _, look := range looks {
+			first := at + look
+			if first >= len(text) {
+				break
+			}
+			if first < floor || !digit.is(text[first]) {
 				continue
 			}
+			low, high := digitsFrom(text, first, floor), digitsTo(text, first)
+			if high-low >= cardLeast && hasDigits(text[low:high], cardLeast) {
+				dst = cardsIn(dst, text, low, high)
+			}
+			floor = high
 		}
-		low, high := digitsFrom(text, first, floor), digitsTo(text, first)
-		if high-low >= cardLeast {
-			dst = cardsIn(dst, text, low, high)
-		}
-		floor = high
-		at = high + stride - 1
+		at = max(at, floor-1) // up to stride-1 behind a number is near enough for the next
 	}
 	return dst
 }
 
-// digitsFrom gives the begin of the digits with single separators that reach to a digit, not before floor.
+// hasDigits says whether a text has so many digits: telephone numbers and times have fewer.
+func hasDigits(text []byte, n int) bool {
+	for _, b := range text {
+		if digit.is(b) {
+			n--
+		}
+	}
+	return n <= 0
+}
+
+// digitsFrom gives the begin of the digits with separators that reach to a digit, not before floor.
 func digitsFrom(text []byte, at, floor int) int {
 	for at > floor {
-		switch {
-		case digit.is(text[at-1]):
+		if digit.is(text[at-1]) {
 			at--
-		case isCardSeparator(text[at-1]) && at-1 > floor && digit.is(text[at-2]):
-			at -= 2
-		default:
+			continue
+		}
+		if !signLast.is(text[at-1]) {
 			return at
 		}
+		n := separatorBefore(text[floor:], at-floor)
+		if n == 0 {
+			return at
+		}
+		at -= n + 1
 	}
 	return at
 }
 
-// digitsTo gives the end of the digits with single separators from a digit on.
+// digitsTo gives the end of the digits with separators from a digit on.
 func digitsTo(text []byte, at int) int {
 	at++
 	for at < len(text) {
-		switch {
-		case digit.is(text[at]):
+		if digit.is(text[at]) {
 			at++
-		case isCardSeparator(text[at]) && at+1 < len(text) && digit.is(text[at+1]):
-			at += 2
-		default:
+			continue
+		}
+		if !signFirst.is(text[at]) {
 			return at
 		}
+		n := separatorAt(text, at)
+		if n == 0 {
+			return at
+		}
+		at += n + 1
 	}
 	return at
 }
-
-func isCardSeparator(b byte) bool { return b == ' ' || b == '-' }
 
 // cardsIn appends the numbers that begin at a group of text[low:high].
 func cardsIn(dst []Span, text []byte, low, high int) []Span {
@@ -81,7 +107,8 @@ func cardsIn(dst []Span, text []byte, low, high int) []Span {
 			dst = append(dst, Span{Start: low, End: end, Name: cardNumberName})
 			low = end
 		}
-		low = c.skip(low, digit) + 1
+		low = c.skip(low, digit)
+		low += max(1, separatorAt(text, low))
 	}
 	return dst
 }
@@ -95,17 +122,21 @@ func (c *cursor) card(start, high int) int {
 		n, prefix, best int
 		odd, even       int // Luhn's sums with the digits at odd, at even places doubled, counted from 0
 		lengths         uint32
-		separator       byte
+		separator       []byte
+		group           int // digits since the last separator
 	)
 	for at := start; at < high; at++ {
 		b := c.text[at]
 		if !digit.is(b) {
-			if separator != 0 && b != separator {
+			between := c.text[at : at+separatorAt(c.text, at)]
+			if separator != nil && !bytes.Equal(between, separator) || isWide(between) && group < cardGroup {
 				break
 			}
-			separator = b
+			separator, group = between, 0
+			at += len(between) - 1
 			continue
 		}
+		group++
 		d := int(b - '0')
 		doubled := 2 * d
 		if doubled > 9 {
@@ -126,7 +157,7 @@ func (c *cursor) card(start, high int) int {
 				}
 			}
 		}
-		if n < cardLeast || at+1 < high && digit.is(c.text[at+1]) || lengths&(1<<n) == 0 {
+		if n < cardLeast || at+1 < high && digit.is(c.text[at+1]) || lengths&(1<<n) == 0 || isWide(separator) && group < cardGroup {
 			continue
 		}
 		sum := odd // the last digit is never doubled

@@ -17,6 +17,9 @@ const (
 	tilde
 	percent
 	blank
+	sign      // what else can be seen, and what stands between a name and its value
+	signFirst // the first byte of a sign between groups of a card number
+	signLast  // its last byte
 
 	small       = lowerHex | lowerRest
 	capital     = upperHex | upperRest
@@ -48,6 +51,18 @@ var classes = func() (t [256]class) {
 	}
 	t['_'], t['-'], t['.'], t['/'], t['+'], t['~'] = underscore, dash, dot, slash, plus, tilde
 	t['%'], t[' '] = percent, blank
+	for _, b := range []byte("\t\r\n\"'`:=<>,;|\\()[]{}!?$*@#&^") {
+		t[b] = sign
+	}
+	for _, b := range []byte{' ', '-', '.', '\t', 0xC2, 0xE2, 0xE3, 0xEF} {
+		t[b] |= signFirst
+	}
+	for _, b := range []byte(" -.\t") {
+		t[b] |= signLast
+	}
+	for b := 0x80; b < 0xC0; b++ {
+		t[b] |= signLast
+	}
 	return t
 }()
 

@@ -2,11 +2,12 @@ package detect
 
 const connectionStringName = "connection-string"
 
-// connectionString knows the passwords of connection strings: scheme://user:password@host (RFC 3986, section 3.2.1, read
-// as libpq does: up to the first slash), and password= or pwd= among the pairs of a keyword string (PostgreSQL, "Keyword/
-// Value Connection Strings"; Microsoft, "Connection string syntax"). The find is the password alone.
+// connectionString knows the passwords of connection strings: scheme://user:password@host (RFC 3986, section 3.2.1; a
+// password that is not encoded as it should be may have slashes), password= or pwd= among the pairs of a keyword string
+// (PostgreSQL, "Keyword/Value Connection Strings"; Microsoft, "Connection string syntax") and in the query of a URL or a
+// form. The find is the password alone.
 func connectionString() detector {
-	d := detector{name: connectionStringName, marks: []mark{
+	d := detector{name: connectionStringName, what: "passwords in URLs, their queries, and keyword strings", marks: []mark{
 		{text: "://", lane: laneShort, kind: kindURLPassword},
 	}}
 	for _, sign := range []string{"=", " ="} {
@@ -15,6 +16,13 @@ func connectionString() detector {
 			mark{text: "sslpassword" + sign, fold: true, lane: lanePairs, kind: kindPairPassword},
 			mark{text: "pwd" + sign, fold: true, lane: laneShort, kind: kindPairPassword})
 	}
+	for _, name := range []string{"password=", "passphrase="} {
+		d.marks = append(d.marks, mark{text: name, fold: true, lane: lanePairs, kind: kindQueryPassword})
+	}
+	for _, name := range []string{"passwd=", "passwort="} {
+		d.marks = append(d.marks, mark{text: name, fold: true, then: queryByte, lane: lanePairs, kind: kindQueryPassword})
+	}
+	d.marks = append(d.marks, mark{text: "pwd=", fold: true, lane: laneShort, kind: kindQueryPassword})
 	return d
 }
 
@@ -25,8 +33,22 @@ func (c *cursor) urlPassword(at, body int) (int, int) {
 		return 0, 0
 	}
 	start, end := 0, 0
-	for i := body; i < len(c.text) && !c.endsAuthority(i); i++ {
+	loose := false // behind a sign that should be encoded
+	for i := body; i < len(c.text); i++ {
+		if c.endsAuthority(i) {
+			if start == 0 || i == start || end > 0 || isPort(c.text[start:i]) || !c.goesOn(i) {
+				break
+			}
+			loose = true
+		}
+		if loose && i-start > urlPasswordMost {
+			break
+		}
 		switch b := c.text[i]; b {
+		case '[':
+			if i == body {
+				return 0, 0 // an address of IPv6, and no user
+			}
 		case ':':
 			if start == 0 {
 				start = i + 1
@@ -43,6 +65,27 @@ func (c *cursor) urlPassword(at, body int) (int, int) {
 		}
 	}
 	return c.password(start, end)
+}
+
+// urlPasswordMost is how far a password that is not encoded is read, in bytes.
+const urlPasswordMost = 128
+
+// goesOn says whether a password may go on behind a sign that should be encoded in it: a slash that begins no other URL,
+// and what else is followed by a letter or digit.
+func (c *cursor) goesOn(at int) bool {
+	switch b := c.text[at]; {
+	case b == '/':
+		return at == 0 || c.text[at-1] != ':' || c.byteAt(at+1) != '/'
+	case b == '\\':
+		switch c.byteAt(at + 1) {
+		case 'n', 'r', 't', 'b', 'f', 'u', '"', 0:
+			return false
+		}
+		return true
+	case b <= ' ', b == '"', b == '\'':
+		return false
+	}
+	return alnum.is(c.byteAt(at + 1))
 }
 
 // endsAuthority says whether a URL's authority ends at a place at the latest. A quote before a letter or digit may be in

@@ -4,9 +4,12 @@ package detect
 // the find's start and end, or an end of 0.
 type cursor struct {
 	text []byte
-	// The last run of dashed characters that was measured, and its last digit: candidates in the same run share it.
-	runStart, runEnd, lastDigit int
+	// The last runs of dashed characters, and of those with dots, that were measured: candidates in the same run share them.
+	dashes, dots measured
 }
+
+// measured is a run of characters of a class, and the place of its last digit, or -1.
+type measured struct{ start, end, lastDigit int }
 
 // skip gives the place of the first byte from a place on that is not of the class.
 func (c *cursor) skip(at int, of class) int {
@@ -16,24 +19,32 @@ func (c *cursor) skip(at int, of class) int {
 	return at
 }
 
-// dashedRun gives the end of the dashed characters from a place on, and whether a digit is among them. A run is
-// measured once, however many candidates stand in it.
-func (c *cursor) dashedRun(at int) (end int, hasDigit bool) {
-	if at >= c.runStart && at < c.runEnd {
-		return c.runEnd, c.lastDigit >= at
+// dashedRun gives the end of the dashed characters from a place on, and whether a digit is among them.
+func (c *cursor) dashedRun(at int) (end int, hasDigit bool) { return c.measure(&c.dashes, dashed, at) }
+
+// dottedRun is dashedRun with dots.
+func (c *cursor) dottedRun(at int) (end int, hasDigit bool) {
+	return c.measure(&c.dots, dashed|dot, at)
+}
+
+// measure gives the end of the characters of a class from a place on, and whether a digit is among them. A run is measured
+// once, however many candidates stand in it.
+func (c *cursor) measure(m *measured, of class, at int) (end int, hasDigit bool) {
+	if at >= m.start && at < m.end {
+		return m.end, m.lastDigit >= at
 	}
-	known := *c
-	c.runStart, c.runEnd, c.lastDigit = at, at, -1
-	for ; c.runEnd < len(c.text) && dashed.is(c.text[c.runEnd]); c.runEnd++ {
-		if c.runEnd == known.runStart && known.runEnd > known.runStart {
-			c.runEnd, c.lastDigit = known.runEnd, max(c.lastDigit, known.lastDigit)
+	known := *m
+	m.start, m.end, m.lastDigit = at, at, -1
+	for ; m.end < len(c.text) && of.is(c.text[m.end]); m.end++ {
+		if m.end == known.start && known.end > known.start {
+			m.end, m.lastDigit = known.end, max(m.lastDigit, known.lastDigit)
 			break
 		}
-		if digit.is(c.text[c.runEnd]) {
-			c.lastDigit = c.runEnd
+		if digit.is(c.text[m.end]) {
+			m.lastDigit = m.end
 		}
 	}
-	return c.runEnd, c.lastDigit >= at
+	return m.end, m.lastDigit >= at
 }
 
 // byteAt gives the byte at a place, or 0 behind the end.

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -17,7 +18,9 @@ type Span struct {
 type Set struct {
 	filter filter
 	marked bool // any detector that the filter serves
-	cards  bool
+	// byFirst are the filter's marks by the bytes with which they begin.
+	byFirst [256][]*mark
+	cards   bool
 }
 
 // Names lists the detectors, sorted.
@@ -57,11 +60,16 @@ func New(names []string) (*Set, error) {
 		}
 		for _, m := range d.marks {
 			m.name = d.name
+			m.index = int(m.kind)
+			if m.form != nil {
+				m.index = int(kinds) + m.form.number
+			}
 			marks = append(marks, m)
 		}
 	}
 	s.marked = len(marks) > 0
 	s.filter = compile(marks)
+	s.byFirst = indexed(&s.filter)
 	return s, nil
 }
 
@@ -78,7 +86,7 @@ func (s *Set) Find(dst []Span, text []byte) []Span {
 	if s.marked {
 		dst = s.findMarked(dst, text)
 	}
-	if s.cards {
+	if s.cards && len(text) >= cardLeast {
 		dst = findCards(dst, text)
 	}
 	if len(dst) < from+2 {
@@ -93,23 +101,80 @@ func (s *Set) findMarked(dst []Span, text []byte) []Span {
 	if at == len(text) {
 		return dst
 	}
+	for ; at < len(text); at, state = s.filter.next(text, at+1, state) {
+		if s.stands(text, at, s.lanesAt(text, at, state)) {
+			return s.readFrom(dst, text, at, state)
+		}
+	}
+	return dst
+}
+
+// lanesAt are the lanes in which a mark may stand whose window ends at a place.
+func (s *Set) lanesAt(text []byte, at int, state uint64) uint8 {
+	lanes := ^uint8(state >> 56)
+	if at+1 < window || !s.filter.mayBegin(text, at+1-window) {
+		lanes &= 1 << laneShort
+	}
+	return lanes
+}
+
+// stands says whether any mark of the lanes stands where a window ends: in most texts none does, and nothing has to be kept
+// of finds.
+func (s *Set) stands(text []byte, at int, lanes uint8) bool {
+	for ; lanes != 0; lanes &= lanes - 1 {
+		l := bits.TrailingZeros8(lanes)
+		marks, firsts := s.filter.lanes[l], s.filter.firsts[l]
+		var first byte
+		if l != int(laneShort) {
+			first = text[at+1-window] | 0x20
+		}
+		for i, f := range firsts {
+			if f != first && l != int(laneShort) {
+				continue
+			}
+			if begin := at + 1 - marks[i].width; begin >= 0 && marks[i].standsAt(text, begin) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// readFrom reads all candidates from the first on.
+func (s *Set) readFrom(dst []Span, text []byte, at int, state uint64) []Span {
 	c := cursor{text: text}
 	// A form that was found is not looked for again inside its find: that keeps forms without an end linear.
-	var until [kinds]int
+	var until ends
 	for ; at < len(text); at, state = s.filter.next(text, at+1, state) {
-		for lanes := ^uint8(state >> 56); lanes != 0; lanes &= lanes - 1 {
-			marks := s.filter.lanes[bits.TrailingZeros8(lanes)]
-			for i := range marks {
-				m := &marks[i]
-				begin := at + 1 - m.width
-				if begin < until[m.kind] || !m.standsAt(text, begin) {
-					continue
-				}
-				if start, end := c.read(m.kind, begin, begin+len(m.text)); end > 0 {
-					dst = append(dst, Span{Start: start, End: end, Name: m.name})
-					until[m.kind] = end
-				}
+		for lanes := s.lanesAt(text, at, state); lanes != 0; lanes &= lanes - 1 {
+			dst = s.readLane(&c, bits.TrailingZeros8(lanes), at, &until, dst)
+		}
+	}
+	return dst
+}
+
+// ends is, by the number of each form, where its last find ended.
+type ends [int(kinds) + formsMost]int
+
+// readLane reads where marks of a lane may stand whose windows end at a place.
+func (s *Set) readLane(c *cursor, l, at int, until *ends, dst []Span) []Span {
+	marks, firsts := s.filter.lanes[l], s.filter.firsts[l]
+	for i := 0; i < len(marks); i++ {
+		if l != int(laneShort) { // all are of one width there
+			n := bytes.IndexByte(firsts[i:], c.text[at+1-window]|0x20)
+			if n < 0 {
+				break
 			}
+			i += n
+		}
+		m := &marks[i]
+		begin := at + 1 - m.width
+		if begin < until[m.index] || !m.standsAt(c.text, begin) {
+			continue
+		}
+		if start, end := c.read(m, begin, begin+len(m.text)); end > 0 {
+			dst = append(dst, Span{Start: start, End: end, Name: m.name})
+			until[m.index] = end
 		}
 	}
 	return dst

@@ -1,20 +1,47 @@
 package detect
 
+import (
+	"slices"
+	"strings"
+)
+
 // detector is a named group of forms.
 type detector struct {
-	name  string
-	marks []mark
+	name string
+	// maker is whose secrets they are, empty if not one's; what says what is found.
+	maker, what string
+	marks       []mark
 }
 
-// detectors are all there are. That of card numbers has no marks: digits are its own business.
+// detectors are all there are: those with a reader of their own, and those of the table. That of card numbers has no
+// marks: digits are its own business.
 func detectors() []detector {
-	return []detector{
+	return append([]detector{
 		anthropicKey(), authorization(), awsAccessKey(), azureKey(),
-		{name: cardNumberName},
+		{name: cardNumberName, what: "payment card numbers, by issuer, length and check digit"},
 		connectionString(), gcpKey(),
 		githubToken(), gitlabToken(), googleOAuth(), jwt(), npmToken(), openaiKey(), pem(), sendgridKey(), slackToken(),
-		stripeKey(), twilioKey(),
+		stripeKey(), twilioKey(), urlToken(),
+	}, tabled()...)
+}
+
+// Detector is what a detector finds, for people.
+type Detector struct {
+	// Name is what masks name it by.
+	Name string `json:"name"`
+	// What is found, and Maker whose it is; Maker is empty where the form is nobody's own.
+	What  string `json:"what"`
+	Maker string `json:"maker"`
+}
+
+// Detectors lists all detectors, sorted by name.
+func Detectors() []Detector {
+	var out []Detector
+	for _, d := range detectors() {
+		out = append(out, Detector{Name: d.name, What: d.what, Maker: d.maker})
 	}
+	slices.SortFunc(out, func(a, b Detector) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }
 
 // kind is a form: what a reader reads.
@@ -46,13 +73,26 @@ const (
 	kindStripe
 	kindStripeHook
 	kindTwilio
+	kindQueryPassword
 	kindURLPassword
+	kindURLToken
 	kinds
+	// kindForm is a form of the table, with the mark's form; kindWord one that stands behind a maker's name.
+	kindForm
+	kindWord
 )
 
-// read calls the kind's reader. It is a switch, not a table of functions, so that the cursor stays on the stack.
-func (c *cursor) read(k kind, at, body int) (start, end int) {
-	switch k {
+// read calls the reader of the mark's kind. It is a switch, not a table of functions, so that the cursor stays on the stack.
+func (c *cursor) read(m *mark, at, body int) (start, end int) {
+	switch m.kind {
+	case kindForm:
+		return c.form(m.form, at, body)
+	case kindWord:
+		return c.word(m.form, at, body)
+	case kindQueryPassword:
+		return c.queryPassword(at, body)
+	case kindURLToken:
+		return c.urlToken(at, body)
 	case kindAnthropic:
 		return c.anthropic(at, body)
 	case kindAuthorization:

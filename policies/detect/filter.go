@@ -9,14 +9,14 @@ const window = 8
 type lane uint8
 
 const (
-	laneCapitals lane = iota // AKIA, AIza, SG., SK, 1//
-	laneG                    // ghp_, glpat-, GOCSPX-
-	laneS                    // sk_live_, sk-
-	laneX                    // xoxb-, npm_, whsec_, ya29.
-	laneJWT                  // eyJ
-	laneShort                // ://, pwd=
-	lanePairs                // password=, sig=, AccountKey=
-	laneWords                // authorization, secret, -----BEGIN, hooks.slack.com
+	laneBare  lane = iota // AKIA, AIza, dapi, eyJ: no sign in it
+	laneTwo               // sk_live_, sk-, hf_, SG., 1//: the first sign at the third place, or before
+	laneThree             // ghp_, npm_, xai-
+	laneFour              // xoxb-, glsa_, ya29.
+	laneFive              // glpat-, shpat_, whsec_
+	laneShort             // ://, pwd=
+	lanePairs             // password=, sig=, AccountKey=
+	laneWords             // authorization, secret, -----BEGIN, hooks.slack.com, pscale_tkn_
 	lanes
 )
 
@@ -28,9 +28,12 @@ type mark struct {
 	then class
 	lane lane
 	kind kind
-	// name and width are filled in by New and compile: the detector, and the bytes of the window that the mark uses.
+	form *form // if the kind is one of the table
+	// name, width and index are filled in by New and compile: the detector, the bytes of the window that the mark uses,
+	// and the form's own number among all.
 	name  string
 	width int
+	index int
 }
 
 // filter is a shift-or automaton (R. Baeza-Yates, G. Gonnet, "A new approach to text searching", 1992) over eight lanes
@@ -41,6 +44,22 @@ type filter struct {
 	table [256]uint64
 	start uint64 // the state before a text: only places that no mark uses fit
 	lanes [lanes][]mark
+	// firsts has the first byte of each mark of a lane, its case taken away.
+	firsts [lanes][]byte
+	// heads has a bit for what the first three bytes of marks that fill the window hash to: lanes blur, and most of what
+	// fits one is no mark's.
+	heads [128]uint64
+}
+
+// headOf hashes three bytes, whatever their case, to 13 bits (multiplicative hashing, D. Knuth, TAOCP 3, section 6.4).
+func headOf(a, b, c byte) uint32 {
+	return (uint32(a|0x20)<<16 | uint32(b|0x20)<<8 | uint32(c|0x20)) * 0x9E3779B1 >> 19
+}
+
+// mayBegin says whether a mark that fills the window may stand at a place.
+func (f *filter) mayBegin(text []byte, at int) bool {
+	h := headOf(text[at], text[at+1], text[at+2])
+	return f.heads[h/64]&(1<<(h%64)) != 0
 }
 
 // unfit is the least state in which no lane fits.
@@ -54,6 +73,10 @@ func compile(marks []mark) filter {
 			m.width = window
 		}
 		f.lanes[m.lane] = append(f.lanes[m.lane], m)
+		f.firsts[m.lane] = append(f.firsts[m.lane], m.text[0]|0x20)
+		if m.width == window {
+			f.enter(&m)
+		}
 	}
 	// fits[place][byte] are the lanes in which the byte may stand there; entry 256 is what is before the text.
 	var fits [window][257]uint8
@@ -82,6 +105,16 @@ func compile(marks []mark) filter {
 	// One entry does for all bytes before a text: a place that no mark uses has only such places before it.
 	f.start = entry(256)
 	return f
+}
+
+// enter enters what the mark may begin with into heads.
+func (f *filter) enter(m *mark) {
+	for third := range 256 {
+		if m.allows(2, byte(third)) {
+			h := headOf(m.text[0], m.text[1], byte(third))
+			f.heads[h/64] |= 1 << (h % 64)
+		}
+	}
 }
 
 // allows says whether b may stand at the offset from the mark's begin.

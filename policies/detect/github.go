@@ -4,11 +4,11 @@ package detect
 // 2021-03-31: letters, digits and underscores, 40 characters today, up to 255 to come). A fine-grained one has 82 behind
 // its prefix. Its checksum is not asked for: GitHub Enterprise Server and later formats need not have it.
 func githubToken() detector {
-	d := detector{name: "github-token", marks: []mark{
-		{text: "github_pat_", lane: laneG, kind: kindGitHubFineGrained},
+	d := detector{name: "github-token", maker: "GitHub", what: "personal, OAuth, app and refresh tokens", marks: []mark{
+		{text: "github_pat_", lane: laneWords, kind: kindGitHubFineGrained},
 	}}
 	for _, prefix := range []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_"} {
-		d.marks = append(d.marks, mark{text: prefix, then: ident, lane: laneG, kind: kindGitHub})
+		d.marks = append(d.marks, mark{text: prefix, then: ident, lane: laneThree, kind: kindGitHub})
 	}
 	return d
 }

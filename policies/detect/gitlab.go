@@ -4,12 +4,12 @@ package detect
 // or more behind the prefix; routable tokens go on with a dot, a version and a checksum ("Routable tokens" in GitLab's
 // handbook). An instance may put a prefix of its own and a dash before all of them.
 func gitlabToken() detector {
-	d := detector{name: "gitlab-token"}
+	d := detector{name: "gitlab-token", maker: "GitLab", what: "access, deploy, runner, trigger and feed tokens"}
 	for _, prefix := range []string{
 		"glpat-", "gldt-", "glrt-", "glrtr-", "glptt-", "glcbt-", "glsoat-", "glft-", "glimt-", "glagent-", "glffct-",
 		"gloas-", "glwt-", "GR1348941",
 	} {
-		d.marks = append(d.marks, mark{text: prefix, then: dashed, lane: laneG, kind: kindGitLab})
+		d.marks = append(d.marks, mark{text: prefix, then: dashed, lane: laneOf(prefix), kind: kindGitLab})
 	}
 	return d
 }

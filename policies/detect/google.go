@@ -4,7 +4,7 @@ package detect
 // A service account's key file holds its secret as a PEM block: the detector pem finds it; its private_key_id is no
 // secret.
 func gcpKey() detector {
-	return detector{name: "gcp-key", marks: []mark{{text: "AIza", then: dashed, lane: laneCapitals, kind: kindGCP}}}
+	return detector{name: "gcp-key", maker: "Google Cloud", what: "API keys", marks: []mark{{text: "AIza", then: dashed, lane: laneBare, kind: kindGCP}}}
 }
 
 const gcpBody = 35
@@ -12,10 +12,10 @@ const gcpBody = 35
 // googleOAuth knows the tokens of Google's OAuth: access tokens (ya29., Google Identity, "Using OAuth 2.0": up to 2,048
 // bytes), refresh tokens (1//, the same page) and client secrets (GOCSPX- and 28 characters).
 func googleOAuth() detector {
-	return detector{name: "google-oauth", marks: []mark{
-		{text: "ya29.", then: dashed | dot, lane: laneX, kind: kindGoogleAccess},
-		{text: "GOCSPX-", then: dashed, lane: laneG, kind: kindGoogleClient},
-		{text: "1//", then: dashed, lane: laneCapitals, kind: kindGoogleRefresh},
+	return detector{name: "google-oauth", maker: "Google", what: "OAuth access and refresh tokens, client secrets", marks: []mark{
+		{text: "ya29.", then: dashed | dot, lane: laneFour, kind: kindGoogleAccess},
+		{text: "GOCSPX-", then: dashed, lane: laneWords, kind: kindGoogleClient},
+		{text: "1//", then: dashed, lane: laneTwo, kind: kindGoogleRefresh},
 	}}
 }
 

@@ -4,9 +4,9 @@ package detect
 // alg (RFC 7515, sections 3.1 and 4.1.1), or five parts (JWE, RFC 7516, section 3.1). The marks are what an object's
 // first bytes become: {" or { and a blank.
 func jwt() detector {
-	d := detector{name: "jwt"}
+	d := detector{name: "jwt", what: "JSON Web Tokens, signed or encrypted"}
 	for _, prefix := range []string{"eyJ", "eyAi", "ewog", "ew0K"} {
-		d.marks = append(d.marks, mark{text: prefix, then: dashed, lane: laneJWT, kind: kindJWT})
+		d.marks = append(d.marks, mark{text: prefix, then: dashed, lane: laneBare, kind: kindJWT})
 	}
 	return d
 }

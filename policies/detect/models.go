@@ -4,14 +4,14 @@ package detect
 // have a word behind sk-). It gives no length: 48 letters and digits of old, 32 with others that took over the form;
 // with a word, base64url of 48 and more.
 func openaiKey() detector {
-	return detector{name: "openai-key", marks: []mark{{text: "sk-", then: dashed, lane: laneS, kind: kindOpenAI}}}
+	return detector{name: "openai-key", maker: "OpenAI", what: "user, project, service account and admin keys", marks: []mark{{text: "sk-", then: dashed, lane: laneTwo, kind: kindOpenAI}}}
 }
 
 // anthropicKey knows Anthropic's keys and tokens (Anthropic API, "Getting started": sk-ant-, then the kind as in api03,
 // admin01, oat01, and base64url).
 func anthropicKey() detector {
-	return detector{name: "anthropic-key", marks: []mark{
-		{text: "sk-ant-", then: dashed, lane: laneS, kind: kindAnthropic},
+	return detector{name: "anthropic-key", maker: "Anthropic", what: "API keys and tokens", marks: []mark{
+		{text: "sk-ant-", then: dashed, lane: laneTwo, kind: kindAnthropic},
 	}}
 }
 

@@ -6,7 +6,7 @@ import "bytes"
 // OPENSSH PRIVATE KEY), RFC 9580 section 6.2 for OpenPGP's (PGP PRIVATE KEY BLOCK). The find reaches from BEGIN to the
 // end of END, or to the end of the text.
 func pem() detector {
-	return detector{name: "pem", marks: []mark{{text: "-----BEGIN ", lane: laneWords, kind: kindPEM}}}
+	return detector{name: "pem", what: "private keys in PEM, OpenSSH and OpenPGP armour", marks: []mark{{text: "-----BEGIN ", lane: laneWords, kind: kindPEM}}}
 }
 
 // pemLabel is the greatest length of a label.

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"encoding/base64"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -223,6 +224,10 @@ var samples = map[string]struct{ found, not []string }{
 			"user=u\npassword=«s3cret»\nhost=h",
 			"host=h sslpassword=«s3cret»",
 			"host=h\npassword=«a» b",
+			"Driver=x;Server=h;Pwd=«{a b}»", "postgres://ro@db.example/app?password=«hunter2x»", "/login?user=a&pwd=«x»&next=/", "?sslpassword=«s3cret»#x", "grant_type=password&password=«a%26b»&x=1",
+			"https://h/?passwd=«s3cret»", "?db_password=«$ecret!»", "mysql://u:«p»@h/db?passphrase=«open»",
+			"postgres://user:«a/b»@host/db", "amqp://u:«p/w/x»@h:5672/v", "redis://:«a/b»@h", "https://user:«a<b>c»@h", "https://user:«a\\zb»@h", "postgres://u:«a?b/c»@h",
+			"https://u:«x/abc»@h",
 			"Server=db;Password=«" + strings.Repeat("a", 100) + "» " + strings.Repeat("b ", 200),
 		},
 		not: []string{
@@ -234,6 +239,8 @@ var samples = map[string]struct{ found, not []string }{
 			"password=s3cret", "the field password=required", "host=h password=", "host=h password= ", "host=h password=''",
 			"host=h mypassword=s3cret", "host=h passwords=s3cret", "ahost=h password=s3cret", "host: h password=s3cret",
 			"host=h password=[masked] dbname=d", "host=h password=**** dbname=d", "=password=a",
+			"http://h:8080/?mail=a@b", "https://npm.example:4873/@scope/pkg@1.0", "https://example.com/a:b@c", "http://[::1]:80/@a", "http://h:x/redirect?to=https://a@b",
+			"ssh://git@h:org/repo@v1", "see http://a:b\nand x@y", "https://h:443/" + body(20) + "/@user", "http://a:b c@d", "https://h:x/" + strings.Repeat("y", 200) + "@z", "?password={password}", "?password=", "?passwordless=true",
 			"host=h" + strings.Repeat(" ", 300) + "password=s3cret", "https://u@h:p@x",
 		},
 	},
@@ -246,10 +253,13 @@ var samples = map[string]struct{ found, not []string }{
 			`\n«4111111111111111»\n`, "card%3D«4111111111111111»", "card%20«4111111111111111»%20",
 			"«4111111111111111» «5555555555554444»", "ünï«4111111111111111»ä",
 			"order-«4111111111111111»", "«6759649826438453»",
+			"«4111  1111  1111  1111»", "«4111.1111.1111.1111»", "«4111\u20111111\u20111111\u20111111»", "«4111\u00a01111\u00a01111\u00a01111».", "«4111\u20131111\u20131111\u20131111»",
+			"«3782\u2009822463\u200910005»", "«4111 - 1111 - 1111 - 1111»", "x\u3000«4111\t1111\t1111\t1111»", "«4111\u00a0\u00a01111\u00a0\u00a01111\u00a0\u00a01111»", "«3782..822463..10005»",
 		},
 		not: []string{
 			"4111111111111112", "411111111111111", "41111111111111111", "84111111111111111", "4111111111111111a", "a4111111111111111",
-			"4111111111111111_1", "4111  1111  1111  1111", "4111 1111-1111 1111", "4111.1111.1111.1111", "41111111 1111 111",
+			"4111111111111111_1", "4111 1111-1111 1111", "4111  1111 1111  1111", "4111    1111    1111    1111", "41111111 1111 111",
+			"41.11.11.11.11.11.11.11", "4  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1", "4111,1111,1111,1111", "4111\n1111\n1111\n1111", "4111.1111.1111.11.11", "4111/1111/1111/1111",
 			"1111111111111117", "0.4111111111111111", "4111111111111111.5", "+4222222222222", "0000000000000000",
 			"41111111-1111-1111-a716-446655440000", "446655aa-aaaa-4aaa-4111-111111111111", "378282246310006", "3782 8224 6310",
 			strings.Repeat("4111111111111111", 2), "2026-11-02 10:11:12", "1762041600000", "4111111111111111e5",
@@ -300,6 +310,17 @@ var samples = map[string]struct{ found, not []string }{
 			"twilio" + strings.Repeat(" ", 128) + "SK" + hexBody(32), "twilio SK" + strings.ToUpper(hexBody(32)),
 		},
 	},
+	"url-token": {
+		found: []string{
+			"https://a.example/x?token=«abcdef1»&y=1", "/cb#access_token=«" + body(24) + "»", "?api_key=«" + body(20) + "»", "?a=1&apikey=«" + body(20) + "» HTTP/1.1",
+			"https://h/?X-Amz-Signature=«" + hexBody(64) + "»\n", "a&amp;client_secret=«s3cr!t$x»\" b", `?x=1\u0026refresh_token=«` + body(20) + `»\u0026y=2`,
+			"(/x?auth_key=«abcdef1»)", "?secret=«%41bcdef»", "/a%3Fx%3D1%26token=«abcdef1»",
+		},
+		not: []string{
+			"?page_token=" + body(20), "?nextPageToken=" + body(20), "?continuation-token=" + body(20), "?token=short", "token=" + body(20), "?token={token}",
+			"?token=", "?token=${TOKEN}", "; token=" + body(20), "?tokens=" + body(20), "?token=[masked]", "?csrftokenx=abcdefgh",
+		},
+	},
 	"authorization": {
 		found: []string{
 			"Authorization: Bearer «" + body(24) + "»", "authorization: bearer «a1b2c3d4»\r\n", `-H 'Authorization: Bearer «` + body(20) + `~+/==»'`,
@@ -314,6 +335,13 @@ var samples = map[string]struct{ found, not []string }{
 			"Authorization: Basic authentication is off",
 		},
 	},
+}
+
+// allSamples are those, and those of the table.
+func allSamples() map[string]struct{ found, not []string } {
+	all := maps.Clone(samples)
+	maps.Copy(all, formSamples)
+	return all
 }
 
 // unmark takes « and » out of a sample and gives the spans between them.

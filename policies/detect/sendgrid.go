@@ -3,7 +3,7 @@ package detect
 // sendgridKey knows Twilio SendGrid's API keys (SendGrid Docs, "API keys": SG, an id of 22 and a secret of 43 characters
 // of base64url, joined by dots; 69 in all).
 func sendgridKey() detector {
-	return detector{name: "sendgrid-key", marks: []mark{{text: "SG.", then: dashed, lane: laneCapitals, kind: kindSendGrid}}}
+	return detector{name: "sendgrid-key", maker: "Twilio SendGrid", what: "API keys", marks: []mark{{text: "SG.", then: dashed, lane: laneTwo, kind: kindSendGrid}}}
 }
 
 const (

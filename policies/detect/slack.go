@@ -4,13 +4,13 @@ package detect
 // xoxo- of old, xoxc- and xoxd- of browsers) and its webhooks ("Sending messages using incoming webhooks": the URL
 // contains a secret). Slack says that their length is not fixed.
 func slackToken() detector {
-	d := detector{name: "slack-token", marks: []mark{
+	d := detector{name: "slack-token", maker: "Slack", what: "bot, user and app tokens, webhooks", marks: []mark{
 		{text: "hooks.slack.com/", lane: laneWords, kind: kindSlackHook},
-		{text: "xapp-", then: dashed, lane: laneX, kind: kindSlack},
-		{text: "xoxe.", then: dashed, lane: laneX, kind: kindSlack},
+		{text: "xapp-", then: dashed, lane: laneFour, kind: kindSlack},
+		{text: "xoxe.", then: dashed, lane: laneFour, kind: kindSlack},
 	}}
 	for _, letter := range "abcdeoprs" {
-		d.marks = append(d.marks, mark{text: "xox" + string(letter) + "-", then: dashed | percent, lane: laneX, kind: kindSlack})
+		d.marks = append(d.marks, mark{text: "xox" + string(letter) + "-", then: dashed | percent, lane: laneFour, kind: kindSlack})
 	}
 	return d
 }

@@ -4,9 +4,9 @@ package detect
 // publishable ones, pk_, are no secret) and the secrets of its webhooks ("Receive Stripe events": whsec_, base64 in
 // the Standard Webhooks specification). Stripe gives no length: 24 characters of old, about a hundred today.
 func stripeKey() detector {
-	d := detector{name: "stripe-key", marks: []mark{{text: "whsec_", then: base64Plain, lane: laneX, kind: kindStripeHook}}}
+	d := detector{name: "stripe-key", maker: "Stripe", what: "secret and restricted keys, webhook secrets", marks: []mark{{text: "whsec_", then: base64Plain, lane: laneFive, kind: kindStripeHook}}}
 	for _, prefix := range []string{"sk_live_", "sk_test_", "rk_live_", "rk_test_"} {
-		d.marks = append(d.marks, mark{text: prefix, lane: laneS, kind: kindStripe})
+		d.marks = append(d.marks, mark{text: prefix, lane: laneTwo, kind: kindStripe})
 	}
 	return d
 }

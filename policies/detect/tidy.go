@@ -40,4 +40,6 @@ func wins(a, b Span) bool {
 }
 
 // byPlace says whether the detector knows a secret only by where it stands.
-func byPlace(name string) bool { return name == authorizationName || name == connectionStringName }
+func byPlace(name string) bool {
+	return name == authorizationName || name == connectionStringName || name == urlTokenName
+}

@@ -3,7 +3,7 @@ package detect
 // twilioKey knows Twilio's API key ids (Twilio Docs, "API keys overview"; "String identifier (SID)": SK and 32
 // hexadecimal digits). The form is too common to go by alone: the word twilio, or an account's SID (AC), stands near.
 func twilioKey() detector {
-	return detector{name: "twilio-key", marks: []mark{{text: "SK", then: hex, lane: laneCapitals, kind: kindTwilio}}}
+	return detector{name: "twilio-key", maker: "Twilio", what: "API key ids", marks: []mark{{text: "SK", then: hex, lane: laneBare, kind: kindTwilio}}}
 }
 
 const (

@@ -171,9 +171,21 @@ type finder struct{ set *detect.Set }
 
 // Find implements jsonmask.Finder.
 func (f finder) Find(dst []jsonmask.Span, text []byte) []jsonmask.Span {
-	var few [8]detect.Span
+	var few [3]detect.Span // small: it is cleared for each text
 	for _, s := range f.set.Find(few[:0], text) {
 		dst = append(dst, jsonmask.Span{Start: s.Start, End: s.End})
 	}
 	return dst
 }
+
+// FindNamed implements jsonmask.Namer.
+func (f finder) FindNamed(dst []jsonmask.Span, name, text []byte) []jsonmask.Span {
+	var few [3]detect.Span // small: it is cleared for each text
+	for _, s := range f.set.FindNamed(few[:0], name, text) {
+		dst = append(dst, jsonmask.Span{Start: s.Start, End: s.End})
+	}
+	return dst
+}
+
+// Open implements jsonmask.Opener.
+func (f finder) Open(text []byte) int { return f.set.Open(text) }

@@ -33,14 +33,14 @@ targets:
   postgres: {endpoints: [{host: 127.0.0.1, port: 4}], database: d}
   credential: {static: {username: u, password: {env: P}}}
 masks:
-- {name: paths, on: {targets: [api]}, paths: ["$..password"], headers: [x-secret], redact: {text: "***"}, except: {groups: [dba]}}
+- {name: paths, on: {targets: [api]}, paths: ["$..password"], headers: [x-secret, x_secret], redact: {text: "***"}, except: {groups: [dba]}}
 - {name: mail, on: {targets: [api]}, paths: ["$.email"], headers: [x-mail], partial: {keep_domain: true}}
 - {name: found, on: {targets: [texts]}, detect: ["*"], redact: {}}
 - {name: ends, on: {targets: [ends]}, detect: [github-token], partial: {keep_last: 4}}
 - {name: columns, on: {targets: ["*"]}, columns: ["*.*.password"], redact: {}}
 `
 
-func compile(t *testing.T, text string) (*policies.Policy, error) {
+func compile(t testing.TB, text string) (*policies.Policy, error) {
 	t.Helper()
 	b := &policyv1.Bundle{}
 	if err := protoyaml.Unmarshal([]byte(text), b); err != nil {
@@ -75,6 +75,9 @@ func TestAViewHidesWhatTheMasksName(t *testing.T) {
 	if v, hidden := agent.Header("x-secret", "s"); !hidden || v != "***" {
 		t.Errorf("header: %q", v)
 	}
+	if v, hidden := agent.Header("x_secret", "s"); !hidden || v != "***" {
+		t.Errorf("a header with an underscore: %q", v)
+	}
 	if v, hidden := agent.Header("x-mail", "a@b.c"); !hidden || v != "***@b.c" {
 		t.Errorf("a header that is hidden in part: %q", v)
 	}
@@ -88,6 +91,26 @@ func TestAViewHidesWhatTheMasksName(t *testing.T) {
 	for _, c := range []struct{ kind, body string }{{"text/plain", "p"}, {"application/json", "{"}, {"", "{}"}, {"application/json; charset=utf-16", "{}"}} {
 		if got := agent.Shown(c.kind, []byte(c.body)); got != nil {
 			t.Errorf("%s %s is shown as %s", c.kind, c.body, got)
+		}
+	}
+}
+
+func TestPathsMatchNamesInAnyCaseUnlessTheMaskSaysOtherwise(t *testing.T) {
+	for setting, want := range map[string]string{
+		"":                     `{"password":"***","Password":"***","PassWord":"***"}`,
+		", ignore_case: true":  `{"password":"***","Password":"***","PassWord":"***"}`,
+		", ignore_case: false": `{"password":"***","Password":"p","PassWord":"p"}`,
+	} {
+		p, err := compile(t, strings.Replace(bundle, `paths: ["$..password"]`, `paths: ["$..password"]`+setting, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := NewView(p.Masks(nil, "api"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(v.Shown("application/json", []byte(`{"password":"p","Password":"p","PassWord":"p"}`))); got != want {
+			t.Errorf("%q: %s, want %s", setting, got, want)
 		}
 	}
 }
@@ -193,6 +216,74 @@ func TestMasksOfAnotherProtocolAreRefused(t *testing.T) {
 	} {
 		if _, err := compile(t, bundle+"- "+mask+"\n"); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%s: %v, want %q", mask, err, words)
+		}
+	}
+}
+
+func TestTheNameOfAFieldIsContextForDetectors(t *testing.T) {
+	agent, _ := views(t, "texts")
+	secret := strings.Repeat("aB3/", 10)
+	hexKey := strings.Repeat("3f9a0c7e", 4)
+	for in, want := range map[string]string{
+		`{"SecretAccessKey":"` + secret + `","x":"` + secret + `"}`:                   `{"SecretAccessKey":"[masked]","x":"` + secret + `"}`,
+		`{"c":{"secret_access_key":["` + secret + `"]}}`:                              `{"c":{"secret_access_key":["[masked]"]}}`,
+		`{"env":[{"name":"AWS_SECRET_ACCESS_KEY","value":"` + secret + `"}]}`:         `{"env":[{"name":"AWS_SECRET_ACCESS_KEY","value":"[masked]"}]}`,
+		`{"authorization":"Bearer ` + hexKey + `"}`:                                   `{"authorization":"Bearer [masked]"}`,
+		`{"mistralApiKey":"` + hexKey + `"}`:                                          `{"mistralApiKey":"[masked]"}`,
+		`{"twilio_sid":"SK` + hexKey + `"}`:                                           `{"twilio_sid":"[masked]"}`,
+		`{"AccountKey":"` + strings.Repeat("aB3/", 21) + `aA=="}`:                     `{"AccountKey":"[masked]"}`,
+		`{"commit":"` + strings.Repeat("0a", 20) + `","secret_access_key":"a b c d"}`: `{"commit":"` + strings.Repeat("0a", 20) + `","secret_access_key":"a b c d"}`,
+	} {
+		for kind, frame := range map[string]string{"application/json": "", "application/x-ndjson": "\n", "text/event-stream": "data: "} {
+			from, to := in, want
+			switch frame {
+			case "\n":
+				from, to = in+"\n"+in+"\n", want+"\n"+want+"\n"
+			case "data: ":
+				from, to = "data: "+in+"\n\n", "data: "+want+"\n\n"
+			}
+			if got := string(agent.Shown(kind, []byte(from))); got != to {
+				t.Errorf("%s\n got %s\nwant %s", kind, got, to)
+			}
+		}
+	}
+}
+
+func TestASecretOverTwoEventsIsHidden(t *testing.T) {
+	agent, _ := views(t, "texts")
+	token := "ghp_" + strings.Repeat("a1B2", 9)
+	for name, c := range map[string]struct{ format, hidden string }{
+		"OpenAI":    {`{"id":"c","choices":[{"index":0,"delta":{"content":"%"}}]}`, ""},
+		"Anthropic": {`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%"}}`, ""},
+		"MCP":       {`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"message":"%"}}`, ""},
+		"plain":     {`%`, ""},
+	} {
+		for _, secret := range []struct{ text, want string }{
+			{token, "[masked]"},
+			{"4111 1111 1111 1111", "[masked]"},
+			{"postgres://u:s3cret@db/x", "postgres://u:[masked]@db/x"},
+			{"aws_secret_access_key = " + strings.Repeat("aB3/", 10), "aws_secret_access_key = [masked]"},
+			{"-----BEGIN " + "PRIVATE KEY-----" + strings.Repeat("MIIa", 40) + "-----END " + "PRIVATE KEY-----", "[masked]"},
+		} {
+			for size := 1; size < 12; size++ {
+				body, want := "", ""
+				text := "it is " + secret.text + " so"
+				for at := 0; at < len(text); at += size {
+					body += "data: " + strings.Replace(c.format, "%", text[at:min(at+size, len(text))], 1) + "\n\n"
+				}
+				body += "data: [DONE]\n\n"
+				got := string(agent.Shown("text/event-stream", []byte(body)))
+				before, behind, _ := strings.Cut(c.format, "%")
+				for _, line := range strings.Split(got, "\n\n") {
+					line = strings.TrimPrefix(line, "data: ")
+					if line != "[DONE]" && line != "" {
+						want += strings.TrimSuffix(strings.TrimPrefix(line, before), behind)
+					}
+				}
+				if want != "it is "+secret.want+" so" {
+					t.Fatalf("%s in pieces of %d becomes %q", name, size, want)
+				}
+			}
 		}
 	}
 }

@@ -122,6 +122,8 @@ func refused(c byte) string {
 		return "it has an encoded slash or backslash"
 	case c == ';':
 		return "it has an encoded semicolon"
+	case c == '?' || c == '#':
+		return "it has an encoded question mark or number sign, which some servers take for the path's end"
 	case c < ' ' || c == 0x7f:
 		return "it has an encoded control character"
 	}

@@ -2,7 +2,10 @@ package httppath
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/sluicegate/sluice/policies/httploose"
 )
 
 // Template is a compiled pattern over paths: literal segments, {name} for any one, and at the end ** for any number.
@@ -78,10 +81,51 @@ func (t Template) Match(p Path) bool {
 	return !p.Slash && t.match(p, func(a, b string) bool { return a == b })
 }
 
-// MayMatch reports whether a server could take a path for one of this form: many do not tell letters by case, or pass
-// over a slash at the end, or over dots and blanks at the ends of names as file systems do.
+// MayMatch reports whether a server could take a path for one of this form: many do not tell letters by case, pass over a
+// slash at the end, over dots and blanks at the ends of names as file systems do, or take what follows a dot at the end for
+// a format.
 func (t Template) MayMatch(p Path) bool {
-	return t.match(p, func(a, b string) bool { return strings.EqualFold(a, strings.Trim(b, " .")) })
+	if t.match(p, mayBe) {
+		return true
+	}
+	bare, ok := p.withoutFormat()
+	return ok && t.match(bare, mayBe)
+}
+
+// mayBe reports whether a server could take a segment for a literal one.
+func mayBe(literal, segment string) bool {
+	return literal == segment || httploose.Value(literal) == httploose.Value(segment)
+}
+
+// withoutFormat is the path without what follows the first dot of its last segment; false if there is none.
+func (p Path) withoutFormat() (Path, bool) {
+	last := len(p.Segments) - 1
+	if last < 0 {
+		return p, false
+	}
+	stem := httploose.Stem(p.Segments[last])
+	if stem == p.Segments[last] {
+		return p, false
+	}
+	p.Segments = append(slices.Clone(p.Segments[:last]), stem)
+	return p, true
+}
+
+// MayBegin reports whether a server could take a path for one below a prefix, which has slashes before its segments.
+func (p Path) MayBegin(prefix string) bool {
+	t := Template{rest: true}
+	for part := range strings.SplitSeq(strings.Trim(prefix, "/"), "/") {
+		if part != "" {
+			t.segments = append(t.segments, segment{literal: part})
+		}
+	}
+	return t.MayMatch(p)
+}
+
+// Begins reports whether a path is below a prefix, by its exact segments.
+func (p Path) Begins(prefix string) bool {
+	prefix = "/" + strings.Trim(prefix, "/")
+	return prefix == "/" || p.Raw == prefix || strings.HasPrefix(p.Raw, prefix+"/")
 }
 
 func (t Template) match(p Path, same func(a, b string) bool) bool {

@@ -23,13 +23,14 @@ const (
 	JSON Format = iota
 	// Lines is a document a line, as NDJSON and JSON Lines have it. Empty lines pass.
 	Lines
-	// Events is text/event-stream (WHATWG HTML, 9.2). Data that is JSON is masked as such. Other data, and fields that
-	// the standard does not know, are hidden as a whole if the view has paths, but for the word [DONE]; otherwise the
-	// finder reads them, as it reads comments and the other fields.
+	// Events is text/event-stream (WHATWG HTML, 9.2). Data that is JSON is masked as such. Other data, comments and the
+	// fields event, id and retry are read as strings of JSON are: for documents in them, and by the finder. Fields that the
+	// standard does not know, which readers ignore, are hidden as a whole if the view has paths. A finder that is an Opener
+	// reads the joined text of fields that are given piece by piece: an event is held while it could be part of a find.
 	Events
-	// Text is searched by the finder alone; paths mean nothing. Lines are released as they end. A find of up to half of
-	// TextWindow is found wherever it stands in a line, one that goes on over line ends (a PEM block) is held back up
-	// to TextWindow.
+	// Text is searched by the finder alone; paths mean nothing. It is UTF-8, or refused where there is a finder. Lines are
+	// released as they end. A find of up to half of TextWindow is found wherever it stands in a line, one that goes on over
+	// line ends (a PEM block) is held back up to TextWindow.
 	Text
 )
 

@@ -56,7 +56,7 @@ func (e *events) parse(begin, stop int64) eventLine {
 }
 
 // putLine appends a line without data, masked.
-func (e *events) putLine(l *lane, dst []byte, line eventLine) []byte {
+func (e *events) putLine(l *eventLane, dst []byte, line eventLine) []byte {
 	from := line.begin
 	switch line.kind {
 	case plainLine:
@@ -70,13 +70,14 @@ func (e *events) putLine(l *lane, dst []byte, line eventLine) []byte {
 		return append(dst, e.span(line.begin, line.end)...)
 	}
 	text := e.span(from, line.stop)
-	spans := l.find(text)
-	if len(spans) == 0 {
+	m := l.masked
+	m.readText(text)
+	if len(m.cuts) == 0 {
 		return append(dst, e.span(line.begin, line.end)...)
 	}
 	dst = append(dst, e.span(line.begin, from)...)
 	start := len(dst)
-	dst = l.appendFound(dst, text, spans)
+	dst = appendPatched(dst, text, m.cuts, m.texts)
 	for i, c := range dst[start:] {
 		if c == '\n' || c == '\r' { // of the mask's text: it must not end the line
 			dst[start+i] = ' '
@@ -85,16 +86,16 @@ func (e *events) putLine(l *lane, dst []byte, line eventLine) []byte {
 	return append(dst, e.span(line.stop, line.end)...)
 }
 
-// putEvent appends the event that is held, with other data; nil leaves the data as it came.
-func (e *events) putEvent(l *lane, dst, data []byte) []byte {
+// putEvent appends an event, with other data; nil leaves the data as it came.
+func (e *events) putEvent(l *eventLane, dst []byte, lines []eventLine, data []byte) []byte {
 	last := 0
-	for i, line := range e.held {
+	for i, line := range lines {
 		if line.kind == dataLine {
 			last = i
 		}
 	}
 	rest, more := data, true
-	for i, line := range e.held {
+	for i, line := range lines {
 		if line.kind != dataLine {
 			dst = e.putLine(l, dst, line)
 			continue

@@ -11,6 +11,19 @@ func (l *lane) find(text []byte) []Span {
 		return nil
 	}
 	l.spans = l.view.finder.Find(l.spans[:0], text)
+	return l.tidied(text)
+}
+
+// findNamed is find for the value of a field; an empty name says nothing.
+func (l *lane) findNamed(name, text []byte) []Span {
+	if l.view.namer == nil || len(name) == 0 || len(text) == 0 {
+		return l.find(text)
+	}
+	l.spans = l.view.namer.FindNamed(l.spans[:0], name, text)
+	return l.tidied(text)
+}
+
+func (l *lane) tidied(text []byte) []Span {
 	if len(l.spans) == 0 {
 		return nil
 	}

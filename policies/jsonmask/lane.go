@@ -26,6 +26,22 @@ type lane struct {
 
 	spans []Span
 	plain []byte // a decoded text, hidden
+	// cuts are the patches of the string at hand, texts what they put.
+	cuts  []patch
+	texts []byte
+
+	// tracks: what is hidden is kept as patches of the input, whose texts are in out, and nothing else is put out. open:
+	// the last of them has not been closed.
+	tracks, open bool
+	patches      []patch
+	sub          *opened // to read documents in strings
+
+	// collects: strings that are given piece by piece are kept, with their texts; told tells their fields from others of
+	// the same places.
+	collects  bool
+	pieces    []piece
+	pieceText []byte
+	told      uint64
 }
 
 const notHidden = -1
@@ -62,11 +78,25 @@ func newLane(v *View, writes ...func([]byte) error) *lane {
 func (l *lane) restart() {
 	l.out, l.at, l.changed, l.hidden = l.out[:0], 0, false, notHidden
 	l.states[0] = l.view.set.Start()
+	l.open = false
+	if l.collects {
+		l.pieces, l.pieceText, l.told = l.pieces[:0], l.pieceText[:0], 0
+	}
+	if l.tracks {
+		l.patches = l.patches[:0]
+	}
 }
 
 // release gives the lane's buffers to another body, unless they have grown.
 func (l *lane) release() {
 	clear(l.writes)
+	if l.sub != nil && l.sub.walker.longest > largestChunk {
+		l.sub = nil
+	}
+	l.tracks, l.collects = false, false
+	if cap(l.texts) > 4*largestChunk {
+		l.texts = nil
+	}
 	if cap(l.out)+cap(l.plain)+cap(l.spans) <= 4*largestChunk {
 		l.view.lanes.Put(l)
 	}
@@ -87,6 +117,9 @@ func (l *lane) write(p []byte) error {
 
 // flush writes out and what is behind it in the input, whose offset becomes upTo.
 func (l *lane) flush(in *input, upTo int64) error {
+	if l.tracks {
+		return nil
+	}
 	rest := in.span(l.at, upTo)
 	l.at = upTo
 	if l.hidden != notHidden {
@@ -109,7 +142,23 @@ func (l *lane) flush(in *input, upTo int64) error {
 
 // before puts out the input up to an offset; what is put into out next stands for the input from there to behind.
 func (l *lane) before(in *input, offset, behind int64) {
+	if l.tracks {
+		l.close()
+		l.patches = append(l.patches, patch{start: int(offset), from: len(l.out)})
+		l.at, l.open, l.changed = behind, true, true
+		return
+	}
 	l.out = append(l.out, in.span(l.at, offset)...)
 	l.at = behind
 	l.changed = true
+}
+
+// close ends the patch that is open.
+func (l *lane) close() {
+	if !l.open {
+		return
+	}
+	p := &l.patches[len(l.patches)-1]
+	p.end, p.to = int(l.at), len(l.out)
+	l.open = false
 }

@@ -13,7 +13,8 @@ const contextSize = 128
 // end), so that the result is the same however the text comes in.
 type texts struct {
 	input
-	lanes []*textLane
+	lanes    []*textLane
+	encoding encoding
 }
 
 // textLane is a view's way through a text.
@@ -29,7 +30,7 @@ type textLane struct {
 }
 
 func newTexts(lanes []*lane, src io.Reader) *texts {
-	t := &texts{input: input{src: src}}
+	t := &texts{input: input{src: src}, encoding: encodingFor(lanes)}
 	for _, l := range lanes {
 		t.lanes = append(t.lanes, &textLane{lane: l})
 	}
@@ -38,7 +39,10 @@ func newTexts(lanes []*lane, src io.Reader) *texts {
 
 func (t *texts) run() error {
 	for {
-		keep := t.end()
+		if err := t.encoding.check(&t.input, false); err != nil {
+			return err
+		}
+		keep := t.encoding.keeps(t.end())
 		for _, l := range t.lanes {
 			l.advance(&t.input)
 			if err := l.flushOut(); err != nil {
@@ -56,6 +60,9 @@ func (t *texts) run() error {
 }
 
 func (t *texts) finish() error {
+	if err := t.encoding.check(&t.input, true); err != nil {
+		return err
+	}
 	for _, l := range t.lanes {
 		if l.at < t.end() {
 			l.look(&t.input, t.end(), true)

@@ -2,6 +2,7 @@ package jsonmask
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ func TestFindsInTextAreHidden(t *testing.T) {
 		"no line end":                      "no line end",
 		"a tok_1 b\ntok_2":                 "a [masked] b\n[masked]",
 		"tok_1\ntok_2\r\nx":                "[masked]\n[masked]\r\nx",
-		"\xff\xfe tok_1 \xff\n":            "\xff\xfe [masked] \xff\n",
+		"\ufeffé tok_1 😀\n":                "\ufeffé [masked] 😀\n",
 		"x BEGIN KEY\nab\ncd\nEND KEY y\n": "x [masked] y\n",
 		"x BEGIN KEY\nab\ncd\n":            "x [masked]",
 		"BEGIN KEY\na\nEND KEY tok_1\nBEGIN KEY\nb\nEND KEY": "[masked] [masked]\n[masked]",
@@ -125,4 +126,42 @@ func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.chunks.Read(p)
 	*c.read += n
 	return n, err
+}
+
+// utf16 is a text in UTF-16, little end first.
+func utf16(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		b.Write([]byte{byte(r), byte(r >> 8)})
+	}
+	return b.String()
+}
+
+func TestTextThatIsNotUTF8IsRefusedWhereAFinderReadsIt(t *testing.T) {
+	finder := NewView(nil, secrets, nil)
+	paths := NewView(fields(t, "$.a"), nil, nil)
+	for name, in := range map[string]string{
+		"UTF-16 with a mark":    "\xff\xfe" + utf16("tok_1 SECRET\n"),
+		"UTF-16 without a mark": utf16("tok_1 SECRET\n"),
+		"UTF-32":                "\xff\xfe\x00\x00" + utf16(utf16("tok_1")),
+		"the other end first":   "\xfe\xff\x00t\x00o\x00k",
+		"Latin-1":               "caf\xe9 tok_1\n",
+		"a character cut off":   "tok_1 \xf0\x9f\x98",
+		"a lone continuation":   "\x80tok_1",
+		"a zero byte":           "tok_\x001\n",
+		"late":                  strings.Repeat("lorem ipsum\n", 20000) + "\xff tok_1",
+	} {
+		for _, f := range []Format{Text, Events} {
+			if f == Events {
+				in = "data: " + in
+			}
+			out, err := everySplit(t, f, in, finder)
+			if _, ok := errors.AsType[*Error](err); !ok || strings.Contains(out, "tok_") || strings.Contains(out, "S\x00E") {
+				t.Errorf("%s: %.60q, %v", name, out, err)
+			}
+		}
+		if got, err := masked(Text, strings.NewReader(in), paths); err != nil || got != in {
+			t.Errorf("%s, without a finder: %v", name, err)
+		}
+	}
 }

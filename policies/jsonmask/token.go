@@ -2,6 +2,7 @@ package jsonmask
 
 import (
 	"bytes"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -25,12 +26,31 @@ func (w *walker) string() []byte {
 	t.known = true
 	raw := w.span(w.start, w.stop)
 	t.value = raw[1 : len(raw)-1]
-	if bytes.IndexByte(t.value, '\\') >= 0 {
+	if w.escapes() {
 		// The decoder has accepted the string, so it can be decoded.
 		t.decoded, _ = jsontext.AppendUnquote(t.decoded[:0], raw)
 		t.value = t.decoded
 	}
 	return t.value
+}
+
+// escapes reports whether the string at hand has escapes. The next backslash is looked for once, however many strings
+// stand before it.
+func (w *walker) escapes() bool {
+	for w.escape < w.stop {
+		from := max(w.escape, w.start)
+		if w.buf[from-w.base] == '\\' {
+			w.escape = from
+			return true
+		}
+		n := bytes.IndexByte(w.from(from), '\\')
+		if n < 0 {
+			w.escape = w.end()
+			return false
+		}
+		w.escape = from + int64(n)
+	}
+	return false
 }
 
 // name handles the name of a member.
@@ -44,43 +64,77 @@ func (w *walker) name() {
 			l.next = l.view.set.Name(st, w.string())
 		}
 		if l.view.finder != nil {
-			w.search(l)
+			w.search(l, nil)
 		}
 	}
-}
-
-// search hides what the finder finds in the string at hand.
-func (w *walker) search(l *lane) {
-	text := w.string()
-	if spans := l.find(text); len(spans) > 0 {
-		l.plain = l.appendFound(l.plain[:0], text, spans)
-		w.replace(l, l.plain)
+	if w.names {
+		w.enter()
 	}
 }
 
-// replace puts a text in the place of the string at hand.
-func (w *walker) replace(l *lane, text []byte) {
-	l.before(&w.input, w.start, w.stop)
-	// What is not UTF-8 in a mask's text becomes U+FFFD.
-	l.out, _ = jsontext.AppendQuote(l.out, text)
+// search hides what the finder finds in the string at hand, the value of a field of that name.
+func (w *walker) search(l *lane, name []byte) {
+	text := w.string()
+	if spans := l.findNamed(name, text); len(spans) > 0 {
+		l.cuts, l.texts = l.cuts[:0], l.texts[:0]
+		l.putFinds(text, spans)
+		w.patch(l)
+	}
+}
+
+// look hides what paths name in the documents within the string at hand, and what the finder finds in all of it.
+func (w *walker) look(l *lane, st jsonpath.State, name []byte) {
+	text := w.string()
+	l.inside(text, st, w.level+1)
+	if spans := l.findNamed(name, text); len(spans) > 0 {
+		l.putFinds(text, spans)
+	}
+	if len(l.cuts) > 0 {
+		w.patch(l)
+	}
 }
 
 // hide hides the value at hand: a string becomes another, anything else null.
 func (w *walker) hide(l *lane, kind byte, rule *policies.MaskRule) {
 	switch kind {
 	case '"':
-		l.plain = rule.Append(l.plain[:0], w.string())
-		if rule.KeepDomain || rule.KeepLast > 0 {
-			// What a partial mask keeps may itself be a find.
-			if spans := l.find(l.plain); len(spans) > 0 {
-				l.plain = l.appendFound(nil, l.plain, spans)
-			}
-		}
-		w.replace(l, l.plain)
+		w.hideString(l, rule)
 		return
 	case '{', '[':
 		l.hidden = w.depth
 	}
 	l.before(&w.input, w.start, w.stop)
 	l.out = append(l.out, "null"...)
+}
+
+// hideString hides a string. What a partial mask keeps of it may itself be a find; else it stays as it came.
+func (w *walker) hideString(l *lane, rule *policies.MaskRule) {
+	text := w.string()
+	l.plain = rule.Append(l.plain[:0], text)
+	if !rule.KeepDomain && rule.KeepLast == 0 {
+		l.before(&w.input, w.start+1, w.stop-1)
+		l.out = appendQuoted(l.out, l.plain)
+		return
+	}
+	kept := 0
+	if spans := l.find(l.plain); len(spans) > 0 {
+		l.plain = l.appendFound(nil, l.plain, spans)
+	} else {
+		kept = commonEnd(l.plain, text)
+	}
+	l.cuts, l.texts = l.cuts[:0], l.texts[:0]
+	l.put(0, len(text)-kept, l.plain[:len(l.plain)-kept])
+	w.patch(l)
+}
+
+// commonEnd is how many bytes at the end two texts share, in whole characters.
+func commonEnd(a, b []byte) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
+		n++
+	}
+	for n > 0 && !utf8.RuneStart(b[len(b)-n]) {
+		n--
+	}
+	return n
 }

@@ -16,6 +16,12 @@ type Finder interface {
 	Find(dst []Span, text []byte) []Span
 }
 
+// Namer is a Finder to whom the name of a field tells something about its value.
+type Namer interface {
+	// FindNamed is Find for a text that is the value of the field of that name.
+	FindNamed(dst []Span, name, text []byte) []Span
+}
+
 // Field is what a path names, and how that is hidden. A nil Rule puts policies.DefaultMaskText.
 type Field struct {
 	Path jsonpath.Path
@@ -27,7 +33,12 @@ type View struct {
 	set    *jsonpath.Set
 	rules  []*policies.MaskRule
 	finder Finder
+	namer  Namer
+	opener Opener
 	found  *policies.MaskRule
+	// names are those that paths end with; nameless: a path ends without one.
+	names    []string
+	nameless bool
 
 	// lanes and walkers have buffers that are used again.
 	lanes, walkers sync.Pool
@@ -37,10 +48,17 @@ type View struct {
 // without a finder it means nothing, nil puts policies.DefaultMaskText.
 func NewView(fields []Field, finder Finder, found *policies.MaskRule) *View {
 	v := &View{finder: finder, found: orDefault(found)}
+	v.namer, _ = finder.(Namer)
+	v.opener, _ = finder.(Opener)
 	paths := make([]jsonpath.Path, len(fields))
 	for i, f := range fields {
 		paths[i] = f.Path
 		v.rules = append(v.rules, orDefault(f.Rule))
+		if name, ok := f.Path.Last(); ok {
+			v.names = append(v.names, name)
+		} else {
+			v.nameless = true
+		}
 	}
 	v.set = jsonpath.NewSet(paths)
 	return v

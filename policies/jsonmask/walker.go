@@ -24,6 +24,8 @@ type walker struct {
 	// settled is the end of what is decided: stop, or behind the white space there. broke: that has a line break.
 	settled int64
 	broke   bool
+	// escape is the place of the next backslash, or up to where there is none.
+	escape int64
 	// failed is an error that must not be taken for one of JSON.
 	failed error
 
@@ -33,6 +35,15 @@ type walker struct {
 	depth  int
 	frames []frame // by depth; the first is the body itself
 	text   text
+
+	// single: one value is read, and what stands behind it is left. level is how many strings the document stands in.
+	single bool
+	level  int
+	// names: a lane has use for the names of fields. spelled has those that are open, as frames say.
+	names bool
+	// collects: a lane keeps strings that are given piece by piece.
+	collects bool
+	spelled  []byte
 }
 
 // frame is an open array or object.
@@ -40,6 +51,13 @@ type frame struct {
 	object bool
 	named  bool // in an object: the name has been read, its value is next
 	count  int  // values begun
+	// The name of the value at hand is spelled[base:] in an object. spelled[from:base] is the name of an array; in an
+	// object the text that names its member value, if there is one.
+	from, base int
+	// hash is that of the place, if strings are collected. delta: all below is given piece by piece; pieces: so are the
+	// strings of the array.
+	hash          uint64
+	delta, pieces bool
 }
 
 // newWalker makes a walker for lanes; reset says of what.
@@ -50,6 +68,11 @@ func newWalker(lanes []*lane) *walker {
 		w = &walker{options: [1]jsontext.Options{jsontext.AllowDuplicateNames(true)}}
 	}
 	w.lanes = append(w.lanes[:0], lanes...)
+	w.names, w.collects = false, false
+	for _, l := range lanes {
+		w.collects = w.collects || l.collects
+		w.names = w.names || l.view.namer != nil || l.collects
+	}
 	return w
 }
 
@@ -58,8 +81,9 @@ func (w *walker) reset(src io.Reader, data []byte, lines bool) {
 	w.input = input{src: src, buf: data}
 	w.dec.Reset(feed{w}, w.options[:]...)
 	w.frames = append(w.frames[:0], frame{})
-	w.lines, w.given, w.start, w.stop, w.settled = lines, 0, 0, 0, 0
+	w.lines, w.given, w.start, w.stop, w.settled, w.escape = lines, 0, 0, 0, 0, 0
 	w.broke, w.failed, w.depth = false, nil, 0
+	w.single, w.level, w.spelled = false, 0, w.spelled[:0]
 	for _, l := range w.lanes {
 		l.restart()
 	}
@@ -95,10 +119,13 @@ func (w *walker) run() error {
 		default:
 			top.named = false
 			top.count++
-			err = w.value(kind, *top)
+			err = w.value(kind, top)
 		}
 		if err != nil {
 			return err
+		}
+		if w.single && w.depth == 0 {
+			return nil
 		}
 	}
 }
@@ -145,12 +172,23 @@ func (w *walker) line() error {
 
 // value handles the first token of a value in an open array or object, or in the body itself. Unless it begins an array
 // or object, it is all of the value.
-func (w *walker) value(kind byte, in frame) error {
+func (w *walker) value(kind byte, in *frame) error {
 	nested := kind == '{' || kind == '['
 	if nested && w.depth == MaxDepth {
 		return &Error{w.start, "arrays and objects nest too deeply"}
 	}
 	open := false
+	var name []byte
+	if w.names {
+		name = w.fieldName(in)
+	}
+	var place uint64
+	var pieces bool
+	if w.collects {
+		if place, pieces = w.place(in); !nested {
+			w.tells(in, place)
+		}
+	}
 	for _, l := range w.lanes {
 		if l.hidden != notHidden {
 			continue
@@ -166,13 +204,18 @@ func (w *walker) value(kind byte, in frame) error {
 			w.hide(l, kind, l.view.rules[path])
 			continue
 		}
+		if pieces && kind == '"' && l.collects {
+			w.collect(l, place)
+		}
 		switch {
 		case nested:
 			l.states = append(l.states[:w.depth+1], st)
 			open = open || l.view.finder != nil || !l.view.set.Dead(st)
+		case kind == '"' && w.opens(l, st):
+			w.look(l, st, name)
 		case l.view.finder == nil:
 		case kind == '"':
-			w.search(l)
+			w.search(l, name)
 		case kind != 'n' && kind != 't' && kind != 'f' && l.holdsFind(w.span(w.start, w.stop)):
 			l.before(&w.input, w.start, w.stop)
 			l.out = append(l.out, "null"...)
@@ -180,12 +223,22 @@ func (w *walker) value(kind byte, in frame) error {
 	}
 	switch {
 	case !nested:
+		if n := len(w.spelled) - in.base; w.names && kind == '"' && (n == len("key") || n == len("name")) {
+			w.label(in)
+		}
 		return nil
 	case !open:
 		return w.skip()
 	}
+	next := frame{object: kind == '{', from: len(w.spelled), base: len(w.spelled), hash: place, pieces: pieces, delta: in.delta}
+	if pieces && in.object && string(name) == "delta" {
+		next.delta = true
+	}
+	if !next.object && in.object {
+		next.from = in.base
+	}
 	w.depth++
-	w.frames = append(w.frames[:w.depth], frame{object: kind == '{'})
+	w.frames = append(w.frames[:w.depth], next)
 	return nil
 }
 

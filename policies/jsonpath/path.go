@@ -9,6 +9,13 @@ const MaxLength = 4 << 10
 type Path struct {
 	source string
 	steps  []step
+	fold   bool
+}
+
+// IgnoringCase is the path with names that match without regard to case, by Unicode's simple folding.
+func (p Path) IgnoringCase() Path {
+	p.fold = true
+	return p
 }
 
 // String is the path as it was written.

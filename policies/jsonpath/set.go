@@ -1,6 +1,9 @@
 package jsonpath
 
-import "math/bits"
+import (
+	"math/bits"
+	"strings"
+)
 
 // Set is several paths as one automaton. Each path has a position before each of its steps and one at its end; a State
 // is the set of positions reached. To enter a member is one look-up of its name and a few operations on words, whatever
@@ -8,10 +11,12 @@ import "math/bits"
 type Set struct {
 	words  int
 	start  State
-	names  map[string]*label
+	names  map[string]*spelling // by the folded name
 	counts map[int]*label
-	// shapes has, by a name's first byte, the bits of the lengths that names have; the last is for 63 bytes and more.
-	shapes [256]uint64
+	// shapes has a bit for what the shape of each name hashes to.
+	shapes [32]uint64
+	// foreign: names that are not of ASCII alone may be meant, too.
+	foreign bool
 	// every is entered by any child, whatever its name.
 	every label
 	// named and counted are the positions where a name or an index decides.
@@ -56,7 +61,7 @@ func (l *label) word(i int) uint64 {
 
 // NewSet makes the automaton. Match answers with indexes into paths.
 func NewSet(paths []Path) *Set {
-	s := &Set{names: map[string]*label{}, counts: map[int]*label{}}
+	s := &Set{names: map[string]*spelling{}, counts: map[int]*label{}}
 	var start label
 	for i, p := range paths {
 		if len(p.steps) == 0 {
@@ -64,7 +69,7 @@ func NewSet(paths []Path) *Set {
 		}
 		start.set(len(s.owner))
 		for _, step := range p.steps {
-			s.add(step, len(s.owner))
+			s.add(step, len(s.owner), p.fold)
 			s.owner = append(s.owner, i)
 		}
 		s.final.set(len(s.owner))
@@ -72,8 +77,11 @@ func NewSet(paths []Path) *Set {
 	}
 	s.words = (len(s.owner) + 63) / 64
 	s.start = s.state(&start)
-	for _, l := range s.names {
-		s.join(l, &s.every)
+	for _, n := range s.names {
+		s.join(n.any, &s.every)
+		for _, l := range n.exact {
+			s.join(l, n.any)
+		}
 	}
 	for _, l := range s.counts {
 		s.join(l, &s.every)
@@ -82,7 +90,7 @@ func NewSet(paths []Path) *Set {
 }
 
 // add enters one step at its position.
-func (s *Set) add(step step, position int) {
+func (s *Set) add(step step, position int, fold bool) {
 	s.inner.set(position)
 	if step.deep {
 		s.deep.set(position)
@@ -92,12 +100,7 @@ func (s *Set) add(step step, position int) {
 		s.every.set(position)
 	case member:
 		s.named.set(position)
-		first, length := shape([]byte(step.name))
-		s.shapes[first] |= length
-		if s.names[step.name] == nil {
-			s.names[step.name] = &label{}
-		}
-		s.names[step.name].set(position)
+		s.addName(step.name, position, fold)
 	case element:
 		s.counted.set(position)
 		if s.counts[step.index] == nil {
@@ -105,6 +108,32 @@ func (s *Set) add(step step, position int) {
 		}
 		s.counts[step.index].set(position)
 	}
+}
+
+// addName enters the name of a member, in every case or as it is written.
+func (s *Set) addName(name string, position int, fold bool) {
+	key := string(appendFold(nil, []byte(name)))
+	if !isASCII([]byte(key)) || fold && strings.ContainsAny(key, "KS") {
+		s.foreign = true // U+212A is a K, U+017F an S
+	}
+	h := shape([]byte(key))
+	s.shapes[h/64] |= 1 << (h % 64)
+	n := s.names[key]
+	if n == nil {
+		n = &spelling{any: &label{}}
+		s.names[key] = n
+	}
+	if fold {
+		n.any.set(position)
+		return
+	}
+	if n.exact == nil {
+		n.exact = map[string]*label{}
+	}
+	if n.exact[name] == nil {
+		n.exact[name] = &label{}
+	}
+	n.exact[name].set(position)
 }
 
 // join adds the positions of from to those of l.
@@ -116,12 +145,14 @@ func (s *Set) join(l, from *label) {
 	}
 }
 
-// shape is what tells most names apart without a look-up.
-func shape(name []byte) (first byte, length uint64) {
-	if len(name) == 0 {
-		return 0, 1
+// shape hashes what tells most names apart without a look-up: the first byte and the last, whatever their case, and the
+// length.
+func shape(name []byte) uint32 {
+	n := len(name)
+	if n == 0 {
+		return 0
 	}
-	return name[0], 1 << min(len(name), 63)
+	return (uint32(name[0]|0x20)*37 ^ uint32(name[n-1]|0x20)*8 ^ uint32(n&0xff)*259) & 2047
 }
 
 // Start is the state of the document itself.
@@ -130,12 +161,27 @@ func (s *Set) Start() State { return s.start }
 // Name is the state of a member of an object, whose own state is st. The name is decoded.
 func (s *Set) Name(st State, name []byte) State {
 	l := &s.every
-	if first, length := shape(name); s.shapes[first]&length != 0 && s.meets(st, &s.named) {
-		if found := s.names[string(name)]; found != nil {
+	if h := shape(name); (s.shapes[h/64]&(1<<(h%64)) != 0 || s.foreign && !isASCII(name)) && s.meets(st, &s.named) {
+		if found := s.spelled(name); found != nil {
 			l = found
 		}
 	}
 	return s.step(st, l)
+}
+
+// spelled is the label of a name, nil if no path has it in any case.
+func (s *Set) spelled(name []byte) *label {
+	var room [64]byte
+	n := s.names[string(appendFold(room[:0], name))]
+	if n == nil {
+		return nil
+	}
+	if n.exact != nil {
+		if l := n.exact[string(name)]; l != nil {
+			return l
+		}
+	}
+	return n.any
 }
 
 // Index is the state of an array's element, counted from 0; the array's own is st.

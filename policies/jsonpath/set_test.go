@@ -54,7 +54,7 @@ func compile(t testing.TB, sources ...string) []Path {
 }
 
 // naive evaluates a path as RFC 9535 describes it, and adds the places that it selects.
-func naive(steps []step, value any, place string, add func(place string)) {
+func naive(steps []step, fold bool, value any, place string, add func(place string)) {
 	if len(steps) == 0 {
 		add(place)
 		return
@@ -66,15 +66,15 @@ func naive(steps []step, value any, place string, add func(place string)) {
 		case wildcard:
 			taken = true
 		case member:
-			taken = child.name != nil && *child.name == first.name
+			taken = child.name != nil && (*child.name == first.name || fold && strings.EqualFold(*child.name, first.name))
 		case element:
 			taken = child.name == nil && child.index == first.index
 		}
 		if taken {
-			naive(steps[1:], child.value, place+child.place(), add)
+			naive(steps[1:], fold, child.value, place+child.place(), add)
 		}
 		if first.deep {
-			naive(steps, child.value, place+child.place(), add)
+			naive(steps, fold, child.value, place+child.place(), add)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func walk(t *rapid.T, s *Set, st State, value any, place string, dead bool, add 
 }
 
 var (
-	anyName = rapid.SampledFrom([]string{"a", "b", "ab", "password", "", "ä", "0", "*", strings.Repeat("n", 70)})
+	anyName = rapid.SampledFrom([]string{"a", "b", "ab", "password", "Password", "pa\u017fsword", "", "ä", "Ä", "0", "*", "A", strings.Repeat("n", 70), strings.Repeat("N", 70)})
 
 	anyPath = rapid.Custom(func(t *rapid.T) Path {
 		steps := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
@@ -177,12 +177,15 @@ func TestTheAutomatonSelectsWhatTheRFCSelects(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if rapid.Bool().Draw(t, "fold") {
+				again = again.IgnoringCase()
+			}
 			paths[i] = again
 		}
 		doc := anyValue(t, 5)
 		want := map[string]int{}
 		for i, p := range paths {
-			naive(p.steps, doc, "", func(place string) {
+			naive(p.steps, p.fold, doc, "", func(place string) {
 				if _, is := want[place]; !is {
 					want[place] = i
 				}
@@ -249,6 +252,31 @@ func TestPathsMatchWhereverInTheSetTheyStand(t *testing.T) {
 	}
 }
 
+func TestNamesOfAPathThatIgnoresCaseMatchInAnyCase(t *testing.T) {
+	paths := compile(t, "$.password", "$..apiKey", "$.é", "$.Token")
+	for i := range 3 {
+		paths[i] = paths[i].IgnoringCase()
+	}
+	s := NewSet(paths)
+	for name, want := range map[string]int{
+		"password": 0, "Password": 0, "PASSWORD": 0, "pa\u017fSword": 0, "pass_word": -1, "passwords": -1,
+		"apikey": 1, "APIKEY": 1, "ApiKey": 1, "api\u212Aey": 1, "é": 2, "É": 2, "e\u0301": -1, "Token": 3, "token": -1,
+	} {
+		if got := s.Match(s.Name(s.Start(), []byte(name))); got != want {
+			t.Errorf("%q: %d, want %d", name, got, want)
+		}
+	}
+	// An exact path and one that ignores case share a name.
+	mixed := compile(t, "$.a.x", "$.A.y")
+	mixed[1] = mixed[1].IgnoringCase()
+	s = NewSet(mixed)
+	small, capital := s.Name(s.Start(), []byte("a")), s.Name(s.Start(), []byte("A"))
+	if s.Match(s.Name(small, []byte("x"))) != 0 || s.Match(s.Name(small, []byte("Y"))) != 1 ||
+		s.Match(s.Name(capital, []byte("x"))) != -1 || s.Match(s.Name(capital, []byte("y"))) != 1 {
+		t.Error("an exact path and one that ignores case disturb each other")
+	}
+}
+
 func TestNamesAreComparedExactly(t *testing.T) {
 	s := NewSet(compile(t, `$['pass\u0077ord']`, "$.é"))
 	for name, want := range map[string]int{"password": 0, "Password": -1, "passwords": -1, "é": 1, "e\u0301": -1} {
@@ -302,5 +330,21 @@ func BenchmarkName(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(names)), "ns/name")
 		})
+	}
+}
+
+func TestNamesOfASCIIAreToldFromOthers(t *testing.T) {
+	for n := range 40 {
+		name := []byte(strings.Repeat("a", n))
+		if !isASCII(name) {
+			t.Errorf("%d bytes are said not to be ASCII", n)
+		}
+		for i := range name {
+			name[i] = 0x80
+			if isASCII(name) {
+				t.Errorf("byte %d of %d is not seen", i, n)
+			}
+			name[i] = 'a'
+		}
 	}
 }

@@ -204,7 +204,7 @@ func (v *View) Plan(statements []sqlfacts.Statement, fields []Field) Plan {
 			}
 		}
 		if h == nil {
-			h = v.searching(v.searchedField(f, computed), f.Type, f.Format == 1)
+			h = v.searching(v.searchedField(f, computed), v.columnName(f), f.Type, f.Format == 1)
 		}
 		if h == nil {
 			continue
@@ -215,6 +215,21 @@ func (v *View) Plan(statements []sqlfacts.Statement, fields []Field) Plan {
 		plan[i] = h
 	}
 	return plan
+}
+
+// columnName is the name of a field's column, empty if it has none that is known. The field's own is the client's choice.
+func (v *View) columnName(f Field) string {
+	if f.Relation == 0 || f.Number <= 0 {
+		return ""
+	}
+	rel, err := v.catalog.RelationByOID(f.Relation)
+	if err != nil || rel == nil {
+		return ""
+	}
+	if c := rel.ColumnByNumber(f.Number); c != nil {
+		return c.Name
+	}
+	return ""
 }
 
 func (v *View) field(f Field, impure bool) *policies.MaskRule {

@@ -45,7 +45,7 @@ func (v *View) Copy(c *sqlfacts.Copy) *CopyPlan {
 				continue
 			}
 		}
-		h := v.searching(v.searchedColumn(c.Relation, col.Name), col.TypeOID, c.Format == sqlfacts.CopyBinary)
+		h := v.searching(v.searchedColumn(c.Relation, col.Name), col.Name, col.TypeOID, c.Format == sqlfacts.CopyBinary)
 		if h != nil {
 			columns[i], found = h, true
 		}
@@ -67,7 +67,7 @@ func (v *View) CopyQuery(s *sqlfacts.Statement, columns int) *CopyPlan {
 	if r := s.Copy.Relation; r != nil {
 		set |= v.searchedColumn(r, "*")
 	}
-	h := v.searching(set, 0, s.Copy.Format == sqlfacts.CopyBinary)
+	h := v.searching(set, "", 0, s.Copy.Format == sqlfacts.CopyBinary)
 	if h == nil {
 		return nil
 	}

@@ -18,6 +18,18 @@ type finder struct {
 	sets []*detect.Set
 	rule *policies.MaskRule
 	json *jsonmask.View
+	// name is that of the column whose texts are searched, empty if it is not known: it may tell what stands in them.
+	name []byte
+}
+
+// of is the finder for a column of that name.
+func (f *finder) of(name string) *finder {
+	if name == "" {
+		return f
+	}
+	column := *f
+	column.name = []byte(name)
+	return &column
 }
 
 // finder is that of some searches; the first of them says how finds are hidden.
@@ -45,8 +57,8 @@ func (v *View) finder(set searchSet) *finder {
 	return f
 }
 
-// searching is a hiding by searches of a column of a type; nil if nothing looks into it.
-func (v *View) searching(set searchSet, oid uint32, binary bool) *hiding {
+// searching is a hiding by searches of a column of a name, empty if not known, and a type; nil if nothing looks into it.
+func (v *View) searching(set searchSet, name string, oid uint32, binary bool) *hiding {
 	if set == 0 {
 		return nil
 	}
@@ -54,16 +66,21 @@ func (v *View) searching(set searchSet, oid uint32, binary bool) *hiding {
 	if form.layout == notSearched {
 		return nil
 	}
-	f := v.finder(set)
+	f := v.finder(set).of(name)
 	return &hiding{rule: f.rule, text: true, finder: f, form: form}
 }
 
 // Find implements jsonmask.Finder: what any of the sets finds, in order, finds that overlap as one.
 func (f *finder) Find(dst []jsonmask.Span, text []byte) []jsonmask.Span {
+	return f.FindNamed(dst, f.name, text)
+}
+
+// FindNamed implements jsonmask.Namer.
+func (f *finder) FindNamed(dst []jsonmask.Span, name, text []byte) []jsonmask.Span {
 	from := len(dst)
-	var few [8]detect.Span
+	var few [3]detect.Span // small: it is cleared for each text
 	for _, set := range f.sets {
-		for _, s := range set.Find(few[:0], text) {
+		for _, s := range set.FindNamed(few[:0], name, text) {
 			dst = append(dst, jsonmask.Span{Start: s.Start, End: s.End})
 		}
 	}

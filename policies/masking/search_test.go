@@ -26,7 +26,7 @@ const (
 func searchOf(t testing.TB, masks string, oid uint32, binary bool) *hiding {
 	t.Helper()
 	v := view(t, masks)
-	return v.searching(v.search.all(), oid, binary)
+	return v.searching(v.search.all(), "", oid, binary)
 }
 
 // arrayOf lays out a one-dimensional array in binary; nil is NULL.
@@ -238,7 +238,7 @@ func TestSeveralSearchesOfAColumnHideWhatAnyFinds(t *testing.T) {
 	for column, want := range map[string]string{
 		"name": "CARD CARD postgres://u:CARD@h", "email": "4111" + "111111111111 TOKEN postgres://u:TOKEN@h",
 	} {
-		h := v.searching(v.searchedColumn(customers, column), 25, false)
+		h := v.searching(v.searchedColumn(customers, column), "", 25, false)
 		got, _ := h.shown(nil, nil, []byte(text))
 		if string(got) != want {
 			t.Errorf("%s: got %q, want %q", column, got, want)
@@ -321,5 +321,36 @@ func BenchmarkSearchedRow(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestTheNameOfAColumnTellsWhatItsTextsAre(t *testing.T) {
+	v := view(t, "masks:\n- {name: found, on: {targets: [orders]}, detect: [aws-access-key], redact: {}}\n")
+	key := strings.Repeat("aB3/", 10)
+	doc := `{"SecretAccessKey": "` + key + `", "other": "` + key + `"}`
+	hidden := `{"SecretAccessKey": "[masked]", "other": "` + key + `"}`
+	for _, c := range []struct {
+		name     string
+		oid      uint32
+		binary   bool
+		in, want string
+	}{
+		{"secret_access_key", 25, false, key, "[masked]"},
+		{"aws_secret_key", 1043, true, key, "[masked]"},
+		{"aws_secret_keys", 1009, false, "{" + key + "}", "{" + key + "}"},
+		{"aws_secret_key", 1009, false, "{" + key + ",x}", `{"[masked]",x}`},
+		{"note", 25, false, key, key},
+		{"", 25, false, key, key},
+		{"doc", 114, false, doc, hidden},
+		{"doc", 3802, true, "\x01" + doc, "\x01" + hidden},
+	} {
+		h := v.searching(v.search.all(), c.name, c.oid, c.binary)
+		got, passes := h.shown(nil, nil, []byte(c.in))
+		if passes {
+			got = []byte(c.in)
+		}
+		if string(got) != c.want {
+			t.Errorf("%s of type %d: %s, want %s", c.name, c.oid, got, c.want)
+		}
 	}
 }

@@ -163,7 +163,7 @@ func FuzzSearchedValue(f *testing.F) {
 	}
 	v := view(f, copySearch)
 	f.Fuzz(func(t *testing.T, kind uint8, binary bool, value []byte) {
-		h := v.searching(v.search.all(), types[int(kind)%len(types)], binary)
+		h := v.searching(v.search.all(), "", types[int(kind)%len(types)], binary)
 		hidden, passes := h.shown(nil, nil, value)
 		if passes {
 			if len(hidden) > 0 {

@@ -5,9 +5,12 @@ import (
 
 	envoy_config_common_mutation_rules_v3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	envoy_config_core_v3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	envoy_extensions_filters_common_set_filter_state_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/set_filter_state/v3"
+	envoy_extensions_filters_http_buffer_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/buffer/v3"
 	envoy_extensions_filters_http_ext_authz_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	envoy_extensions_filters_http_ext_proc_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	envoy_extensions_filters_http_router_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	envoy_extensions_filters_http_set_filter_state_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_filter_state/v3"
 	envoy_extensions_filters_network_http_connection_manager_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	envoy_type_v3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
@@ -18,6 +21,8 @@ import (
 
 // Names of filters: routes configure a filter by its name, and ext_authz's is the namespace of its metadata.
 const (
+	bufferFilter = "envoy.filters.http.buffer"
+	stateFilter  = "envoy.filters.http.set_filter_state"
 	authzFilter  = "envoy.filters.http.ext_authz"
 	procFilter   = "envoy.filters.http.ext_proc"
 	routerFilter = "envoy.filters.http.router"
@@ -30,18 +35,23 @@ const (
 )
 
 // httpFilters are what each request passes, in this order. They are the same at every listener: what differs by target
-// is the route's.
-func httpFilters() ([]*envoy_extensions_filters_network_http_connection_manager_v3.HttpFilter, error) {
+// is the route's. What follows an upgrade is no body, and never whole.
+func httpFilters(upgrade bool) ([]*envoy_extensions_filters_network_http_connection_manager_v3.HttpFilter, error) {
 	var out []*envoy_extensions_filters_network_http_connection_manager_v3.HttpFilter
 	for _, f := range []struct {
 		name   string
 		config proto.Message
 	}{
+		{bufferFilter, wholeFirst(policies.DefaultMaxRequestBytes)},
+		{stateFilter, arrived()},
 		{authzFilter, authz()},
 		{procFilter, proc()},
 		// The upstream is told nothing of Envoy, and agents nothing of the upstream.
 		{routerFilter, &envoy_extensions_filters_http_router_v3.Router{SuppressEnvoyHeaders: true}},
 	} {
+		if upgrade && f.name == bufferFilter {
+			continue
+		}
 		config, err := packed(f.config)
 		if err != nil {
 			return nil, err
@@ -49,9 +59,43 @@ func httpFilters() ([]*envoy_extensions_filters_network_http_connection_manager_
 		out = append(out, &envoy_extensions_filters_network_http_connection_manager_v3.HttpFilter{
 			Name:       f.name,
 			ConfigType: &envoy_extensions_filters_network_http_connection_manager_v3.HttpFilter_TypedConfig{TypedConfig: config},
+			// What no route takes, such as CONNECT, may have no end: the routes of targets turn it on.
+			Disabled: f.name == bufferFilter,
 		})
 	}
 	return out, nil
+}
+
+// wholeState is where Envoy keeps, for a request alone, that all of it has arrived.
+const (
+	wholeState = "sluice.whole"
+	wholeValue = "1"
+)
+
+// wholeFirst lets no later filter see a request before all of it has arrived. Routes have their target's limit, which is
+// ext_authz's.
+func wholeFirst(most uint32) *envoy_extensions_filters_http_buffer_v3.Buffer {
+	return &envoy_extensions_filters_http_buffer_v3.Buffer{MaxRequestBytes: wrapperspb.UInt32(most + 1)}
+}
+
+// arrived notes that a request is whole, and has its route chosen anew: until then it is on a route that gives it little
+// time, from then on a hold may be as silent as people need. Envoy has one idle timeout for both, of the route, and its
+// request_timeout would count the hold.
+func arrived() *envoy_extensions_filters_http_set_filter_state_v3.Config {
+	return &envoy_extensions_filters_http_set_filter_state_v3.Config{
+		OnRequestHeaders: []*envoy_extensions_filters_common_set_filter_state_v3.FilterStateValue{{
+			Key:        &envoy_extensions_filters_common_set_filter_state_v3.FilterStateValue_ObjectKey{ObjectKey: wholeState},
+			FactoryKey: "envoy.string",
+			Value: &envoy_extensions_filters_common_set_filter_state_v3.FilterStateValue_FormatString{
+				FormatString: &envoy_config_core_v3.SubstitutionFormatString{
+					Format: &envoy_config_core_v3.SubstitutionFormatString_TextFormatSource{TextFormatSource: &envoy_config_core_v3.DataSource{
+						Specifier: &envoy_config_core_v3.DataSource_InlineString{InlineString: wholeValue},
+					}},
+				},
+			},
+		}},
+		ClearRouteCache: true,
+	}
 }
 
 // authz asks the processor about each request and waits for as long as it takes: a hold is a Check without an answer.

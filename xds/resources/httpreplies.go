@@ -39,12 +39,18 @@ func localReplies() *envoy_extensions_filters_network_http_connection_manager_v3
 				"detail": "It is not what its type says, so masks cannot be applied to it, or Sluice does not answer.",
 				"hint":   "Ask whoever runs Sluice: its log says why, under the request's id (x-request-id).",
 			}),
+			instead(envoy_type_v3.StatusCode_RequestTimeout, http.StatusRequestTimeout, map[string]string{
+				"type": "urn:sluice:problem:too-slow", "title": "The request did not arrive",
+				"detail": "Its head took longer than 10 seconds, its body stopped for so long, or took longer than the target's body_timeout. Nothing was forwarded.",
+				"hint":   "Send it again, in smaller parts, or ask the owner of the policy for a greater body_timeout.",
+			}),
 			service,
 		},
 	}
 }
 
-// instead answers with a status and words in place of one of the statuses above.
+// instead answers with a status and words where Envoy's own answer has a status: one of those above, or one that nobody
+// else gives.
 func instead(of envoy_type_v3.StatusCode, status uint32, words map[string]string) *envoy_extensions_filters_network_http_connection_manager_v3.ResponseMapper {
 	m := problem(structpb.NewNumberValue(float64(status)), words)
 	m.StatusCode = wrapperspb.UInt32(status)

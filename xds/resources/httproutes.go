@@ -10,10 +10,14 @@ import (
 	"strings"
 
 	envoy_config_route_v3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	envoy_extensions_filters_http_buffer_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/buffer/v3"
 	envoy_extensions_filters_http_ext_authz_v3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	envoy_type_matcher_v3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -29,16 +33,18 @@ const (
 const anyDomain = "*"
 
 // aboutAgents are request headers that say where an agent is: what it says itself, servers behind a proxy would believe,
-// and what Envoy says is not their business.
-func aboutAgents() []string {
-	return []string{"forwarded", "x-envoy-external-address", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-real-ip"}
+// and what Envoy says is not their business. What a target lets through stays.
+func aboutAgents(h *policyv1.Http) []string {
+	all := []string{"forwarded", "x-envoy-external-address", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-real-ip"}
+	return slices.DeleteFunc(all, func(name string) bool { return slices.Contains(h.GetForwardHeaders(), name) })
 }
 
 // routed is one target's route, with the prefix by which it is chosen.
 type routed struct {
 	target httpTarget
 	prefix string
-	route  *envoy_config_route_v3.Route
+	// arriving is the route of a request that is not whole yet, whole that of one that is.
+	arriving, whole *envoy_config_route_v3.Route
 }
 
 // routes say which target a request is for: by host, the most exact first as Envoy does, then by the longest prefix.
@@ -52,7 +58,7 @@ func (b *builder) routes(listener string, targets []httpTarget) (*envoy_config_r
 			continue
 		}
 		var err error
-		if r.route, err = b.route(r); err != nil {
+		if err = b.route(r); err != nil {
 			return nil, err
 		}
 		for _, d := range domainsOf(t) {
@@ -68,9 +74,8 @@ func (b *builder) routes(listener string, targets []httpTarget) (*envoy_config_r
 		return nil, err
 	}
 	return &envoy_config_route_v3.RouteConfiguration{
-		Name:                   listener,
-		VirtualHosts:           virtualHosts(domains, otherwise),
-		RequestHeadersToRemove: aboutAgents(),
+		Name:         listener,
+		VirtualHosts: virtualHosts(domains, otherwise),
 	}, nil
 }
 
@@ -109,7 +114,7 @@ func virtualHosts(domains map[string][]*routed, otherwise *envoy_config_route_v3
 		}
 		host := &envoy_config_route_v3.VirtualHost{Name: d, Domains: []string{d}}
 		for _, r := range list {
-			host.Routes = append(host.Routes, r.route)
+			host.Routes = append(host.Routes, r.whole, r.arriving)
 		}
 		if len(list) == 0 || list[len(list)-1].prefix != "/" {
 			host.Routes = append(host.Routes, otherwise)
@@ -121,16 +126,20 @@ func virtualHosts(domains map[string][]*routed, otherwise *envoy_config_route_v3
 }
 
 // route leads to a target: once, without a limit of time, since the answer may be a stream of events. A request that
-// was held is never sent twice.
-func (b *builder) route(r *routed) (*envoy_config_route_v3.Route, error) {
+// was held is never sent twice. One that is still arriving is on a route that is the same but for its time.
+func (b *builder) route(r *routed) error {
 	h := r.target.GetHttp()
 	action := &envoy_config_route_v3.RouteAction{
 		ClusterSpecifier: &envoy_config_route_v3.RouteAction_Cluster{Cluster: HTTPCluster(r.target.GetName())},
 		Timeout:          seconds(0),
 		IdleTimeout:      seconds(0),
 	}
-	if h.GetHostRewrite() != "" {
+	switch {
+	case h.GetHostRewrite() != "":
 		action.HostRewriteSpecifier = &envoy_config_route_v3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: h.GetHostRewrite()}
+	case len(h.GetHosts()) == 0:
+		// The agent does not choose which of a server's virtual hosts it gets.
+		action.HostRewriteSpecifier = &envoy_config_route_v3.RouteAction_AutoHostRewrite{AutoHostRewrite: wrapperspb.Bool(true)}
 	}
 	if h.GetWebsocket() {
 		action.UpgradeConfigs = []*envoy_config_route_v3.RouteAction_UpgradeConfig{{UpgradeType: websocket, Enabled: wrapperspb.Bool(true)}}
@@ -140,9 +149,10 @@ func (b *builder) route(r *routed) (*envoy_config_route_v3.Route, error) {
 		match.PathSpecifier = &envoy_config_route_v3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: r.prefix}
 	}
 	out := &envoy_config_route_v3.Route{
-		Name:   r.target.GetName(),
-		Match:  match,
-		Action: &envoy_config_route_v3.Route_Route{Route: action},
+		Name:                   r.target.GetName(),
+		Match:                  match,
+		Action:                 &envoy_config_route_v3.Route_Route{Route: action},
+		RequestHeadersToRemove: aboutAgents(h),
 	}
 	settings := &envoy_extensions_filters_http_ext_authz_v3.CheckSettings{
 		ContextExtensions: map[string]string{ExtensionTarget: r.target.GetName(), ExtensionNode: b.node.ID},
@@ -150,16 +160,39 @@ func (b *builder) route(r *routed) (*envoy_config_route_v3.Route, error) {
 	}
 	var err error
 	if out.TypedPerFilterConfig, err = checkSettings(settings); err != nil {
-		return nil, err
+		return err
 	}
 	// The revision is over the route without it.
 	revision, err := digest(revisionLength, out)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	settings.ContextExtensions[ExtensionRevision] = revision
-	out.TypedPerFilterConfig, err = checkSettings(settings)
-	return out, err
+	if out.TypedPerFilterConfig, err = checkSettings(settings); err != nil {
+		return err
+	}
+	out.TypedPerFilterConfig[bufferFilter], err = packed(&envoy_extensions_filters_http_buffer_v3.BufferPerRoute{
+		Override: &envoy_extensions_filters_http_buffer_v3.BufferPerRoute_Buffer{Buffer: wholeFirst(policies.MaxRequestBytes(h))},
+	})
+	if err != nil {
+		return err
+	}
+	r.arriving, r.whole = arriving(out, h), out
+	match.FilterState = []*envoy_type_matcher_v3.FilterStateMatcher{{
+		Key: wholeState, Matcher: &envoy_type_matcher_v3.FilterStateMatcher_StringMatch{StringMatch: &envoy_type_matcher_v3.StringMatcher{
+			MatchPattern: &envoy_type_matcher_v3.StringMatcher_Exact{Exact: wholeValue},
+		}},
+	}}
+	return nil
+}
+
+// arriving is a route for as long as a request is not whole: it must not stop, and has so much time in all.
+func arriving(whole *envoy_config_route_v3.Route, h *policyv1.Http) *envoy_config_route_v3.Route {
+	out := proto.CloneOf(whole)
+	out.Name += "/arriving"
+	out.GetRoute().IdleTimeout = seconds(bodyPause)
+	out.GetRoute().MaxStreamDuration = &envoy_config_route_v3.RouteAction_MaxStreamDuration{MaxStreamDuration: seconds(policies.BodyTimeout(h))}
+	return out
 }
 
 // notFound answers what no target takes. Its body is of no interest to anybody. No target has its name.

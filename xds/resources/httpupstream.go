@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/policies"
 )
 
 // upstreamIdle is how long an unused connection to a service is kept: less than servers commonly do, since a request
@@ -63,7 +64,8 @@ func (b *builder) httpCluster(t httpTarget) error {
 		}
 		locality.LbEndpoints = append(locality.LbEndpoints, &envoy_config_endpoint_v3.LbEndpoint{
 			HostIdentifier: &envoy_config_endpoint_v3.LbEndpoint_Endpoint{
-				Endpoint: &envoy_config_endpoint_v3.Endpoint{Address: socketAddress(e.GetHost(), e.GetPort())},
+				// Its name is what the service sees as its host where the target says nothing else.
+				Endpoint: &envoy_config_endpoint_v3.Endpoint{Address: socketAddress(e.GetHost(), e.GetPort()), Hostname: policies.EndpointHost(h, e)},
 			},
 		})
 	}

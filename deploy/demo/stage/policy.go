@@ -16,6 +16,7 @@ var files embed.FS
 type values struct {
 	Issuer                      string
 	ListenPort, DatabasePort    int
+	WidePort                    int
 	DatabaseCA, Via, ListenAddr string
 	Plaintext                   bool
 

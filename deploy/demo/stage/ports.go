@@ -8,12 +8,13 @@ import (
 
 // ports are all that the stage listens on, on 127.0.0.1.
 type ports struct {
-	listener, database, api, idp, admin, http, service int
+	listener, wide, database, api, idp, admin, http, service int
 }
 
 // Offsets from the port base.
 const (
 	offsetListener = 32
+	offsetWide     = 33
 	offsetAPI      = 80
 	offsetIDP      = 56
 	offsetAdmin    = 1
@@ -26,11 +27,11 @@ const (
 func choosePorts(ctx context.Context, base int) (p ports, err error) {
 	if base > 0 {
 		return ports{
-			listener: base + offsetListener, database: base + offsetDatabase, api: base + offsetAPI,
+			listener: base + offsetListener, wide: base + offsetWide, database: base + offsetDatabase, api: base + offsetAPI,
 			idp: base + offsetIDP, admin: base + offsetAdmin, http: base + offsetHTTP, service: base + offsetService,
 		}, nil
 	}
-	for _, port := range []*int{&p.listener, &p.database, &p.api, &p.idp, &p.admin, &p.http, &p.service} {
+	for _, port := range []*int{&p.listener, &p.wide, &p.database, &p.api, &p.idp, &p.admin, &p.http, &p.service} {
 		if *port, err = stack.FreePort(ctx); err != nil {
 			return p, err
 		}

@@ -40,6 +40,8 @@ type Stage struct {
 	// PG is the libpq connection string for the agent through Envoy, without a password; Direct that of the target's
 	// superuser.
 	PG, Direct string
+	// Wide is host:port of a plaintext listener on the same database, on which agents may do nearly everything.
+	Wide string
 	// API, IDP and EnvoyAdmin are base URLs.
 	API, IDP, EnvoyAdmin string
 	// PolicyDir is watched; Recordings is where the record is.
@@ -106,7 +108,7 @@ func Start(ctx context.Context, o Options) (_ *Stage, err error) {
 		via = "ENVOY"
 	}
 	err = writePolicy(s.PolicyDir, values{
-		Issuer: s.IDP, ListenAddr: "127.0.0.1", ListenPort: p.listener, DatabasePort: p.database,
+		Issuer: s.IDP, ListenAddr: "127.0.0.1", ListenPort: p.listener, WidePort: p.wide, DatabasePort: p.database,
 		DatabaseCA: s.Postgres.CAFile(), Via: via, Plaintext: o.Plaintext,
 		HTTPPort: p.http, ServicePort: p.service, HTTPCA: s.HTTPCA, GatewayCert: s.gateway.Cert, GatewayKey: s.gateway.Key,
 	})
@@ -236,6 +238,7 @@ func (s *Stage) startEnvoy(ctx context.Context, o Options, p ports) error {
 		return err
 	}
 	s.Port = p.listener
+	s.Wide = fmt.Sprintf("127.0.0.1:%d", p.wide)
 	s.CA = filepath.Join(s.Dir, "state", "tls", "ca.pem")
 	s.PG = fmt.Sprintf("host=127.0.0.1 port=%d dbname=orders user=agent ", p.listener)
 	if o.Plaintext {
@@ -316,12 +319,13 @@ func (s *Stage) Sluice(ctx context.Context, as string, args ...string) (string, 
 	return string(out), err
 }
 
-// writeEnv writes what a shell needs, KEY="value" a line, in one move: who sees it sees all of it.
+// writeEnv writes what a shell needs, export KEY="value" a line, in one move: who sees it sees all of it.
 func (s *Stage) writeEnv() error {
 	var b strings.Builder
 	for _, kv := range [][2]string{
 		{"SLUICE_PG", s.PG},
 		{"SLUICE_PG_DIRECT", s.Direct},
+		{"SLUICE_PG_WIDE", s.Wide},
 		{"SLUICE_API", s.API},
 		{"SLUICE_IDP", s.IDP},
 		{"SLUICE_ENVOY_ADMIN", s.EnvoyAdmin},
@@ -330,8 +334,10 @@ func (s *Stage) writeEnv() error {
 		{"SLUICE_HTTP", s.HTTP},
 		{"SLUICE_HTTP_CA", s.HTTPCA},
 		{"SLUICE_HTTP_DIRECT", s.HTTPDirect},
+		{"SLUICE_HTTP_TOKEN", apiToken},
+		{"SLUICE_DEMO_DIR", s.Dir},
 	} {
-		fmt.Fprintf(&b, "%s=\"%s\"\n", kv[0], strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(kv[1]))
+		fmt.Fprintf(&b, "export %s=\"%s\"\n", kv[0], strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(kv[1]))
 	}
 	path := filepath.Join(s.Dir, "env")
 	if err := os.WriteFile(path+".new", []byte(b.String()), 0o600); err != nil {

@@ -100,6 +100,7 @@ func (d *dialect) Show(at string, e *recordv1.Event) bool {
 		delete(d.open, k.Outcome.GetNumber())
 		d.outcome(at, k.Outcome)
 		d.body(x.response)
+		d.trailers(k.Outcome.GetTrailers())
 	case *recordv1.Event_SessionEnd:
 		d.End()
 		return false
@@ -124,6 +125,14 @@ func (d *dialect) request(at string, r *recordv1.HttpRequest) {
 func (d *dialect) headers(all []*recordv1.Header) {
 	for _, h := range all {
 		d.printf("    %s: %s\n", transcript.Line(h.GetName()), transcript.Line(h.GetValue()))
+	}
+}
+
+// trailers are what a response ended with.
+func (d *dialect) trailers(all []*recordv1.Header) {
+	if len(all) > 0 {
+		d.printf("    trailers:\n")
+		d.headers(all)
 	}
 }
 

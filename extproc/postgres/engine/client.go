@@ -17,6 +17,8 @@ type client struct {
 	asked []byte
 	key   string
 	types []uint32
+	// source is the prepared statement of a Bind.
+	source *prepared
 }
 
 // Step is how far Client came.
@@ -48,6 +50,10 @@ func (e *Engine) Client(in []byte, out *Output) (Step, error) {
 		}
 		if err := checkSize("client", kind, size); err != nil {
 			return s, err
+		}
+		if e.gate(kind, out) {
+			s.Stalled = true
+			continue
 		}
 		if e.client.skipping && kind != 'S' && kind != 'X' {
 			e.client.dropping = size
@@ -126,17 +132,6 @@ func (e *Engine) overLimit(kind byte, size, limit int, out *Output) error {
 	return err
 }
 
-// copyData passes COPY data while the server reads it, or will; at any other time a server ignores it.
-func (e *Engine) copyData(size int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.shared.copyIn || e.shared.expectsCopy() {
-		e.client.passing = size
-	} else {
-		e.client.dropping = size
-	}
-}
-
 // message handles one whole message.
 func (e *Engine) message(kind byte, msg []byte, out *Output, s *Step) error {
 	body := msg[headerSize:]
@@ -190,7 +185,9 @@ func (e *Engine) stall(s *Step) {
 
 func (e *Engine) sync(msg []byte, out *Output) {
 	e.mu.Lock()
-	if !e.shared.copyIn { // a server ignores Sync while it reads COPY data
+	if c := &e.shared.copy; c.phase == copyReading {
+		c.syncs++
+	} else {
 		e.push(awaiting{kind: awaitSync}, out)
 	}
 	e.mu.Unlock()
@@ -199,32 +196,34 @@ func (e *Engine) sync(msg []byte, out *Output) {
 	out.ToServer.pass(msg)
 }
 
-func (e *Engine) copyEnd(msg []byte, out *Output) {
-	e.mu.Lock()
-	active := e.shared.copyIn || e.shared.expectsCopy()
-	if active {
-		e.shared.copyIn = false
-		e.push(awaiting{kind: awaitCopyEnd}, out)
-	}
-	e.mu.Unlock()
-	if active {
-		out.ToServer.pass(msg)
-	}
-}
-
 // refuse answers a message with an error, in its place in the order: the server is made to fail, and its error is
 // replaced. So its state is what an error of the agent's own would have left.
 func (e *Engine) refuse(kind byte, r *Refusal, out *Output) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if kind == 'Q' || kind == 'F' {
-		e.push(awaiting{kind: awaitQuery, own: true, refusal: r}, out)
+		e.push(awaiting{kind: awaitQuery, own: true, refusal: r, changes: kind == 'Q' && e.endsUnnamed()}, out)
 		out.ToServer.make(func(b []byte) []byte { return appendQuery(b, r.statement()) })
 		e.client.batch++
 		e.client.inBatch = false
 		return
 	}
-	e.push(awaiting{kind: awaitParse, own: true, refusal: r}, out)
-	out.ToServer.make(func(b []byte) []byte { return appendParse(b, reserved+"refused", r.statement()) })
+	name := reserved + "refused"
+	a := awaiting{kind: awaitParse, own: true, refusal: r}
+	if kind == 'P' && e.client.key == "" { // a Parse that fails has dropped the unnamed statement
+		name, a.changes = "", e.endsUnnamed()
+	}
+	e.push(a, out)
+	out.ToServer.make(func(b []byte) []byte { return appendParse(b, name, r.statement()) })
 	e.client.skipping, e.client.inBatch = true, true
+}
+
+// endsUnnamed notes that a message drops the unnamed statement, whatever comes of it: Query, and Parse of that name
+// (PostgreSQL, "Extended Query"). It reports whether there is one to drop.
+func (e *Engine) endsUnnamed() bool {
+	if !e.shared.statements.knows("") {
+		return false
+	}
+	e.shared.statements.propose("", e.client.batch, nil)
+	return true
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/sluicegate/sluice/policies/masking"
@@ -78,8 +79,7 @@ func (b *Bind) decode(body []byte) (ok bool) {
 	if b.ResultFormats, body, ok = int16s(b.ResultFormats[:0], body); !ok {
 		return false
 	}
-	wellFormed := len(b.Formats) <= 1 || len(b.Formats) == len(b.Values)
-	return len(body) == 0 && wellFormed
+	return len(body) == 0
 }
 
 func int16s(dst []int16, b []byte) (out []int16, rest []byte, ok bool) {
@@ -95,6 +95,23 @@ func int16s(dst []int16, b []byte) (out []int16, rest []byte, ok bool) {
 		dst = append(dst, int16(binary.BigEndian.Uint16(b[2*i:]))) //nolint:gosec // a signed 16-bit number on the wire
 	}
 	return dst, b[2*count:], true
+}
+
+// hidesOrigin reports whether a view hides one of the columns of a RowDescription by its origin.
+func hidesOrigin(v *masking.View, body []byte) (hides, ok bool) {
+	count := int(binary.BigEndian.Uint16(body))
+	body = body[2:]
+	for range count {
+		end := bytes.IndexByte(body, 0)
+		if end < 0 || len(body) < end+1+18 {
+			return false, false
+		}
+		body = body[end+1:]
+		number := int16(binary.BigEndian.Uint16(body[4:])) //nolint:gosec // a signed 16-bit number on the wire
+		hides = hides || v.HidesOrigin(binary.BigEndian.Uint32(body), number)
+		body = body[18:]
+	}
+	return hides, len(body) == 0
 }
 
 // decodeFields reads a RowDescription.

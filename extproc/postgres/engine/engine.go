@@ -11,6 +11,9 @@ import (
 const (
 	maxPrepared      = 10_000
 	maxPreparedBytes = 64 << 20
+	maxPortals       = 10_000
+	// preparedOverhead is what a prepared statement costs beside its text, name and types.
+	preparedOverhead = 256
 )
 
 // Engine is one session between an agent and a server, from the first ReadyForQuery on.
@@ -33,8 +36,7 @@ type shared struct {
 	status byte
 	// skips: the server failed in a batch whose Sync is not queued yet, so it ignores what comes before that.
 	skips bool
-	// copyIn: the server reads COPY data.
-	copyIn bool
+	copy  copying
 	// impure: a function outside the pure list ran in this transaction, so even COMMIT may report values.
 	impure bool
 	// agent and record are the newest views, for messages that belong to no run.
@@ -53,6 +55,8 @@ type prepared struct {
 	types []uint32
 	// described are the types that the server settled on, once somebody has asked.
 	described []uint32
+	// shape is what its rows have been found to be, for runs of the same views.
+	shape shape
 }
 
 // New makes an engine. status is the transaction status that the server reported when it became ready.
@@ -72,18 +76,18 @@ func (e *Engine) Status() byte {
 	return e.shared.status
 }
 
-// Idle reports whether the server has answered everything and no transaction is open.
+// Idle reports whether the server has answered everything, reads no data and has no transaction open.
 func (e *Engine) Idle() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.shared.queue.len == 0 && e.shared.status == 'I'
+	return e.shared.queue.len == 0 && e.shared.copy.phase == copyNone && e.shared.status == 'I'
 }
 
 // Answered reports whether the server has answered everything.
 func (e *Engine) Answered() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.shared.queue.len == 0
+	return e.shared.queue.len == 0 && e.shared.copy.phase == copyNone
 }
 
 // push queues what the server will answer. While the server ignores everything up to Sync, it will not.
@@ -100,46 +104,39 @@ func (e *Engine) push(a awaiting, out *Output) {
 }
 
 // settle applies or drops the change of a name that a message asked for.
-func (e *Engine) settle(a *awaiting, succeeded bool) {
-	if a.own {
+func (e *Engine) settle(a *awaiting, how settlement) {
+	if !a.changes {
 		return
 	}
-	s := &e.shared
-	switch a.kind {
-	case awaitParse:
-		e.replaceText(a.key, succeeded)
-	case awaitBind:
-		s.portals.settle(a.key, succeeded)
-	case awaitClose:
-		if a.portal {
-			s.portals.settle(a.key, succeeded)
-		} else {
-			e.replaceText(a.key, succeeded)
-		}
+	if a.portal {
+		e.shared.portals.settle(a.key, how)
+	} else {
+		e.replaceText(a.key, how)
 	}
 }
 
 // replaceText settles a prepared statement and keeps count of the bytes held.
-func (e *Engine) replaceText(key string, succeeded bool) {
+func (e *Engine) replaceText(key string, how settlement) {
 	s := &e.shared
 	before := s.textOf(key)
-	s.statements.settle(key, succeeded)
+	s.statements.settle(key, how)
 	s.preparedBytes += s.textOf(key) - before
 }
 
 func (s *shared) textOf(key string) int {
 	if n := s.statements.known[key]; n != nil && n.value != nil {
-		return len(n.value.text)
+		return preparedOverhead + len(key) + len(n.value.text) + 4*len(n.value.types)
 	}
 	return 0
 }
 
-// deallocate follows DEALLOCATE and DISCARD ALL, which share the map (PostgreSQL, PREPARE).
+// deallocate follows DEALLOCATE and DISCARD ALL, which share the map (PostgreSQL, PREPARE). The unnamed statement stands
+// apart from both.
 func (e *Engine) deallocate(name string) {
 	s := &e.shared
 	if name == "" {
-		s.statements.dropAll()
-		s.preparedBytes = 0
+		s.statements.dropNamed()
+		s.preparedBytes = s.textOf("")
 		return
 	}
 	s.preparedBytes -= s.textOf(name)
@@ -148,7 +145,10 @@ func (e *Engine) deallocate(name string) {
 
 // abandon drops a message that the server will never run.
 func (e *Engine) abandon(a *awaiting, out *Output) {
-	e.settle(a, false)
+	e.settle(a, skipped)
+	if a.copies {
+		e.copyOver(false, false)
+	}
 	if a.probe != nil {
 		a.probe.finish(State{Skipped: true})
 	}

@@ -248,7 +248,11 @@ func TestCopyInIgnoresTheSyncThatTheServerIgnores(t *testing.T) {
 	s.mustAnswer(parsed(), bound(), encodeBackend(&pgproto3.CopyInResponse{}))
 	data, end := []byte("d\x00\x00\x00\x06x\n"), []byte{'c', 0, 0, 0, 4}
 	s.mustSend(join(data, end, syncMessage()))
-	s.mustAnswer(done("COPY 1"), ready('I'))
+	s.mustAnswer(done("COPY 1"))
+	if err := s.pump(); err != nil { // the Sync waited for the end of the COPY
+		t.Fatal(err)
+	}
+	s.mustAnswer(ready('I'))
 	if s.engine.shared.queue.len != 0 || !bytes.Contains(s.server, data) {
 		t.Errorf("awaited %d, sent %q", s.engine.shared.queue.len, s.server)
 	}
@@ -261,7 +265,7 @@ func TestCopyInIgnoresTheSyncThatTheServerIgnores(t *testing.T) {
 }
 
 func TestProbeWithinABatchFlushesAndOutsideSyncs(t *testing.T) {
-	row := encodeBackend(&pgproto3.DataRow{Values: [][]byte{[]byte("app"), []byte("public"), []byte("0"), []byte("d"), []byte("0")}})
+	row := encodeBackend(&pgproto3.DataRow{Values: [][]byte{[]byte("app"), []byte("public"), []byte("0"), []byte("d"), []byte("0"), []byte(`["pg_catalog", "public"]`), []byte("on"), []byte("UTF8")}})
 	s := newScript(t)
 	var out Output
 	answer := s.engine.Probe(&out)

@@ -1,16 +1,38 @@
 package engine
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+)
 
 var reservedName = []byte(reserved)
 
-// refuseName refuses names that are the engine's own.
-func (e *Engine) refuseName(kind byte, msg []byte, out *Output, s *Step) {
-	e.refuse(kind, &Refusal{
-		Code: "42602", Message: "names that begin with " + reserved + " are reserved by Sluice",
-		Hint: "Choose another name for the prepared statement or portal.", Rule: "protocol",
-	}, out)
-	s.Consumed += len(msg)
+// longestName is what PostgreSQL keeps of a name, in bytes (NAMEDATALEN - 1). It would take longer ones for one another.
+const longestName = 63
+
+// refuseName refuses names of prepared statements and portals that are the engine's own, or that the server would cut.
+func (e *Engine) refuseName(kind byte, msg []byte, out *Output, s *Step, names ...[]byte) bool {
+	for _, name := range names {
+		var r *Refusal
+		switch {
+		case len(name) > longestName:
+			r = &Refusal{
+				Code: "42622", Message: "the name of a prepared statement or portal is too long",
+				Detail: fmt.Sprintf("It has %d bytes, and PostgreSQL keeps %d.", len(name), longestName), Hint: "Choose a shorter name.", Rule: "protocol",
+			}
+		case bytes.HasPrefix(name, reservedName):
+			r = &Refusal{
+				Code: "42602", Message: "names that begin with " + reserved + " are reserved by Sluice",
+				Hint: "Choose another name for the prepared statement or portal.", Rule: "protocol",
+			}
+		default:
+			continue
+		}
+		e.refuse(kind, r, out)
+		s.Consumed += len(msg)
+		return true
+	}
+	return false
 }
 
 func (e *Engine) parse(msg, body []byte, out *Output, s *Step) error {
@@ -18,8 +40,8 @@ func (e *Engine) parse(msg, body []byte, out *Output, s *Step) error {
 	if !ok {
 		return violation("client", "malformed Parse")
 	}
-	if bytes.HasPrefix(m.name, reservedName) {
-		e.refuseName('P', msg, out, s)
+	e.client.key, e.client.types = string(m.name), m.types
+	if e.refuseName('P', msg, out, s, m.name) {
 		return nil
 	}
 	e.mu.Lock()
@@ -37,7 +59,6 @@ func (e *Engine) parse(msg, body []byte, out *Output, s *Step) error {
 		s.Consumed += len(msg)
 		return nil
 	}
-	e.client.key, e.client.types = string(m.name), m.types
 	e.ask(s, msg, Question{Stage: AtParse, Text: string(m.sql), Name: e.client.key, InBatch: e.client.inBatch})
 	return nil
 }
@@ -47,8 +68,13 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	if !b.decode(body) {
 		return violation("client", "malformed Bind")
 	}
-	if bytes.HasPrefix(b.Portal, reservedName) || bytes.HasPrefix(b.Statement, reservedName) {
-		e.refuseName('B', msg, out, s)
+	if e.refuseName('B', msg, out, s, b.Portal, b.Statement) {
+		return nil
+	}
+	if len(b.Formats) > 1 && len(b.Formats) != len(b.Values) {
+		e.refuse('B', &Refusal{Code: "08P01", Message: fmt.Sprintf(
+			"bind message has %d parameter formats but %d parameters", len(b.Formats), len(b.Values)), Rule: "protocol"}, out)
+		s.Consumed += len(msg)
 		return nil
 	}
 	e.mu.Lock()
@@ -57,6 +83,7 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	if p != nil {
 		b.DescribedTypes = p.described
 	}
+	tooMany := len(e.shared.portals.known) >= maxPortals
 	e.mu.Unlock()
 	switch {
 	case stalled:
@@ -69,6 +96,15 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 		s.Consumed += len(msg)
 		return nil
 	}
+	if tooMany {
+		e.refuse('B', &Refusal{
+			Code: "54000", Message: "too many portals in this transaction", Detail: fmt.Sprintf("Sluice keeps at most %d.", maxPortals),
+			Hint: "Close some, or send Sync.", Rule: "size",
+		}, out)
+		s.Consumed += len(msg)
+		return nil
+	}
+	e.client.source = p
 	b.Raw, b.ParameterTypes = msg, p.types
 	e.client.key = string(b.Portal)
 	e.ask(s, msg, Question{
@@ -98,6 +134,9 @@ func (e *Engine) execute(msg, body []byte, out *Output, s *Step) error {
 	if !ok || len(rest) != 4 {
 		return violation("client", "malformed Execute")
 	}
+	if e.refuseName('E', msg, out, s, name) {
+		return nil
+	}
 	e.mu.Lock()
 	run, unsure := e.shared.portals.lookup(name, e.client.batch)
 	stalled := unsure && e.stalled(s) || e.full(s)
@@ -119,8 +158,7 @@ func (e *Engine) describe(msg, body []byte, out *Output, s *Step) error {
 	if err != nil {
 		return err
 	}
-	if bytes.HasPrefix(name, reservedName) {
-		e.refuseName('D', msg, out, s)
+	if e.refuseName('D', msg, out, s, name) {
 		return nil
 	}
 	e.mu.Lock()
@@ -132,6 +170,9 @@ func (e *Engine) describe(msg, body []byte, out *Output, s *Step) error {
 			return nil
 		}
 		a = awaiting{kind: awaitPortal, run: run}
+		if run != nil {
+			run.asked = true
+		}
 	}
 	if e.full(s) {
 		return nil
@@ -146,8 +187,7 @@ func (e *Engine) close(msg, body []byte, out *Output, s *Step) error {
 	if err != nil {
 		return err
 	}
-	if bytes.HasPrefix(name, reservedName) {
-		e.refuseName('C', msg, out, s)
+	if e.refuseName('C', msg, out, s, name) {
 		return nil
 	}
 	e.mu.Lock()
@@ -161,7 +201,7 @@ func (e *Engine) close(msg, body []byte, out *Output, s *Step) error {
 	} else {
 		e.shared.statements.propose(key, e.client.batch, nil)
 	}
-	e.push(awaiting{kind: awaitClose, key: key, portal: what == 'P'}, out)
+	e.push(awaiting{kind: awaitClose, key: key, portal: what == 'P', changes: true}, out)
 	e.forward(msg, out, s)
 	return nil
 }
@@ -184,8 +224,8 @@ func target(body []byte) (what byte, name []byte, err error) {
 	return body[0], name, nil
 }
 
-// Answer decides the question of the last step: a grant, or a refusal. At AtExecute the grant is ignored, since the
-// one of Bind counts. It returns how many bytes of the input that consumes.
+// Answer decides the question of the last step: a grant, or a refusal. At AtExecute no grant means that the one of Bind
+// still counts; another is for what comes from now on. It returns how many bytes of the input that consumes.
 func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 	msg := e.client.asked
 	q := &e.client.question
@@ -200,7 +240,9 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 	switch q.Stage {
 	case AtQuery:
 		run := e.begin(newRun(*g))
-		e.push(awaiting{kind: awaitQuery, run: run, impure: !run.pure()}, out)
+		e.push(awaiting{
+			kind: awaitQuery, run: run, impure: !run.pure(), copies: e.shared.awaitCopy(run.Facts), changes: e.endsUnnamed(),
+		}, out)
 		e.started(run, out)
 		e.client.batch++
 		e.client.inBatch = false
@@ -212,30 +254,48 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		if impure { // constants are turned into values here already, which can run the checks of domains
 			e.begin(newRun(*g))
 		}
-		e.push(awaiting{kind: awaitParse, key: e.client.key, impure: impure}, out)
+		e.push(awaiting{kind: awaitParse, key: e.client.key, impure: impure, changes: true}, out)
 		out.ToServer.pass(msg)
 	case AtBind:
-		e.answerBind(e.begin(newRun(*g)), msg, out)
+		run := newRun(*g)
+		run.source = e.client.source
+		e.answerBind(e.begin(run), msg, out)
 	case AtExecute:
-		if q.Run.doubtful {
-			e.describePortal(q.Run, msg, out)
+		run := e.continued(q.Run, g)
+		if run.undescribed() {
+			e.describePortal(run, msg, out)
 		}
-		e.push(awaiting{kind: awaitExecute, run: q.Run, impure: !q.Run.pure()}, out)
-		e.runs(q.Run)
-		e.started(q.Run, out)
+		e.push(awaiting{kind: awaitExecute, run: run, impure: !run.pure(), copies: e.shared.awaitCopy(run.Facts)}, out)
+		e.runs(run)
+		e.started(run, out)
 		out.ToServer.pass(msg)
 	}
 	e.client.inBatch = true
 	return consumed
 }
 
+// continued is the run of an Execute: with a grant of its own, it is another from now on.
+func (e *Engine) continued(run *Run, g *Grant) *Run {
+	if g == nil || g.Agent == run.Agent && g.Record == run.Record {
+		return run
+	}
+	next := run.under(*g)
+	e.shared.portals.replace(func(other *Run) *Run {
+		if other == run {
+			return next
+		}
+		return other
+	})
+	return e.begin(next)
+}
+
 // answerBind forwards Bind, and asks for the description of what it gives where rows may have to be hidden: a client
 // that executes again does not ask.
 func (e *Engine) answerBind(run *Run, msg []byte, out *Output) {
 	e.shared.portals.propose(e.client.key, e.client.batch, run)
-	e.push(awaiting{kind: awaitBind, key: e.client.key, run: run, impure: !run.pure()}, out)
+	e.push(awaiting{kind: awaitBind, key: e.client.key, portal: true, changes: true, run: run, impure: !run.pure()}, out)
 	out.ToServer.pass(msg)
-	if run.needsDescription() {
+	if run.inspects() {
 		e.askDescription(run, e.client.bind.Portal, out)
 	}
 }
@@ -248,6 +308,7 @@ func (e *Engine) describePortal(run *Run, msg []byte, out *Output) {
 }
 
 func (e *Engine) askDescription(run *Run, portal []byte, out *Output) {
+	run.asked = true
 	e.push(awaiting{kind: awaitPortal, own: true, run: run}, out)
 	out.ToServer.make(func(b []byte) []byte { return appendDescribePortal(b, portal) })
 }

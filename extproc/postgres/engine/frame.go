@@ -36,6 +36,14 @@ func violation(peer, format string, args ...any) *ProtocolError {
 	return &ProtocolError{Peer: peer, Reason: fmt.Sprintf(format, args...), Code: "08P01"}
 }
 
+// unexpected says that a result is not what its statement may give: not a byte of it goes on.
+func unexpected(reason string) *ProtocolError {
+	return &ProtocolError{Peer: "server", Reason: reason, Code: CodeUnexpected}
+}
+
+// CodeUnexpected is the SQLSTATE of a result that its statement cannot give: internal_error.
+const CodeUnexpected = "XX000"
+
 func tooLong(peer string, kind byte, size, limit int) *ProtocolError {
 	return &ProtocolError{
 		Peer: peer, Code: "54000",

@@ -32,14 +32,29 @@ func (n *names[T]) propose(key string, batch uint64, value *T) {
 	e.pending = append(e.pending, change[T]{batch, value})
 }
 
-// settle applies or drops the oldest pending change of a name.
-func (n *names[T]) settle(key string, succeeded bool) {
+// settlement is what became of a message that changes a name.
+type settlement uint8
+
+const (
+	succeeded settlement = iota + 1
+	// failed: it ran, and gave an error.
+	failed
+	// skipped: it never ran.
+	skipped
+)
+
+// settle applies or drops the oldest pending change of a name. A message that failed has taken with it what the unnamed
+// statement or portal was before.
+func (n *names[T]) settle(key string, how settlement) {
 	e := n.known[key]
 	if e == nil || len(e.pending) == 0 {
 		return
 	}
-	if succeeded {
+	switch {
+	case how == succeeded:
 		n.set(e, e.pending[0].value)
+	case how == failed && key == "":
+		n.set(e, nil)
 	}
 	e.pending = append(e.pending[:0], e.pending[1:]...)
 	n.forget(key, e)
@@ -99,11 +114,22 @@ func (n *names[T]) replace(by func(*T) *T) {
 
 // dropAll forgets all settled meanings.
 func (n *names[T]) dropAll() {
+	n.dropNamed()
+	n.drop("")
+}
+
+// dropNamed forgets all settled meanings but that of the unnamed one.
+func (n *names[T]) dropNamed() {
 	if n.settled == 0 {
 		return
 	}
 	for key, e := range n.known {
-		n.set(e, nil)
-		n.forget(key, e)
+		if key != "" {
+			n.set(e, nil)
+			n.forget(key, e)
+		}
 	}
 }
+
+// knows reports whether a name means something, or may in a moment.
+func (n *names[T]) knows(key string) bool { return n.known[key] != nil }

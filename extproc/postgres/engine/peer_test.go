@@ -19,6 +19,11 @@ type script struct {
 	engine *Engine
 	view   *masking.View
 	facts  func(sql string) *sqlfacts.Facts
+	// refuses says what is refused; masks are what view was made of.
+	refuses func(q *Question) *Refusal
+	// again is the grant of an Execute that asks for so many rows, nil where that of Bind counts.
+	again func(run *Run, most uint32) *Grant
+	masks policies.MaskSet
 
 	server, agent []byte
 	asked         []string
@@ -30,7 +35,7 @@ type script struct {
 }
 
 func newScript(t testing.TB) *script {
-	return &script{t: t, engine: New('I'), view: masking.NewView(policies.MaskSet{}, nil), facts: plainFacts}
+	return &script{t: t, engine: New('I'), view: masking.NewView(policies.MaskSet{}, nil), facts: plainFacts, refuses: forbidden}
 }
 
 // plainFacts takes every text for a SELECT of nothing in particular.
@@ -41,9 +46,9 @@ func plainFacts(sql string) *sqlfacts.Facts {
 	return &sqlfacts.Facts{Statements: []sqlfacts.Statement{{Text: sql, ReadOnly: true}}}
 }
 
-func (s *script) refusal(text string) *Refusal {
-	if strings.Contains(text, "forbidden") {
-		return &Refusal{Code: "42501", Message: "refused: " + text, Rule: "test"}
+func forbidden(q *Question) *Refusal {
+	if strings.Contains(q.Text, "forbidden") {
+		return &Refusal{Code: "42501", Message: "refused: " + q.Text, Rule: "test"}
 	}
 	return nil
 }
@@ -69,8 +74,12 @@ func (s *script) pump() error {
 		if q := step.Question; q != nil {
 			s.asked = append(s.asked, stageName(q.Stage)+" "+q.Text)
 			if q.Stage == AtExecute {
-				taken += s.engine.Answer(nil, nil, &out)
-			} else if r := s.refusal(q.Text); r != nil {
+				var g *Grant
+				if msg := s.rest[taken:]; s.again != nil {
+					g = s.again(q.Run, binary.BigEndian.Uint32(msg[binary.BigEndian.Uint32(msg[1:])+1-4:]))
+				}
+				taken += s.engine.Answer(g, nil, &out)
+			} else if r := s.refuses(q); r != nil {
 				taken += s.engine.Answer(nil, r, &out)
 			} else {
 				s.number++
@@ -265,7 +274,8 @@ func scriptWith(t testing.TB, mask *policyv1.Mask) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.view = masking.NewView(p.Masks(nil, "t"), catalog{})
+	s.masks = p.Masks(nil, "t")
+	s.view = masking.NewView(s.masks, catalog{})
 	s.facts = func(sql string) *sqlfacts.Facts {
 		f := plainFacts(sql)
 		f.Statements[0].Relations = []*sqlfacts.Relation{customers}

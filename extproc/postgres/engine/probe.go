@@ -5,9 +5,13 @@ import "sync"
 // State is what a server says of itself when it is asked between an agent's statements.
 type State struct {
 	Role, SearchPath, TempSchema, Database string
+	// Path are the schemas in which names without one are looked up, pg_catalog included, as JSON: search_path resolved.
+	Path string
+	// StandardStrings is standard_conforming_strings, Encoding client_encoding: they decide how a text is read.
+	StandardStrings, Encoding string
 	// IdleTimeout is idle_in_transaction_session_timeout, in milliseconds as text; "0" is none.
 	IdleTimeout string
-	// Status is the transaction status before the question, InBatch whether an implicit transaction is open.
+	// Status is the transaction status, InBatch whether an implicit transaction is open.
 	Status  byte
 	InBatch bool
 	// Skipped: the server ignores everything up to Sync, so it did not answer and would not run the statement either.
@@ -15,11 +19,13 @@ type State struct {
 }
 
 // probeSQL names everything by its schema: the search_path is what is asked about.
-const probeSQL = `SELECT pg_catalog.current_setting('role') || '/' || current_user, pg_catalog.current_setting('search_path'),` +
+const probeSQL = `SELECT pg_catalog.concat(pg_catalog.current_setting('role'), '/', current_user), pg_catalog.current_setting('search_path'),` +
 	` pg_catalog.pg_my_temp_schema()::pg_catalog.text, pg_catalog.current_database()::pg_catalog.text,` +
-	` (SELECT setting FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'idle_in_transaction_session_timeout')`
+	` (SELECT setting FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'idle_in_transaction_session_timeout'),` +
+	` pg_catalog.array_to_json(pg_catalog.current_schemas(true))::pg_catalog.text,` +
+	` pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding')`
 
-const probeColumns = 5
+const probeColumns = 8
 
 // probe is a question of the engine's own.
 type probe struct {
@@ -41,6 +47,7 @@ func (p *probe) finish(s State) {
 func (p *probe) complete() {
 	s := p.asked
 	s.Role, s.SearchPath, s.TempSchema, s.Database, s.IdleTimeout = p.values[0], p.values[1], p.values[2], p.values[3], p.values[4]
+	s.Path, s.StandardStrings, s.Encoding = p.values[5], p.values[6], p.values[7]
 	s.Skipped = !p.seen
 	p.finish(s)
 }
@@ -54,7 +61,7 @@ func (e *Engine) Flush(out *Output) { out.ToServer.make(appendFlush) }
 func (e *Engine) Probe(out *Output) <-chan State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p := &probe{result: make(chan State, 1), asked: State{Status: e.shared.status, InBatch: e.client.inBatch}}
+	p := &probe{result: make(chan State, 1), asked: State{InBatch: e.client.inBatch}}
 	for _, kind := range []awaitKind{awaitParse, awaitBind, awaitExecute, awaitClose, awaitClose} {
 		e.push(awaiting{kind: kind, own: true, probe: p}, out)
 	}

@@ -5,15 +5,17 @@ type awaiting struct {
 	kind awaitKind
 	// own: the engine asked, so the answer is swallowed.
 	own bool
-	// key is the name that a Parse, Bind or Close changes; portal tells which map.
-	key    string
-	portal bool
-	run    *Run
+	// key is the name that a Parse, Bind, Close or Query changes, if changes is set; portal tells which map.
+	key             string
+	portal, changes bool
+	run             *Run
 	// refusal replaces the server's error.
 	refusal *Refusal
 	probe   *probe
-	// impure: it may run a function outside the pure list.
-	impure bool
+	// impure: it may run a function outside the pure list; copies: it reads COPY data.
+	impure, copies bool
+	// readies counts the ReadyForQuery that came for a resync.
+	readies int
 }
 
 type awaitKind uint8
@@ -28,8 +30,8 @@ const (
 	awaitExecute
 	awaitSync
 	awaitQuery
-	// awaitCopyEnd marks a CopyDone or CopyFail: nothing answers it.
-	awaitCopyEnd
+	// awaitResync is a Sync and a Close of the engine's own, behind Syncs that the server may have ignored.
+	awaitResync
 )
 
 // queue is a ring of what the server has yet to answer, oldest first.
@@ -64,6 +66,14 @@ func (q *queue) front() *awaiting {
 	return q.at(0)
 }
 
+// last is the newest, nil if none.
+func (q *queue) last() *awaiting {
+	if q.len == 0 {
+		return nil
+	}
+	return q.at(q.len - 1)
+}
+
 // impure reports whether any of them may run a function outside the pure list.
 func (q *queue) impure() bool {
 	for i := range q.len {
@@ -80,21 +90,4 @@ func (q *queue) pop() awaiting {
 	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.len--
 	return a
-}
-
-// remove takes out those for which drop holds, keeping the order.
-func (q *queue) remove(from int, drop func(*awaiting) bool) {
-	to := from
-	for i := from; i < q.len; i++ {
-		a := *q.at(i)
-		if drop(&a) {
-			continue
-		}
-		*q.at(to) = a
-		to++
-	}
-	for i := to; i < q.len; i++ {
-		*q.at(i) = awaiting{}
-	}
-	q.len = to
 }

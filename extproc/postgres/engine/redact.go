@@ -80,6 +80,9 @@ func (e *Engine) relay(kind byte, msg, body []byte, run *Run, out *Output) (code
 		return "", "", violation("server", "malformed error or notice")
 	}
 	code, message = fields.get('C'), fields.get('M')
+	if severity := fields.get('V'); kind == 'E' && (severity == "FATAL" || severity == "PANIC") {
+		e.server.gaveUp = true
+	}
 	agent, record := e.shared.agent, e.shared.record
 	if run != nil {
 		agent, record = run.Agent, run.Record
@@ -113,7 +116,9 @@ func (e *Engine) failed(msg, body []byte, out *Output) error {
 		_, _, err := e.relay('E', msg, body, nil, out)
 		return err
 	}
-	e.shared.copyIn = false
+	if a.copies {
+		e.copyOver(a.kind == awaitQuery, false)
+	}
 	if a.refusal != nil {
 		r := a.refusal
 		out.ToAgent.make(r.append)
@@ -149,15 +154,16 @@ func (e *Engine) failed(msg, body []byte, out *Output) error {
 func (e *Engine) skip(out *Output) {
 	q := &e.shared.queue
 	first := true
-	for q.len > 0 && q.front().kind != awaitSync {
+	for q.len > 0 && q.front().kind != awaitSync && q.front().kind != awaitResync {
 		a := q.pop()
 		if first {
-			a.run = nil // its outcome is noted
+			e.settle(&a, failed)
+			a.run, a.changes = nil, false // its outcome is noted
 			first = false
 		}
 		e.abandon(&a, out)
 	}
-	e.shared.skips = q.len == 0
+	e.shared.skips = q.len == 0 || q.front().kind == awaitResync
 	e.wake()
 }
 

@@ -23,9 +23,11 @@ func (e *Engine) row(msg, body []byte, out *Output) error {
 	run := a.run
 	run.rows++
 	run.bytes += uint64(len(msg))
-	if !run.agent.planned {
-		// Without a description nothing proves that the row holds nothing to hide.
-		return violation("server", "a row whose columns were never described")
+	if !run.agent.planned || !run.record.planned {
+		return unexpected("a row whose columns were never described")
+	}
+	if err := run.fits(body); err != nil {
+		return err
 	}
 	hidden, err := hideRow(&out.ToAgent, run.agent.plan, msg, body)
 	if err != nil {
@@ -94,22 +96,6 @@ func (p *probe) row(body []byte) error {
 	return nil
 }
 
-// expectsCopy reports whether a granted statement on its way reads COPY data.
-func (s *shared) expectsCopy() bool {
-	for i := range s.queue.len {
-		a := s.queue.at(i)
-		if a.run == nil || (a.kind != awaitExecute && a.kind != awaitQuery) {
-			continue
-		}
-		for j := range a.run.Facts.Statements {
-			if a.run.Facts.Statements[j].Kind == sqlfacts.CopyIn {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // copyBegins handles CopyInResponse and CopyOutResponse.
 func (e *Engine) copyBegins(kind byte, msg []byte, out *Output) error {
 	a := e.front()
@@ -117,25 +103,14 @@ func (e *Engine) copyBegins(kind byte, msg []byte, out *Output) error {
 		return violation("server", "COPY that nothing asked for")
 	}
 	if kind == 'G' {
-		e.readsCopy(a.kind)
+		if err := e.copyAsked(a.run); err != nil {
+			return err
+		}
 	} else if err := a.run.copyOut(msg[headerSize:]); err != nil {
 		return err
 	}
 	out.toAgent(msg)
 	return nil
-}
-
-// readsCopy: from now on the server ignores Sync up to the end of the data, also one that it got already
-// (PostgreSQL, "COPY Operations").
-func (e *Engine) readsCopy(asked awaitKind) {
-	s := &e.shared
-	s.copyIn = true
-	ended := false
-	s.queue.remove(1, func(a *awaiting) bool {
-		ended = ended || a.kind == awaitCopyEnd
-		return !ended && a.kind == awaitSync && asked == awaitExecute
-	})
-	s.copyIn = !ended
 }
 
 // copyOut plans what is hidden of the data of the next COPY … TO STDOUT of a run. The server says how many columns

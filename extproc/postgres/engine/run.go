@@ -90,6 +90,19 @@ type Run struct {
 	statement int
 	// doubtful: the portal may not be what was granted any more, so that only its description counts.
 	doubtful bool
+	// source is the prepared statement behind a portal, nil for a simple query.
+	source *prepared
+	shape  shape
+	// asked: the description of the portal has been asked for, by whomever.
+	asked bool
+}
+
+// shape is what a description says of rows: how many columns they have, and that the views over them hide nothing.
+type shape struct {
+	known   bool
+	columns int
+	// agent and record are the views; another hides other things.
+	agent, record *masking.View
 }
 
 // masks are what is hidden in a run's results at the moment.
@@ -119,14 +132,46 @@ func newMasks(v *masking.View, f *sqlfacts.Facts) masks {
 	return masks{view: v, touches: v.Touches(f.Statements)}
 }
 
-// needsDescription reports whether rows cannot be sent before their description is known.
-func (r *Run) needsDescription() bool { return r.agent.touches || r.record.touches }
+// inspects reports whether each row must be seen whole, since something in it may have to be hidden.
+func (r *Run) inspects() bool { return r.agent.touches || r.record.touches }
+
+// passes reports whether nobody has anything to hide, whatever comes.
+func (r *Run) passes() bool { return r.agent.passes() && r.record.passes() }
+
+func (m *masks) passes() bool { return m.view == nil || m.view.Passes() }
+
+// undescribed reports whether a description must be had before the portal is executed, so that no row comes unseen.
+func (r *Run) undescribed() bool {
+	switch {
+	case r.doubtful:
+		return true
+	case r.asked, r.passes(), r.Facts == nil || len(r.Facts.Statements) == 0:
+		return false
+	case r.source != nil && !r.inspects():
+		s := &r.source.shape
+		if s.known && s.agent == r.Agent && s.record == r.Record {
+			r.shape = *s
+			return false
+		}
+	}
+	return true
+}
+
+// under is the run as another grant lets it go on: what comes from now on is hidden as that says.
+func (r *Run) under(g Grant) *Run {
+	n := newRun(g)
+	n.Number, n.started, n.copies, n.statement, n.source = r.Number, r.started, r.copies, r.statement, r.source
+	if r.doubtful {
+		return n.doubted()
+	}
+	return n
+}
 
 // doubted is the run of a portal that may be something else by now: it is described anew before each execution, and
 // nothing is taken as proven. What was sent on before keeps the old run.
 func (r *Run) doubted() *Run {
 	d := *r
-	d.doubtful = true
+	d.doubtful, d.shape = true, shape{}
 	for _, m := range []*masks{&d.agent, &d.record} {
 		if m.view != nil && !m.view.Passes() {
 			m.touches, m.planned, m.plan = true, false, nil
@@ -171,10 +216,27 @@ func (r *Run) ReadOnly() bool {
 	return true
 }
 
-// current is the statement of the run that the server is at.
+// givesRows reports whether the statement that the server is at may give rows.
+func (r *Run) givesRows() bool {
+	s := r.current()
+	if s == nil {
+		return r.Facts == nil
+	}
+	switch s.Kind {
+	case sqlfacts.Plain, sqlfacts.Show, sqlfacts.Explain, sqlfacts.Execute, sqlfacts.Fetch:
+		return true
+	}
+	return false
+}
+
+// current is the statement of the run that the server is at; a portal has only one, however often it is executed.
 func (r *Run) current() *sqlfacts.Statement {
-	if r.Facts == nil || r.statement >= len(r.Facts.Statements) {
+	at := r.statement
+	if r.source != nil {
+		at = 0
+	}
+	if r.Facts == nil || at >= len(r.Facts.Statements) {
 		return nil
 	}
-	return &r.Facts.Statements[r.statement]
+	return &r.Facts.Statements[at]
 }

@@ -108,11 +108,11 @@ func TestASearchWithholdsNoError(t *testing.T) {
 func TestAPortalThatMayBeAnotherIsSearchedAnew(t *testing.T) {
 	s := scriptWith(t, &policyv1.Mask{Columns: []string{"public.customers.name"}, Detect: []string{"github-token"}})
 	run := newRun(Grant{Facts: plainFacts("select"), Agent: s.view, Record: s.view})
-	if run.needsDescription() {
+	if run.inspects() {
 		t.Error("what touches nothing is described")
 	}
 	d := run.doubted()
-	if !d.needsDescription() {
+	if !d.inspects() {
 		t.Fatal("it is not described anew")
 	}
 	if err := d.describe('T', columns(pgproto3.FieldDescription{DataTypeOID: 25})[headerSize:]); err != nil || d.agent.plan == nil || d.record.plan == nil {

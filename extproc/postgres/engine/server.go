@@ -2,12 +2,17 @@ package engine
 
 import (
 	"bytes"
+	"encoding/binary"
+
+	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
 // server is the state of the server's side; only Server touches it.
 type server struct {
 	// passing and dropping are the bytes still to come of a message that needs not be seen whole.
 	passing, dropping int
+	// gaveUp: the server has said FATAL.
+	gaveUp bool
 }
 
 // Server takes bytes from the server. need is the size of the message at hand if more of it must be read.
@@ -28,7 +33,12 @@ func (e *Engine) Server(in []byte, out *Output) (consumed, need int, err error) 
 		if err := checkSize("server", kind, size); err != nil {
 			return consumed, 0, err
 		}
-		if e.streams(kind, size) {
+		switch passes, missing, err := e.streams(kind, size, rest); {
+		case err != nil:
+			return consumed, 0, err
+		case missing > 0:
+			return consumed, missing, nil
+		case passes:
 			continue
 		}
 		if limit := serverLimit(kind); size > limit {
@@ -70,25 +80,47 @@ func (o *Output) toAgent(b []byte) {
 }
 
 // streams lets rows and COPY data pass in which nothing is hidden, without waiting for the whole of them.
-func (e *Engine) streams(kind byte, size int) bool {
+// missing is how much of the message must be there to say so.
+func (e *Engine) streams(kind byte, size int, rest []byte) (passes bool, missing int, err error) {
 	if kind != 'D' && kind != 'd' {
-		return false
+		return false, 0, nil
 	}
 	a := e.front()
 	if a == nil || a.run == nil {
-		return false
+		return false, 0, nil
 	}
-	if kind == 'D' {
-		if a.run.needsDescription() {
-			return false
+	run := a.run
+	switch {
+	case kind == 'd':
+		if run.agent.copy != nil || run.record.copy != nil {
+			return false, 0, nil
 		}
-		a.run.rows++
-	} else if a.run.agent.copy != nil || a.run.record.copy != nil {
-		return false
+	case run.inspects():
+		return false, 0, nil
+	case len(rest) < headerSize+2 && size >= headerSize+2:
+		return false, headerSize + 2, nil
+	default:
+		if err := run.fits(rest[headerSize:min(len(rest), size)]); err != nil {
+			return false, 0, err
+		}
+		run.rows++
 	}
-	a.run.bytes += uint64(size) //nolint:gosec // positive
+	run.bytes += uint64(size) //nolint:gosec // positive
 	e.server.passing = size
-	return true
+	return true, 0, nil
+}
+
+// fits checks that a row is what was described: without a description nothing proves that it holds nothing to hide.
+func (r *Run) fits(body []byte) error {
+	switch {
+	case r.passes():
+		return nil
+	case !r.shape.known:
+		return unexpected("a row whose columns were never described")
+	case len(body) < 2 || int(binary.BigEndian.Uint16(body)) != r.shape.columns:
+		return unexpected("a row that is not as it was described")
+	}
+	return nil
 }
 
 func serverLimit(kind byte) int {
@@ -102,11 +134,7 @@ func serverLimit(kind byte) int {
 
 // front is the oldest message without its answer.
 func (e *Engine) front() *awaiting {
-	q := &e.shared.queue
-	for q.len > 0 && q.front().kind == awaitCopyEnd {
-		q.pop()
-	}
-	return q.front()
+	return e.shared.queue.front()
 }
 
 // response handles one whole message of the server's.
@@ -155,10 +183,14 @@ func (e *Engine) done(kind byte, msg []byte, out *Output) error {
 		want = awaitClose
 	}
 	a := e.front()
+	if a != nil && a.kind == awaitResync && kind == '3' && a.readies > 0 {
+		e.resynced(out)
+		return nil
+	}
 	if a == nil || a.kind != want || a.refusal != nil {
 		return violation("server", "message %q that nothing asked for", kind)
 	}
-	e.settle(a, true)
+	e.settle(a, succeeded)
 	own := a.own
 	p := a.probe
 	e.shared.queue.pop()
@@ -166,6 +198,7 @@ func (e *Engine) done(kind byte, msg []byte, out *Output) error {
 	if !own {
 		out.toAgent(msg)
 	} else if p != nil && p.asked.InBatch && (e.front() == nil || e.front().probe != p) {
+		p.asked.Status = e.shared.status
 		p.complete()
 	}
 	return nil
@@ -199,6 +232,7 @@ func (e *Engine) description(kind byte, msg, body []byte, out *Output) error {
 		if err := a.run.describe(kind, body); err != nil {
 			return err
 		}
+		a.run.remember()
 	}
 	own := a.own
 	switch a.kind {
@@ -217,11 +251,32 @@ func (e *Engine) description(kind byte, msg, body []byte, out *Output) error {
 
 // describe makes the plans for the rows of a run.
 func (r *Run) describe(kind byte, body []byte) error {
-	if !r.needsDescription() {
+	if r.passes() {
 		return nil
 	}
+	r.shape = shape{known: true, agent: r.Agent, record: r.Record}
 	if kind == 'n' {
 		r.agent.planned, r.record.planned = true, true
+		return nil
+	}
+	if !r.givesRows() && !r.doubtful {
+		return unexpected("rows of a statement that gives none")
+	}
+	if len(body) < 2 {
+		return violation("server", "malformed RowDescription")
+	}
+	r.shape.columns = int(binary.BigEndian.Uint16(body))
+	for _, m := range []*masks{&r.agent, &r.record} {
+		if m.touches || m.passes() {
+			continue
+		}
+		hides, ok := hidesOrigin(m.view, body)
+		if !ok {
+			return violation("server", "malformed RowDescription")
+		}
+		m.touches = hides // whatever the statement was thought to be
+	}
+	if !r.inspects() {
 		return nil
 	}
 	fields, ok := decodeFields(body)
@@ -235,6 +290,13 @@ func (r *Run) describe(kind byte, body []byte) error {
 		}
 	}
 	return nil
+}
+
+// remember keeps what a prepared statement was found to give: its description stays the same for as long as it lives.
+func (r *Run) remember() {
+	if r.source != nil && r.shape.known && !r.inspects() && !r.doubtful {
+		r.source.shape = r.shape
+	}
 }
 
 // complete ends a statement.
@@ -257,7 +319,11 @@ func (e *Engine) complete(kind byte, msg, body []byte, out *Output) error {
 			tag = string(bytes.TrimRight(body, "\x00"))
 		}
 	}
+	copies := run.current() != nil && run.current().Kind == sqlfacts.CopyIn
 	e.ended(run, tag, kind == 's', out)
+	if copies {
+		e.copyOver(isQuery, true)
+	}
 	out.toAgent(msg)
 	return nil
 }
@@ -273,6 +339,9 @@ func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
 		e.after(run, tag)
 	}
 	run.statement++
+	if run.source == nil {
+		run.shape = shape{}
+	}
 	for _, m := range []*masks{&run.agent, &run.record} {
 		m.copy, m.plan, m.planned = nil, nil, false
 	}
@@ -281,23 +350,55 @@ func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
 // ready ends a batch or a query.
 func (e *Engine) ready(msg, body []byte, out *Output) error {
 	a := e.front()
-	if a == nil || (a.kind != awaitSync && a.kind != awaitQuery) || len(body) != 1 {
+	s := &e.shared
+	switch {
+	case len(body) != 1:
+		return violation("server", "malformed ReadyForQuery")
+	case a == nil && s.copy.syncs > 0:
+		return e.readyInDoubt(msg, body[0], out)
+	case a != nil && a.kind == awaitResync:
+		s.status = body[0]
+		a.readies++
+		return nil
+	case a == nil || (a.kind != awaitSync && a.kind != awaitQuery):
 		return violation("server", "ReadyForQuery that nothing asked for")
 	}
-	done := e.shared.queue.pop()
-	e.shared.status = body[0]
-	e.shared.copyIn = false
+	done := s.queue.pop()
+	if done.kind == awaitQuery {
+		e.settle(&done, succeeded)
+		if done.copies {
+			e.copyOver(false, false)
+		}
+	}
+	s.status = body[0]
 	if body[0] == 'I' {
 		e.shared.impure = e.shared.queue.impure() // what was sent on in the meantime belongs to later transactions
 		e.shared.portals.dropAll()                // portals end with their transaction
 	}
 	e.wake()
 	if done.kind == awaitSync && done.own {
+		done.probe.asked.Status = s.status
 		done.probe.complete()
 		return nil
 	}
 	out.toAgent(msg)
 	return nil
+}
+
+// readyInDoubt is the answer to a Sync that was sent while the server had stopped reading COPY data, as it turns out.
+func (e *Engine) readyInDoubt(msg []byte, status byte, out *Output) error {
+	s := &e.shared
+	s.copy.syncs--
+	s.status, s.skips = status, false
+	out.toAgent(msg)
+	return nil
+}
+
+// GaveUp reports whether the server has said why it closes the connection.
+func (e *Engine) GaveUp() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.server.gaveUp
 }
 
 // Whole reports whether what went to the agent ends a message. It belongs to the server's side.

@@ -38,9 +38,9 @@ func (o Output) Table(head []string, rows [][]string) error {
 	return w.Flush()
 }
 
-// OneLine makes text safe to show on one line.
+// OneLine makes text safe to show on one line: where one ends is seen, since a comment may end with it.
 func OneLine(s string) string {
-	return strings.NewReplacer("\n", " ", "\t", " ").Replace(transcript.Escape(s))
+	return strings.NewReplacer("\n", "↵", "\t", " ").Replace(transcript.Escape(s))
 }
 
 // List prints messages as one JSON array. Enumerations named state are in lower case, as people write them.

@@ -356,6 +356,59 @@ func (Http_Undecodable) EnumDescriptor() ([]byte, []int) {
 	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{10, 0}
 }
 
+// Mode is what becomes of them.
+type Cookies_Mode int32
+
+const (
+	// The same as DROP.
+	Cookies_MODE_UNSPECIFIED Cookies_Mode = 0
+	// Neither Cookie nor Set-Cookie goes on.
+	Cookies_DROP Cookies_Mode = 1
+	// Both go on.
+	Cookies_PASS Cookies_Mode = 2
+)
+
+// Enum value maps for Cookies_Mode.
+var (
+	Cookies_Mode_name = map[int32]string{
+		0: "MODE_UNSPECIFIED",
+		1: "DROP",
+		2: "PASS",
+	}
+	Cookies_Mode_value = map[string]int32{
+		"MODE_UNSPECIFIED": 0,
+		"DROP":             1,
+		"PASS":             2,
+	}
+)
+
+func (x Cookies_Mode) Enum() *Cookies_Mode {
+	p := new(Cookies_Mode)
+	*p = x
+	return p
+}
+
+func (x Cookies_Mode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Cookies_Mode) Descriptor() protoreflect.EnumDescriptor {
+	return file_sluice_policy_v1_policy_proto_enumTypes[5].Descriptor()
+}
+
+func (Cookies_Mode) Type() protoreflect.EnumType {
+	return &file_sluice_policy_v1_policy_proto_enumTypes[5]
+}
+
+func (x Cookies_Mode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Cookies_Mode.Descriptor instead.
+func (Cookies_Mode) EnumDescriptor() ([]byte, []int) {
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{11, 0}
+}
+
 // Mode is how much of the certificate is checked.
 type UpstreamTls_Mode int32
 
@@ -397,11 +450,11 @@ func (x UpstreamTls_Mode) String() string {
 }
 
 func (UpstreamTls_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_sluice_policy_v1_policy_proto_enumTypes[5].Descriptor()
+	return file_sluice_policy_v1_policy_proto_enumTypes[6].Descriptor()
 }
 
 func (UpstreamTls_Mode) Type() protoreflect.EnumType {
-	return &file_sluice_policy_v1_policy_proto_enumTypes[5]
+	return &file_sluice_policy_v1_policy_proto_enumTypes[6]
 }
 
 func (x UpstreamTls_Mode) Number() protoreflect.EnumNumber {
@@ -410,7 +463,7 @@ func (x UpstreamTls_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UpstreamTls_Mode.Descriptor instead.
 func (UpstreamTls_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{12, 0}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{13, 0}
 }
 
 // Bundle is the whole policy: what the control plane serves to processors as one xDS resource.
@@ -1191,7 +1244,7 @@ type Http struct {
 	Hosts []string `protobuf:"bytes,2,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	// The part of the service that agents may reach at all. Absent: "/".
 	PathPrefix string `protobuf:"bytes,3,opt,name=path_prefix,json=pathPrefix,proto3" json:"path_prefix,omitempty"`
-	// What the service sees as its host. Absent: what the agent sent.
+	// What the service sees as its host. Absent: the name of hosts that the agent used, or without hosts the endpoint's own.
 	HostRewrite string `protobuf:"bytes,4,opt,name=host_rewrite,json=hostRewrite,proto3" json:"host_rewrite,omitempty"`
 	// TLS from Envoy to the service. Absent: VERIFY_FULL with the system's roots.
 	Tls *UpstreamTls `protobuf:"bytes,5,opt,name=tls,proto3" json:"tls,omitempty"`
@@ -1206,8 +1259,16 @@ type Http struct {
 	Undecodable Http_Undecodable `protobuf:"varint,9,opt,name=undecodable,proto3,enum=sluice.policy.v1.Http_Undecodable" json:"undecodable,omitempty"`
 	// The longest request body, in bytes. Default 1 MiB. A longer one is answered 413.
 	MaxRequestBytes uint32 `protobuf:"varint,10,opt,name=max_request_bytes,json=maxRequestBytes,proto3" json:"max_request_bytes,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Whether cookies of agents go on, and those that the service sets come back: what a session was opened with by the
+	// real credential is a credential, too. Default DROP.
+	Cookies Cookies_Mode `protobuf:"varint,11,opt,name=cookies,proto3,enum=sluice.policy.v1.Cookies_Mode" json:"cookies,omitempty"`
+	// Names of request headers that go on although Sluice drops them otherwise: what proxies say of a request, and what
+	// services take for another method or path. In lower case.
+	ForwardHeaders []string `protobuf:"bytes,12,rep,name=forward_headers,json=forwardHeaders,proto3" json:"forward_headers,omitempty"`
+	// How long the body of a request may take to arrive. Default 60s; it must also never stop for 10s.
+	BodyTimeout   *durationpb.Duration `protobuf:"bytes,13,opt,name=body_timeout,json=bodyTimeout,proto3" json:"body_timeout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Http) Reset() {
@@ -1310,6 +1371,64 @@ func (x *Http) GetMaxRequestBytes() uint32 {
 	return 0
 }
 
+func (x *Http) GetCookies() Cookies_Mode {
+	if x != nil {
+		return x.Cookies
+	}
+	return Cookies_MODE_UNSPECIFIED
+}
+
+func (x *Http) GetForwardHeaders() []string {
+	if x != nil {
+		return x.ForwardHeaders
+	}
+	return nil
+}
+
+func (x *Http) GetBodyTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.BodyTimeout
+	}
+	return nil
+}
+
+// Cookies are credentials that HTTP clients keep (RFC 6265).
+type Cookies struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cookies) Reset() {
+	*x = Cookies{}
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cookies) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cookies) ProtoMessage() {}
+
+func (x *Cookies) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cookies.ProtoReflect.Descriptor instead.
+func (*Cookies) Descriptor() ([]byte, []int) {
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{11}
+}
+
 // Certificate is a server's certificate with its key. The control plane reads the files and sends them to Envoy.
 type Certificate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1323,7 +1442,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1454,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1467,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{11}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Certificate) GetChain() *DataSource {
@@ -1379,7 +1498,7 @@ type UpstreamTls struct {
 
 func (x *UpstreamTls) Reset() {
 	*x = UpstreamTls{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1510,7 @@ func (x *UpstreamTls) String() string {
 func (*UpstreamTls) ProtoMessage() {}
 
 func (x *UpstreamTls) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1523,7 @@ func (x *UpstreamTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamTls.ProtoReflect.Descriptor instead.
 func (*UpstreamTls) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{12}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpstreamTls) GetMode() UpstreamTls_Mode {
@@ -1443,7 +1562,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1574,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1468,7 +1587,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{13}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Credential) GetKind() isCredential_Kind {
@@ -1540,7 +1659,7 @@ type BearerCredential struct {
 
 func (x *BearerCredential) Reset() {
 	*x = BearerCredential{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1671,7 @@ func (x *BearerCredential) String() string {
 func (*BearerCredential) ProtoMessage() {}
 
 func (x *BearerCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1684,7 @@ func (x *BearerCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BearerCredential.ProtoReflect.Descriptor instead.
 func (*BearerCredential) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{14}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BearerCredential) GetToken() *DataSource {
@@ -1586,7 +1705,7 @@ type HeaderCredential struct {
 
 func (x *HeaderCredential) Reset() {
 	*x = HeaderCredential{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1717,7 @@ func (x *HeaderCredential) String() string {
 func (*HeaderCredential) ProtoMessage() {}
 
 func (x *HeaderCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1730,7 @@ func (x *HeaderCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeaderCredential.ProtoReflect.Descriptor instead.
 func (*HeaderCredential) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{15}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HeaderCredential) GetName() string {
@@ -1639,7 +1758,7 @@ type StaticCredential struct {
 
 func (x *StaticCredential) Reset() {
 	*x = StaticCredential{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1770,7 @@ func (x *StaticCredential) String() string {
 func (*StaticCredential) ProtoMessage() {}
 
 func (x *StaticCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +1783,7 @@ func (x *StaticCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StaticCredential.ProtoReflect.Descriptor instead.
 func (*StaticCredential) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{16}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StaticCredential) GetUsername() string {
@@ -1694,7 +1813,7 @@ type Who struct {
 
 func (x *Who) Reset() {
 	*x = Who{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1825,7 @@ func (x *Who) String() string {
 func (*Who) ProtoMessage() {}
 
 func (x *Who) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1838,7 @@ func (x *Who) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Who.ProtoReflect.Descriptor instead.
 func (*Who) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{17}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Who) GetGroups() []string {
@@ -1757,7 +1876,7 @@ type Rule struct {
 
 func (x *Rule) Reset() {
 	*x = Rule{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +1888,7 @@ func (x *Rule) String() string {
 func (*Rule) ProtoMessage() {}
 
 func (x *Rule) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +1901,7 @@ func (x *Rule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rule.ProtoReflect.Descriptor instead.
 func (*Rule) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{18}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Rule) GetName() string {
@@ -1884,7 +2003,7 @@ type On struct {
 
 func (x *On) Reset() {
 	*x = On{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[19]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1896,7 +2015,7 @@ func (x *On) String() string {
 func (*On) ProtoMessage() {}
 
 func (x *On) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[19]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,7 +2028,7 @@ func (x *On) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use On.ProtoReflect.Descriptor instead.
 func (*On) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{19}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *On) GetTargets() []string {
@@ -1949,7 +2068,7 @@ type HttpOn struct {
 
 func (x *HttpOn) Reset() {
 	*x = HttpOn{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[20]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1961,7 +2080,7 @@ func (x *HttpOn) String() string {
 func (*HttpOn) ProtoMessage() {}
 
 func (x *HttpOn) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[20]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +2093,7 @@ func (x *HttpOn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpOn.ProtoReflect.Descriptor instead.
 func (*HttpOn) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{20}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *HttpOn) GetMethods() []string {
@@ -2013,7 +2132,7 @@ type Sql struct {
 
 func (x *Sql) Reset() {
 	*x = Sql{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[21]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2144,7 @@ func (x *Sql) String() string {
 func (*Sql) ProtoMessage() {}
 
 func (x *Sql) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[21]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2157,7 @@ func (x *Sql) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sql.ProtoReflect.Descriptor instead.
 func (*Sql) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{21}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Sql) GetEffects() []Effect {
@@ -2071,7 +2190,7 @@ type Allow struct {
 
 func (x *Allow) Reset() {
 	*x = Allow{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[22]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2202,7 @@ func (x *Allow) String() string {
 func (*Allow) ProtoMessage() {}
 
 func (x *Allow) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[22]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2215,7 @@ func (x *Allow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allow.ProtoReflect.Descriptor instead.
 func (*Allow) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{22}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{23}
 }
 
 // Deny refuses the whole statement.
@@ -2110,7 +2229,7 @@ type Deny struct {
 
 func (x *Deny) Reset() {
 	*x = Deny{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[23]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2122,7 +2241,7 @@ func (x *Deny) String() string {
 func (*Deny) ProtoMessage() {}
 
 func (x *Deny) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[23]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2135,7 +2254,7 @@ func (x *Deny) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deny.ProtoReflect.Descriptor instead.
 func (*Deny) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{23}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Deny) GetMessage() string {
@@ -2158,7 +2277,7 @@ type Approve struct {
 
 func (x *Approve) Reset() {
 	*x = Approve{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[24]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2170,7 +2289,7 @@ func (x *Approve) String() string {
 func (*Approve) ProtoMessage() {}
 
 func (x *Approve) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[24]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2183,7 +2302,7 @@ func (x *Approve) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approve.ProtoReflect.Descriptor instead.
 func (*Approve) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{24}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Approve) GetBy() []*Approvers {
@@ -2212,7 +2331,7 @@ type Approvers struct {
 
 func (x *Approvers) Reset() {
 	*x = Approvers{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[25]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2224,7 +2343,7 @@ func (x *Approvers) String() string {
 func (*Approvers) ProtoMessage() {}
 
 func (x *Approvers) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[25]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2237,7 +2356,7 @@ func (x *Approvers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approvers.ProtoReflect.Descriptor instead.
 func (*Approvers) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{25}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Approvers) GetGroups() []string {
@@ -2263,6 +2382,9 @@ type Mask struct {
 	Columns []string `protobuf:"bytes,3,rep,name=columns,proto3" json:"columns,omitempty"`
 	// HTTP: JSONPath (RFC 9535), of names, indexes, wildcards and descendants: "$.data[*].token", "$..api_key".
 	Paths []string `protobuf:"bytes,7,rep,name=paths,proto3" json:"paths,omitempty"`
+	// Whether the names in paths match without regard to case (Unicode's simple folding): services rename Password and
+	// password into each other. Absent means yes; "ignore_case: false" compares names exactly.
+	IgnoreCase *bool `protobuf:"varint,10,opt,name=ignore_case,json=ignoreCase,proto3,oneof" json:"ignore_case,omitempty"`
 	// HTTP: names of response headers, in lower case.
 	Headers []string `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
 	// Names of detectors, or "*" for all: secrets are hidden wherever they are found in a text, and nothing else of it.
@@ -2282,7 +2404,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[26]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2416,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[26]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2429,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{26}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Mask) GetName() string {
@@ -2336,6 +2458,13 @@ func (x *Mask) GetPaths() []string {
 		return x.Paths
 	}
 	return nil
+}
+
+func (x *Mask) GetIgnoreCase() bool {
+	if x != nil && x.IgnoreCase != nil {
+		return *x.IgnoreCase
+	}
+	return false
 }
 
 func (x *Mask) GetHeaders() []string {
@@ -2411,7 +2540,7 @@ type MaskOn struct {
 
 func (x *MaskOn) Reset() {
 	*x = MaskOn{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[27]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2423,7 +2552,7 @@ func (x *MaskOn) String() string {
 func (*MaskOn) ProtoMessage() {}
 
 func (x *MaskOn) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[27]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2436,7 +2565,7 @@ func (x *MaskOn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaskOn.ProtoReflect.Descriptor instead.
 func (*MaskOn) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{27}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *MaskOn) GetTargets() []string {
@@ -2457,7 +2586,7 @@ type Redact struct {
 
 func (x *Redact) Reset() {
 	*x = Redact{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[28]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2469,7 +2598,7 @@ func (x *Redact) String() string {
 func (*Redact) ProtoMessage() {}
 
 func (x *Redact) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[28]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2482,7 +2611,7 @@ func (x *Redact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redact.ProtoReflect.Descriptor instead.
 func (*Redact) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{28}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Redact) GetText() string {
@@ -2505,7 +2634,7 @@ type Partial struct {
 
 func (x *Partial) Reset() {
 	*x = Partial{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[29]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2646,7 @@ func (x *Partial) String() string {
 func (*Partial) ProtoMessage() {}
 
 func (x *Partial) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[29]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2659,7 @@ func (x *Partial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Partial.ProtoReflect.Descriptor instead.
 func (*Partial) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{29}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Partial) GetKeepDomain() bool {
@@ -2558,7 +2687,7 @@ type Access struct {
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[30]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2570,7 +2699,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_policy_v1_policy_proto_msgTypes[30]
+	mi := &file_sluice_policy_v1_policy_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2583,7 +2712,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{30}
+	return file_sluice_policy_v1_policy_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Access) GetWho() *Who {
@@ -2675,7 +2804,7 @@ const file_sluice_policy_v1_policy_proto_rawDesc = "" +
 	"\x11HoldInTransaction\x12#\n" +
 	"\x1fHOLD_IN_TRANSACTION_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05ALLOW\x10\x01\x12\b\n" +
-	"\x04DENY\x10\x02\"\xff\x04\n" +
+	"\x04DENY\x10\x02\"\xdc\x06\n" +
 	"\x04Http\x12D\n" +
 	"\tendpoints\x18\x01 \x03(\v2\x1a.sluice.policy.v1.EndpointB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x10R\tendpoints\x12\\\n" +
@@ -2690,11 +2819,19 @@ const file_sluice_policy_v1_policy_proto_rawDesc = "" +
 	"\vundecodable\x18\t \x01(\x0e2\".sluice.policy.v1.Http.UndecodableR\vundecodable\x126\n" +
 	"\x11max_request_bytes\x18\n" +
 	" \x01(\rB\n" +
-	"\xbaH\a*\x05\x18\x80\x80\x80\x10R\x0fmaxRequestBytes\"@\n" +
+	"\xbaH\a*\x05\x18\x80\x80\x80\x10R\x0fmaxRequestBytes\x128\n" +
+	"\acookies\x18\v \x01(\x0e2\x1e.sluice.policy.v1.Cookies.ModeR\acookies\x12R\n" +
+	"\x0fforward_headers\x18\f \x03(\tB)\xbaH&\x92\x01#\x10 \x18\x01\"\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,63}$R\x0eforwardHeaders\x12M\n" +
+	"\fbody_timeout\x18\r \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\x90\x1c2\x02\b\x01R\vbodyTimeout\"@\n" +
 	"\vUndecodable\x12\x1b\n" +
 	"\x17UNDECODABLE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06REFUSE\x10\x01\x12\b\n" +
+	"\x04PASS\x10\x02\";\n" +
+	"\aCookies\"0\n" +
+	"\x04Mode\x12\x14\n" +
+	"\x10MODE_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04DROP\x10\x01\x12\b\n" +
 	"\x04PASS\x10\x02\"\x81\x01\n" +
 	"\vCertificate\x12:\n" +
 	"\x05chain\x18\x01 \x01(\v2\x1c.sluice.policy.v1.DataSourceB\x06\xbaH\x03\xc8\x01\x01R\x05chain\x126\n" +
@@ -2759,19 +2896,23 @@ const file_sluice_policy_v1_policy_proto_rawDesc = "" +
 	"\"\x04\b\x80\xa3\x052\x02\b\x01R\x06within\"R\n" +
 	"\tApprovers\x12&\n" +
 	"\x06groups\x18\x01 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\x06groups\x12\x1d\n" +
-	"\x05count\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18\x10R\x05count\"\x9b\x05\n" +
+	"\x05count\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18\x10R\x05count\"\xd3\x05\n" +
 	"\x04Mask\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x120\n" +
 	"\x02on\x18\x02 \x01(\v2\x18.sluice.policy.v1.MaskOnB\x06\xbaH\x03\xc8\x01\x01R\x02on\x12&\n" +
 	"\acolumns\x18\x03 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x05R\acolumns\x12'\n" +
-	"\x05paths\x18\a \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\"\ar\x05\x10\x02\x18\x80\x04R\x05paths\x12?\n" +
-	"\aheaders\x18\b \x03(\tB%\xbaH\"\x92\x01\x1f\"\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,63}$R\aheaders\x12P\n" +
+	"\x05paths\x18\a \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\"\ar\x05\x10\x02\x18\x80\x04R\x05paths\x12$\n" +
+	"\vignore_case\x18\n" +
+	" \x01(\bH\x01R\n" +
+	"ignoreCase\x88\x01\x01\x12A\n" +
+	"\aheaders\x18\b \x03(\tB'\xbaH$\x92\x01!\"\x1fr\x1d2\x1b^[a-z0-9_][a-z0-9_-]{0,63}$R\aheaders\x12P\n" +
 	"\x06detect\x18\t \x03(\tB8\xbaH5\x92\x012\x18\x01\".r,2*^([*]|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$R\x06detect\x122\n" +
 	"\x06redact\x18\x04 \x01(\v2\x18.sluice.policy.v1.RedactH\x00R\x06redact\x125\n" +
 	"\apartial\x18\x05 \x01(\v2\x19.sluice.policy.v1.PartialH\x00R\apartial\x12-\n" +
 	"\x06except\x18\x06 \x01(\v2\x15.sluice.policy.v1.WhoR\x06except:\x92\x01\xbaH\x8e\x01\x1a\x8b\x01\n" +
 	"\tmask.some\x12&name columns, paths, headers or detect\x1aVthis.columns.size() + this.paths.size() + this.headers.size() + this.detect.size() > 0B\r\n" +
-	"\x04kind\x12\x05\xbaH\x02\b\x01\"2\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01B\x0e\n" +
+	"\f_ignore_case\"2\n" +
 	"\x06MaskOn\x12(\n" +
 	"\atargets\x18\x01 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\atargets\"%\n" +
 	"\x06Redact\x12\x1b\n" +
@@ -2830,102 +2971,106 @@ func file_sluice_policy_v1_policy_proto_rawDescGZIP() []byte {
 	return file_sluice_policy_v1_policy_proto_rawDescData
 }
 
-var file_sluice_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_sluice_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_sluice_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_sluice_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_sluice_policy_v1_policy_proto_goTypes = []any{
 	(Effect)(0),                     // 0: sluice.policy.v1.Effect
 	(Permission)(0),                 // 1: sluice.policy.v1.Permission
 	(Postgres_Via)(0),               // 2: sluice.policy.v1.Postgres.Via
 	(Postgres_HoldInTransaction)(0), // 3: sluice.policy.v1.Postgres.HoldInTransaction
 	(Http_Undecodable)(0),           // 4: sluice.policy.v1.Http.Undecodable
-	(UpstreamTls_Mode)(0),           // 5: sluice.policy.v1.UpstreamTls.Mode
-	(*Bundle)(nil),                  // 6: sluice.policy.v1.Bundle
-	(*DataSource)(nil),              // 7: sluice.policy.v1.DataSource
-	(*Issuer)(nil),                  // 8: sluice.policy.v1.Issuer
-	(*ClaimMapping)(nil),            // 9: sluice.policy.v1.ClaimMapping
-	(*ClaimMatch)(nil),              // 10: sluice.policy.v1.ClaimMatch
-	(*SubjectGroups)(nil),           // 11: sluice.policy.v1.SubjectGroups
-	(*Target)(nil),                  // 12: sluice.policy.v1.Target
-	(*Listener)(nil),                // 13: sluice.policy.v1.Listener
-	(*Endpoint)(nil),                // 14: sluice.policy.v1.Endpoint
-	(*Postgres)(nil),                // 15: sluice.policy.v1.Postgres
-	(*Http)(nil),                    // 16: sluice.policy.v1.Http
-	(*Certificate)(nil),             // 17: sluice.policy.v1.Certificate
-	(*UpstreamTls)(nil),             // 18: sluice.policy.v1.UpstreamTls
-	(*Credential)(nil),              // 19: sluice.policy.v1.Credential
-	(*BearerCredential)(nil),        // 20: sluice.policy.v1.BearerCredential
-	(*HeaderCredential)(nil),        // 21: sluice.policy.v1.HeaderCredential
-	(*StaticCredential)(nil),        // 22: sluice.policy.v1.StaticCredential
-	(*Who)(nil),                     // 23: sluice.policy.v1.Who
-	(*Rule)(nil),                    // 24: sluice.policy.v1.Rule
-	(*On)(nil),                      // 25: sluice.policy.v1.On
-	(*HttpOn)(nil),                  // 26: sluice.policy.v1.HttpOn
-	(*Sql)(nil),                     // 27: sluice.policy.v1.Sql
-	(*Allow)(nil),                   // 28: sluice.policy.v1.Allow
-	(*Deny)(nil),                    // 29: sluice.policy.v1.Deny
-	(*Approve)(nil),                 // 30: sluice.policy.v1.Approve
-	(*Approvers)(nil),               // 31: sluice.policy.v1.Approvers
-	(*Mask)(nil),                    // 32: sluice.policy.v1.Mask
-	(*MaskOn)(nil),                  // 33: sluice.policy.v1.MaskOn
-	(*Redact)(nil),                  // 34: sluice.policy.v1.Redact
-	(*Partial)(nil),                 // 35: sluice.policy.v1.Partial
-	(*Access)(nil),                  // 36: sluice.policy.v1.Access
-	(*durationpb.Duration)(nil),     // 37: google.protobuf.Duration
+	(Cookies_Mode)(0),               // 5: sluice.policy.v1.Cookies.Mode
+	(UpstreamTls_Mode)(0),           // 6: sluice.policy.v1.UpstreamTls.Mode
+	(*Bundle)(nil),                  // 7: sluice.policy.v1.Bundle
+	(*DataSource)(nil),              // 8: sluice.policy.v1.DataSource
+	(*Issuer)(nil),                  // 9: sluice.policy.v1.Issuer
+	(*ClaimMapping)(nil),            // 10: sluice.policy.v1.ClaimMapping
+	(*ClaimMatch)(nil),              // 11: sluice.policy.v1.ClaimMatch
+	(*SubjectGroups)(nil),           // 12: sluice.policy.v1.SubjectGroups
+	(*Target)(nil),                  // 13: sluice.policy.v1.Target
+	(*Listener)(nil),                // 14: sluice.policy.v1.Listener
+	(*Endpoint)(nil),                // 15: sluice.policy.v1.Endpoint
+	(*Postgres)(nil),                // 16: sluice.policy.v1.Postgres
+	(*Http)(nil),                    // 17: sluice.policy.v1.Http
+	(*Cookies)(nil),                 // 18: sluice.policy.v1.Cookies
+	(*Certificate)(nil),             // 19: sluice.policy.v1.Certificate
+	(*UpstreamTls)(nil),             // 20: sluice.policy.v1.UpstreamTls
+	(*Credential)(nil),              // 21: sluice.policy.v1.Credential
+	(*BearerCredential)(nil),        // 22: sluice.policy.v1.BearerCredential
+	(*HeaderCredential)(nil),        // 23: sluice.policy.v1.HeaderCredential
+	(*StaticCredential)(nil),        // 24: sluice.policy.v1.StaticCredential
+	(*Who)(nil),                     // 25: sluice.policy.v1.Who
+	(*Rule)(nil),                    // 26: sluice.policy.v1.Rule
+	(*On)(nil),                      // 27: sluice.policy.v1.On
+	(*HttpOn)(nil),                  // 28: sluice.policy.v1.HttpOn
+	(*Sql)(nil),                     // 29: sluice.policy.v1.Sql
+	(*Allow)(nil),                   // 30: sluice.policy.v1.Allow
+	(*Deny)(nil),                    // 31: sluice.policy.v1.Deny
+	(*Approve)(nil),                 // 32: sluice.policy.v1.Approve
+	(*Approvers)(nil),               // 33: sluice.policy.v1.Approvers
+	(*Mask)(nil),                    // 34: sluice.policy.v1.Mask
+	(*MaskOn)(nil),                  // 35: sluice.policy.v1.MaskOn
+	(*Redact)(nil),                  // 36: sluice.policy.v1.Redact
+	(*Partial)(nil),                 // 37: sluice.policy.v1.Partial
+	(*Access)(nil),                  // 38: sluice.policy.v1.Access
+	(*durationpb.Duration)(nil),     // 39: google.protobuf.Duration
 }
 var file_sluice_policy_v1_policy_proto_depIdxs = []int32{
-	8,  // 0: sluice.policy.v1.Bundle.issuers:type_name -> sluice.policy.v1.Issuer
-	12, // 1: sluice.policy.v1.Bundle.targets:type_name -> sluice.policy.v1.Target
-	24, // 2: sluice.policy.v1.Bundle.rules:type_name -> sluice.policy.v1.Rule
-	32, // 3: sluice.policy.v1.Bundle.masks:type_name -> sluice.policy.v1.Mask
-	36, // 4: sluice.policy.v1.Bundle.access:type_name -> sluice.policy.v1.Access
-	7,  // 5: sluice.policy.v1.Issuer.ca:type_name -> sluice.policy.v1.DataSource
-	9,  // 6: sluice.policy.v1.Issuer.claims:type_name -> sluice.policy.v1.ClaimMapping
-	37, // 7: sluice.policy.v1.Issuer.session_max:type_name -> google.protobuf.Duration
-	10, // 8: sluice.policy.v1.ClaimMapping.human:type_name -> sluice.policy.v1.ClaimMatch
-	11, // 9: sluice.policy.v1.ClaimMapping.subject_groups:type_name -> sluice.policy.v1.SubjectGroups
-	13, // 10: sluice.policy.v1.Target.listener:type_name -> sluice.policy.v1.Listener
-	15, // 11: sluice.policy.v1.Target.postgres:type_name -> sluice.policy.v1.Postgres
-	16, // 12: sluice.policy.v1.Target.http:type_name -> sluice.policy.v1.Http
-	19, // 13: sluice.policy.v1.Target.credential:type_name -> sluice.policy.v1.Credential
-	14, // 14: sluice.policy.v1.Postgres.endpoints:type_name -> sluice.policy.v1.Endpoint
-	18, // 15: sluice.policy.v1.Postgres.tls:type_name -> sluice.policy.v1.UpstreamTls
+	9,  // 0: sluice.policy.v1.Bundle.issuers:type_name -> sluice.policy.v1.Issuer
+	13, // 1: sluice.policy.v1.Bundle.targets:type_name -> sluice.policy.v1.Target
+	26, // 2: sluice.policy.v1.Bundle.rules:type_name -> sluice.policy.v1.Rule
+	34, // 3: sluice.policy.v1.Bundle.masks:type_name -> sluice.policy.v1.Mask
+	38, // 4: sluice.policy.v1.Bundle.access:type_name -> sluice.policy.v1.Access
+	8,  // 5: sluice.policy.v1.Issuer.ca:type_name -> sluice.policy.v1.DataSource
+	10, // 6: sluice.policy.v1.Issuer.claims:type_name -> sluice.policy.v1.ClaimMapping
+	39, // 7: sluice.policy.v1.Issuer.session_max:type_name -> google.protobuf.Duration
+	11, // 8: sluice.policy.v1.ClaimMapping.human:type_name -> sluice.policy.v1.ClaimMatch
+	12, // 9: sluice.policy.v1.ClaimMapping.subject_groups:type_name -> sluice.policy.v1.SubjectGroups
+	14, // 10: sluice.policy.v1.Target.listener:type_name -> sluice.policy.v1.Listener
+	16, // 11: sluice.policy.v1.Target.postgres:type_name -> sluice.policy.v1.Postgres
+	17, // 12: sluice.policy.v1.Target.http:type_name -> sluice.policy.v1.Http
+	21, // 13: sluice.policy.v1.Target.credential:type_name -> sluice.policy.v1.Credential
+	15, // 14: sluice.policy.v1.Postgres.endpoints:type_name -> sluice.policy.v1.Endpoint
+	20, // 15: sluice.policy.v1.Postgres.tls:type_name -> sluice.policy.v1.UpstreamTls
 	2,  // 16: sluice.policy.v1.Postgres.via:type_name -> sluice.policy.v1.Postgres.Via
 	3,  // 17: sluice.policy.v1.Postgres.hold_in_transaction:type_name -> sluice.policy.v1.Postgres.HoldInTransaction
-	14, // 18: sluice.policy.v1.Http.endpoints:type_name -> sluice.policy.v1.Endpoint
-	18, // 19: sluice.policy.v1.Http.tls:type_name -> sluice.policy.v1.UpstreamTls
-	17, // 20: sluice.policy.v1.Http.certificate:type_name -> sluice.policy.v1.Certificate
+	15, // 18: sluice.policy.v1.Http.endpoints:type_name -> sluice.policy.v1.Endpoint
+	20, // 19: sluice.policy.v1.Http.tls:type_name -> sluice.policy.v1.UpstreamTls
+	19, // 20: sluice.policy.v1.Http.certificate:type_name -> sluice.policy.v1.Certificate
 	4,  // 21: sluice.policy.v1.Http.undecodable:type_name -> sluice.policy.v1.Http.Undecodable
-	7,  // 22: sluice.policy.v1.Certificate.chain:type_name -> sluice.policy.v1.DataSource
-	7,  // 23: sluice.policy.v1.Certificate.key:type_name -> sluice.policy.v1.DataSource
-	5,  // 24: sluice.policy.v1.UpstreamTls.mode:type_name -> sluice.policy.v1.UpstreamTls.Mode
-	7,  // 25: sluice.policy.v1.UpstreamTls.ca:type_name -> sluice.policy.v1.DataSource
-	22, // 26: sluice.policy.v1.Credential.static:type_name -> sluice.policy.v1.StaticCredential
-	20, // 27: sluice.policy.v1.Credential.bearer:type_name -> sluice.policy.v1.BearerCredential
-	21, // 28: sluice.policy.v1.Credential.header:type_name -> sluice.policy.v1.HeaderCredential
-	7,  // 29: sluice.policy.v1.BearerCredential.token:type_name -> sluice.policy.v1.DataSource
-	7,  // 30: sluice.policy.v1.HeaderCredential.value:type_name -> sluice.policy.v1.DataSource
-	7,  // 31: sluice.policy.v1.StaticCredential.password:type_name -> sluice.policy.v1.DataSource
-	23, // 32: sluice.policy.v1.Rule.who:type_name -> sluice.policy.v1.Who
-	25, // 33: sluice.policy.v1.Rule.on:type_name -> sluice.policy.v1.On
-	28, // 34: sluice.policy.v1.Rule.allow:type_name -> sluice.policy.v1.Allow
-	30, // 35: sluice.policy.v1.Rule.approve:type_name -> sluice.policy.v1.Approve
-	29, // 36: sluice.policy.v1.Rule.deny:type_name -> sluice.policy.v1.Deny
-	27, // 37: sluice.policy.v1.On.sql:type_name -> sluice.policy.v1.Sql
-	26, // 38: sluice.policy.v1.On.http:type_name -> sluice.policy.v1.HttpOn
-	0,  // 39: sluice.policy.v1.Sql.effects:type_name -> sluice.policy.v1.Effect
-	31, // 40: sluice.policy.v1.Approve.by:type_name -> sluice.policy.v1.Approvers
-	37, // 41: sluice.policy.v1.Approve.within:type_name -> google.protobuf.Duration
-	33, // 42: sluice.policy.v1.Mask.on:type_name -> sluice.policy.v1.MaskOn
-	34, // 43: sluice.policy.v1.Mask.redact:type_name -> sluice.policy.v1.Redact
-	35, // 44: sluice.policy.v1.Mask.partial:type_name -> sluice.policy.v1.Partial
-	23, // 45: sluice.policy.v1.Mask.except:type_name -> sluice.policy.v1.Who
-	23, // 46: sluice.policy.v1.Access.who:type_name -> sluice.policy.v1.Who
-	1,  // 47: sluice.policy.v1.Access.may:type_name -> sluice.policy.v1.Permission
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	5,  // 22: sluice.policy.v1.Http.cookies:type_name -> sluice.policy.v1.Cookies.Mode
+	39, // 23: sluice.policy.v1.Http.body_timeout:type_name -> google.protobuf.Duration
+	8,  // 24: sluice.policy.v1.Certificate.chain:type_name -> sluice.policy.v1.DataSource
+	8,  // 25: sluice.policy.v1.Certificate.key:type_name -> sluice.policy.v1.DataSource
+	6,  // 26: sluice.policy.v1.UpstreamTls.mode:type_name -> sluice.policy.v1.UpstreamTls.Mode
+	8,  // 27: sluice.policy.v1.UpstreamTls.ca:type_name -> sluice.policy.v1.DataSource
+	24, // 28: sluice.policy.v1.Credential.static:type_name -> sluice.policy.v1.StaticCredential
+	22, // 29: sluice.policy.v1.Credential.bearer:type_name -> sluice.policy.v1.BearerCredential
+	23, // 30: sluice.policy.v1.Credential.header:type_name -> sluice.policy.v1.HeaderCredential
+	8,  // 31: sluice.policy.v1.BearerCredential.token:type_name -> sluice.policy.v1.DataSource
+	8,  // 32: sluice.policy.v1.HeaderCredential.value:type_name -> sluice.policy.v1.DataSource
+	8,  // 33: sluice.policy.v1.StaticCredential.password:type_name -> sluice.policy.v1.DataSource
+	25, // 34: sluice.policy.v1.Rule.who:type_name -> sluice.policy.v1.Who
+	27, // 35: sluice.policy.v1.Rule.on:type_name -> sluice.policy.v1.On
+	30, // 36: sluice.policy.v1.Rule.allow:type_name -> sluice.policy.v1.Allow
+	32, // 37: sluice.policy.v1.Rule.approve:type_name -> sluice.policy.v1.Approve
+	31, // 38: sluice.policy.v1.Rule.deny:type_name -> sluice.policy.v1.Deny
+	29, // 39: sluice.policy.v1.On.sql:type_name -> sluice.policy.v1.Sql
+	28, // 40: sluice.policy.v1.On.http:type_name -> sluice.policy.v1.HttpOn
+	0,  // 41: sluice.policy.v1.Sql.effects:type_name -> sluice.policy.v1.Effect
+	33, // 42: sluice.policy.v1.Approve.by:type_name -> sluice.policy.v1.Approvers
+	39, // 43: sluice.policy.v1.Approve.within:type_name -> google.protobuf.Duration
+	35, // 44: sluice.policy.v1.Mask.on:type_name -> sluice.policy.v1.MaskOn
+	36, // 45: sluice.policy.v1.Mask.redact:type_name -> sluice.policy.v1.Redact
+	37, // 46: sluice.policy.v1.Mask.partial:type_name -> sluice.policy.v1.Partial
+	25, // 47: sluice.policy.v1.Mask.except:type_name -> sluice.policy.v1.Who
+	25, // 48: sluice.policy.v1.Access.who:type_name -> sluice.policy.v1.Who
+	1,  // 49: sluice.policy.v1.Access.may:type_name -> sluice.policy.v1.Permission
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_sluice_policy_v1_policy_proto_init() }
@@ -2941,17 +3086,17 @@ func file_sluice_policy_v1_policy_proto_init() {
 		(*Target_Postgres)(nil),
 		(*Target_Http)(nil),
 	}
-	file_sluice_policy_v1_policy_proto_msgTypes[13].OneofWrappers = []any{
+	file_sluice_policy_v1_policy_proto_msgTypes[14].OneofWrappers = []any{
 		(*Credential_Static)(nil),
 		(*Credential_Bearer)(nil),
 		(*Credential_Header)(nil),
 	}
-	file_sluice_policy_v1_policy_proto_msgTypes[18].OneofWrappers = []any{
+	file_sluice_policy_v1_policy_proto_msgTypes[19].OneofWrappers = []any{
 		(*Rule_Allow)(nil),
 		(*Rule_Approve)(nil),
 		(*Rule_Deny)(nil),
 	}
-	file_sluice_policy_v1_policy_proto_msgTypes[26].OneofWrappers = []any{
+	file_sluice_policy_v1_policy_proto_msgTypes[27].OneofWrappers = []any{
 		(*Mask_Redact)(nil),
 		(*Mask_Partial)(nil),
 	}
@@ -2960,8 +3105,8 @@ func file_sluice_policy_v1_policy_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sluice_policy_v1_policy_proto_rawDesc), len(file_sluice_policy_v1_policy_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   31,
+			NumEnums:      7,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1390,11 +1390,13 @@ type Outcome struct {
 	// The command tag, such as "DELETE 3"; empty on an error.
 	CommandTag string `protobuf:"bytes,2,opt,name=command_tag,json=commandTag,proto3" json:"command_tag,omitempty"`
 	// SQLSTATE of an error.
-	Code          string               `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
-	Message       string               `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
-	Rows          uint64               `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
-	Bytes         uint64               `protobuf:"varint,6,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	Took          *durationpb.Duration `protobuf:"bytes,7,opt,name=took,proto3" json:"took,omitempty"`
+	Code    string               `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	Message string               `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	Rows    uint64               `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
+	Bytes   uint64               `protobuf:"varint,6,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Took    *durationpb.Duration `protobuf:"bytes,7,opt,name=took,proto3" json:"took,omitempty"`
+	// HTTP: what the response ended with (RFC 9110, 6.5). Masked ones are masked.
+	Trailers      []*Header `protobuf:"bytes,8,rep,name=trailers,proto3" json:"trailers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1474,6 +1476,13 @@ func (x *Outcome) GetBytes() uint64 {
 func (x *Outcome) GetTook() *durationpb.Duration {
 	if x != nil {
 		return x.Took
+	}
+	return nil
+}
+
+func (x *Outcome) GetTrailers() []*Header {
+	if x != nil {
+		return x.Trailers
 	}
 	return nil
 }
@@ -1664,7 +1673,7 @@ const file_sluice_record_v1_record_proto_rawDesc = "" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bTO_AGENT\x10\x01\x12\x0e\n" +
 	"\n" +
-	"FROM_AGENT\x10\x02\"\xc9\x01\n" +
+	"FROM_AGENT\x10\x02\"\xff\x01\n" +
 	"\aOutcome\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x1f\n" +
 	"\vcommand_tag\x18\x02 \x01(\tR\n" +
@@ -1673,7 +1682,8 @@ const file_sluice_record_v1_record_proto_rawDesc = "" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x12\n" +
 	"\x04rows\x18\x05 \x01(\x04R\x04rows\x12\x14\n" +
 	"\x05bytes\x18\x06 \x01(\x04R\x05bytes\x12-\n" +
-	"\x04took\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04took\"n\n" +
+	"\x04took\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04took\x124\n" +
+	"\btrailers\x18\b \x03(\v2\x18.sluice.record.v1.HeaderR\btrailers\"n\n" +
 	"\n" +
 	"SessionEnd\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x1e\n" +
@@ -1750,11 +1760,12 @@ var file_sluice_record_v1_record_proto_depIdxs = []int32{
 	22, // 22: sluice.record.v1.HoldEnd.approval:type_name -> sluice.approval.v1.Approval
 	2,  // 23: sluice.record.v1.Data.direction:type_name -> sluice.record.v1.Data.Direction
 	23, // 24: sluice.record.v1.Outcome.took:type_name -> google.protobuf.Duration
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	9,  // 25: sluice.record.v1.Outcome.trailers:type_name -> sluice.record.v1.Header
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_sluice_record_v1_record_proto_init() }

@@ -1,0 +1,131 @@
+package check
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
+)
+
+// passes is the bundle with a target that lets some of it through.
+var passes = strings.Replace(bundle, "rules:\n", `- name: open
+  listener: {address: 127.0.0.1, port: 4, allow_plaintext: true}
+  http: {endpoints: [{host: 127.0.0.1, port: 2}], tls: {mode: DISABLE}, cookies: PASS, forward_headers: [x-forwarded-host, x-http-method-override, cf-connecting-ip]}
+  credential: {bearer: {token: {env: API_TOKEN}}}
+rules:
+- name: open-writes
+  who: {groups: [agents]}
+  on: {targets: [open], http: {methods: [DELETE]}}
+  approve: {by: [{groups: [dba]}], within: 60s}
+`, 1)
+
+func TestWhatAgentsMayNotSayOfARequestStaysBehind(t *testing.T) {
+	f := open(t)
+	f.policies.policy.Store(compiled(t, passes, "v1"))
+	for _, name := range []string{
+		"x-sluice-principal", "x-sluice-anything", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-user", "x-real-ip", "x-original-url",
+		"x-original-host", "x-rewrite-url", "x-http-method", "x-http-method-override", "x-method-override", "x-method", "x-override-url", "cf-connecting-ip",
+		"client-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip", "x-remote-user", "remote-user", "x-auth-request-email", "x-envoy-original-path",
+		"x-amzn-oidc-data", "x-ms-client-principal-name", "cookie",
+	} {
+		got := f.check(t, ask("api", "GET", "/x", good, name+": forged")).GetOkResponse()
+		if !slices.Contains(got.GetHeadersToRemove(), name) {
+			t.Errorf("%s goes on", name)
+		}
+		got = f.check(t, ask("open", "GET", "/x", good, name+": forged")).GetOkResponse()
+		lets := slices.Contains([]string{"x-forwarded-host", "x-http-method-override", "cf-connecting-ip", "cookie"}, name)
+		if slices.Contains(got.GetHeadersToRemove(), name) == lets {
+			t.Errorf("where the target has exceptions, %s: removed %v", name, !lets)
+		}
+	}
+	for _, name := range []string{"accept", "x-tenant", "x-forwarded-proto", "x-request-id", "user-agent", "if-match", "content-type"} {
+		if got := f.check(t, ask("api", "GET", "/x", good, name+": a")).GetOkResponse(); slices.Contains(got.GetHeadersToRemove(), name) {
+			t.Errorf("%s stays behind", name)
+		}
+	}
+}
+
+func TestCookiesThatGoOnAreShownToPeople(t *testing.T) {
+	f := open(t)
+	f.policies.policy.Store(compiled(t, passes, "v1"))
+	done := make(chan bool, 1)
+	go func() {
+		done <- f.check(t, ask("open", "DELETE", "/x", good, "cookie: force=1; session=0123456789abcdef0123", "cookie: b=2")).GetOkResponse() != nil
+	}()
+	a := f.held(t)
+	var shown []string
+	for _, d := range a.GetAction().GetDetails() {
+		if d.GetName() == "header" {
+			shown = append(shown, d.GetValue())
+		}
+	}
+	if want := []string{"cookie: force=1; session=‹hidden, 20 bytes›", "cookie: b=2"}; !slices.Equal(shown, want) {
+		t.Errorf("people see %q", shown)
+	}
+	f.vote(t, a.GetId(), approvalv1.Vote_APPROVE)
+	if !<-done {
+		t.Error("it was not let through")
+	}
+}
+
+func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
+	f := open(t)
+	form, json, multi := "content-type: application/x-www-form-urlencoded", "content-type: application/json", "content-type: multipart/form-data; boundary=b"
+	part := func(name string) string {
+		return "--b\r\nContent-Disposition: form-data; name=" + name + "\r\n\r\nDELETE\r\n--b--\r\n"
+	}
+	for _, c := range []struct{ path, kind, body string }{
+		{path: "/x?_method=DELETE"},
+		{path: "/x?a=1&_METHOD=delete"},
+		{path: "/x?_method[]=DELETE"},
+		{path: "/x?%5fmethod=DELETE"},
+		{path: "/x?+_method=DELETE"},
+		{path: "/x?a=b;_method=DELETE"},
+		{path: "/x?X-HTTP-Method-Override=PUT"},
+		{path: "/x?$httpMethod=PUT"},
+		{"/x", form, "a=1&_method=DELETE"},
+		{"/x", form, "%5Fm%65thod=DELETE"},
+		{"/x", "", "_method=DELETE"},
+		{"/x", "content-type: text/plain", "_method=DELETE"},
+		{"/x", json, `{"a":1,"_method":"DELETE"}`},
+		{"/x", json, `{"\u005fm\u0065thod":"DELETE"}`},
+		{"/x", "content-type: application/vnd.api+json", `{"_Method":"DELETE"}`},
+		{"/x", multi, part("_method")},
+		{"/x", multi, part(`"_method"`)},
+		{"/x", "content-type: multipart/form-data", part("_method")},
+	} {
+		in := ask("api", "GET", c.path, good)
+		if c.kind != "" {
+			in = ask("api", "GET", c.path, good, c.kind)
+		}
+		if p := problemOf(t, f.check(t, withBody(in, c.body))); p.Status != 400 || p.Type != typePrefix+"method-override" {
+			t.Errorf("%+v: %+v", c, p)
+		}
+	}
+	for _, c := range []struct{ path, kind, body string }{
+		{"/x?method=a&payment_method=card", form, "method=b"},
+		{"/x", json, `{"method":"tools/call","a":{"_method":"x"}}`},
+		{"/x", multi, part("method")},
+		{"/x", "content-type: application/pdf", "_method=DELETE"},
+	} {
+		if r := f.check(t, withBody(ask("api", "GET", c.path, good, c.kind), c.body)); r.GetOkResponse() == nil {
+			t.Errorf("%+v: %v", c, r)
+		}
+	}
+	f.policies.policy.Store(compiled(t, strings.SplitN(bundle, "rules:\n", 2)[0]+"rules:\n- {name: all, on: {targets: [\"*\"], http: {}}, who: {groups: [agents]}, allow: {}}\n", "v2"))
+	if r := f.check(t, ask("api", "GET", "/x?_method=DELETE", good)); r.GetOkResponse() == nil {
+		t.Errorf("where no rule speaks of methods: %v", r)
+	}
+}
+
+func TestWhatCannotBeShownToPeopleIsRefusedAndNotHeld(t *testing.T) {
+	f := open(t)
+	p := problemOf(t, f.check(t, withBody(ask("api", "DELETE", "/customers/7", good, "content-type: application/json"), "unshowable")))
+	if p.Status != 403 || p.Rule != "writes" || !strings.Contains(p.Title, "cannot be shown") {
+		t.Errorf("got %+v", p)
+	}
+	if got := f.tape.kinds(); got != "SessionStart HttpRequest Data Decision:DENY" {
+		t.Errorf("recorded: %s", got)
+	}
+}

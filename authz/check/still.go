@@ -1,0 +1,66 @@
+package check
+
+import (
+	"errors"
+
+	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/policies"
+)
+
+// still weighs a request anew while its response is under way, which may be a stream without end. It keeps what rules may
+// ask of the request; a large body it does not: then a rule that reads the body decides as if it could not be read.
+func (a *asking) still(v guard.Verdict, approved bool) func() error {
+	kept := *a.request
+	if len(kept.body) > smallBody {
+		kept.body = nil
+	}
+	operations, problem := readPaths(&kept, a.admission.Target, v.Policy)
+	if problem != nil { // it was none when the request was decided on
+		return func() error { return problem }
+	}
+	again := &weighing{
+		guard: a.server.o.Guard, admission: a.admission, session: a.session, policy: v.Policy, approved: approved,
+		operations: operations,
+	}
+	return again.weigh
+}
+
+// weighing is a request that was let through, by the policy that did so last.
+type weighing struct {
+	guard      *guard.Guard
+	admission  *guard.Admission
+	session    *session
+	policy     *policies.Policy
+	operations []policies.Operation
+	approved   bool
+}
+
+// weigh is cheap as long as nothing has changed.
+func (w *weighing) weigh() error {
+	if err := w.session.life.Err(); err != nil {
+		return w.session.why()
+	}
+	who, err := w.guard.Principal(w.admission)
+	if err != nil {
+		return err
+	}
+	now, err := w.guard.Current()
+	if err != nil || now == w.policy {
+		return err
+	}
+	target := w.admission.Target.GetName()
+	if !now.Masks(who, target).Alike(w.policy.Masks(w.admission.Principal, target)) || !now.Masks(nil, target).Alike(w.policy.Masks(nil, target)) {
+		return errors.New("the masks of the policy changed while it was under way")
+	}
+	v, err := w.guard.Decide(w.admission, w.operations, nil)
+	switch {
+	case err != nil:
+		return err
+	case v.Verdict == policies.Deny:
+		return errors.New("the policy changed while it was under way: " + v.Message)
+	case v.Verdict == policies.Hold && !w.approved:
+		return errors.New("the policy changed while it was under way, and asks for an approval now")
+	}
+	w.policy = now
+	return nil
+}

@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/sluicegate/sluice/extproc/postgres/engine"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+)
+
+// moves reports whether the role, the search_path, or how a text is read may be others once the statements have run.
+func moves(facts *sqlfacts.Facts) bool {
+	for i := range facts.Statements {
+		if facts.Statements[i].MovesPath || len(facts.Statements[i].Calls) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// behindMove refuses a string in which names are looked up behind a statement that says where: what they mean then is not
+// what was decided. What calls a function that could do the same is for masks to refuse.
+func behindMove(facts *sqlfacts.Facts) *engine.Refusal {
+	moved := false
+	for i := range facts.Statements {
+		st := &facts.Statements[i]
+		if moved && len(st.Operation.Pairs) > 0 && st.Kind != sqlfacts.Set {
+			return notSupported("role or search_path change within the string, so what its other statements name is not certain",
+				"Send the change alone, and the statements after it.")
+		}
+		moved = moved || st.MovesPath && len(st.Calls) == 0
+	}
+	return nil
+}
+
+// whereNamesAre makes sure that the next text is read as the server will read it: with the search_path of the moment, and
+// with strings that end where they seem to. It asks only if something let through may have changed that, and goes on
+// asking until it has asked outside of a transaction, whose end could take a change back.
+func (s *session) whereNamesAre(ctx context.Context, out *engine.Output) error {
+	if !s.moved {
+		return nil
+	}
+	state, err := s.probe(ctx, out)
+	if err != nil {
+		return err
+	}
+	if state.Skipped { // so will be what comes next
+		return nil
+	}
+	if state.StandardStrings != "on" || !strings.EqualFold(state.Encoding, "UTF8") {
+		return fatalf(codeUnsupported, "the session ends: how statements are read was changed").
+			hint("Sluice reads statements as UTF8 with standard_conforming_strings on.")
+	}
+	var path []string
+	if err := json.Unmarshal([]byte(state.Path), &path); err != nil {
+		return fatalf(codeSystem, "an internal error").cause(err)
+	}
+	s.up.path = path
+	s.moved = inTransaction(state)
+	return nil
+}
+
+// sawChanges makes every session that reads the same catalog look again, before the agent hears that its change is done.
+func (s *session) sawChanges(out *engine.Output) {
+	for i := range out.Notes {
+		n := &out.Notes[i]
+		if n.Kind != engine.NoteOutcome || n.Code != "" {
+			continue
+		}
+		if g, ok := n.Run.Context.(*granted); ok && g.alters {
+			s.changed = true
+		}
+	}
+	if s.changed && s.engine.Status() == 'I' {
+		s.cache.Invalidate()
+		s.changed = false
+	}
+}

@@ -1,0 +1,45 @@
+package httploose
+
+import "testing"
+
+func TestNamesAreReadAsTheMostLenientServiceWould(t *testing.T) {
+	for _, s := range []string{"all", "All", "ALL", "all[]", "all[0]", "all[x][y]", " all", "+all", "all ", "all\x00", "all\x00x", "\x00all", "[all]", "\tall\n"} {
+		if got := Name(s); got != "all" {
+			t.Errorf("%q is read as %q", s, got)
+		}
+	}
+	for a, b := range map[string]string{"dry.run": "dry_run", "dry run": "dry_run", "ſtrict": "strict", "ÄRGER": "ärger"} {
+		if Name(a) != Name(b) {
+			t.Errorf("%q and %q are told apart", a, b)
+		}
+	}
+	for _, s := range []string{"", "[]", "\x00", "al", "alls", "x-all"} {
+		if Name(s) == "all" {
+			t.Errorf("%q is taken for another", s)
+		}
+	}
+}
+
+func TestPathsAreReadDecodedAndFolded(t *testing.T) {
+	for in, want := range map[string]string{"/users/%40me": "/users/@me", "/Admin./X": "/admin/x", "/a%20/b": "/a/b", "/": "/", "/%zz": "/%zz"} {
+		if got := Path(in); got != want {
+			t.Errorf("%q is read as %q", in, got)
+		}
+	}
+}
+
+func FuzzNameAndPairs(f *testing.F) {
+	for _, s := range []string{"a=b&c;d=%41+", "%", "%4", "a[]=1&a=2", "=", "&&"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, p := range Pairs(s) {
+			if n := Name(p.Name); Name(n) != n {
+				t.Errorf("%q becomes %q, and that %q", p.Name, n, Name(n))
+			}
+			if v := Value(p.Value); Fold(v) != v {
+				t.Errorf("%q becomes %q", p.Value, v)
+			}
+		}
+	})
+}

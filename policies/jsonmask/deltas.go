@@ -1,0 +1,205 @@
+package jsonmask
+
+import (
+	"slices"
+	"unicode/utf8"
+)
+
+const (
+	// deltaWindow is how much of the text of one field may be held, deltaContext how much of what is out is shown to the
+	// finder, deltaBytes how much of a stream may be held for it, in bytes.
+	deltaWindow  = 4 << 10
+	deltaContext = contextSize
+	deltaBytes   = 512 << 10
+	// deltaFields is how many fields of a stream are followed, deltaEvents how many events, and lines between them, may be
+	// held.
+	deltaFields = 32
+	deltaEvents = 4 << 10
+)
+
+// Opener is a Finder that knows what could become a find.
+type Opener interface {
+	// Open gives the place from which a text could become a find if it goes on, or the text's length.
+	Open(text []byte) int
+}
+
+// deltas follows the fields whose text a stream of events gives piece by piece, as those of language models do: the finder
+// reads the joined text of each. An event is held while its piece could be part of a secret that goes on.
+type deltas struct {
+	fields []deltaField
+	spans  []Span
+}
+
+// deltaField is one such field. text is what is out, as far as the finder needs it, and the pieces that are held.
+type deltaField struct {
+	key    uint64
+	text   []byte
+	pieces []heldPiece
+	// running: text begins within a find that has been hidden, and goes on.
+	running bool
+	// shown is where the last find begins, counted from 1, of which a piece that is out has what hides it; 0 for none.
+	shown int
+}
+
+// heldPiece is the text of a field in one event: text[from:to] of the field's, data[start:stop] of the event's.
+type heldPiece struct {
+	event       int
+	from, to    int
+	start, stop int
+	plain       bool // it is the data itself, and no string of JSON
+}
+
+// first is the number of the first event that is held, or none.
+func (d *deltas) first(none int) int {
+	for i := range d.fields {
+		if p := d.fields[i].pieces; len(p) > 0 {
+			none = min(none, p[0].event)
+		}
+	}
+	return none
+}
+
+// add takes the pieces that an event's data gave.
+func (d *deltas) add(e *events, l *eventLane, number int, plain bool) {
+	m := l.masked
+	for _, p := range m.pieces {
+		text := m.pieceText[p.from:p.to]
+		if len(text) == 0 {
+			continue
+		}
+		f := d.field(e, l, p.key^m.told)
+		from := len(f.text)
+		f.text = append(f.text, text...)
+		f.pieces = append(f.pieces, heldPiece{event: number, from: from, to: len(f.text), start: p.start, stop: p.stop, plain: plain})
+		f.decide(e, l, false)
+	}
+}
+
+// field is that of a key. The one that has not been used for longest makes room for a new one.
+func (d *deltas) field(e *events, l *eventLane, key uint64) *deltaField {
+	for i := range d.fields {
+		if d.fields[i].key == key {
+			return &d.fields[i]
+		}
+	}
+	if len(d.fields) < deltaFields {
+		d.fields = append(d.fields, deltaField{key: key})
+		return &d.fields[len(d.fields)-1]
+	}
+	f := d.fields[0]
+	f.decide(e, l, true)
+	copy(d.fields, d.fields[1:])
+	last := &d.fields[deltaFields-1]
+	*last = deltaField{key: key, text: f.text[:0], pieces: f.pieces[:0]}
+	return last
+}
+
+// decideAll decides all that is held.
+func (d *deltas) decideAll(e *events, l *eventLane) {
+	for i := range d.fields {
+		d.fields[i].decide(e, l, true)
+	}
+}
+
+// decide hides what is found in the pieces that are held, and lets go of those that nothing behind them can change; of all
+// if it must.
+func (f *deltaField) decide(e *events, l *eventLane, all bool) {
+	if len(f.pieces) == 0 {
+		return
+	}
+	l.deltas.spans = append(l.deltas.spans[:0], l.find(f.text)...)
+	spans := l.deltas.spans
+	open := len(f.text)
+	goesOn := len(spans) > 0 && spans[len(spans)-1].End == len(f.text)
+	if !all {
+		open = min(open, l.view.opener.Open(f.text))
+		if goesOn {
+			open = min(open, spans[len(spans)-1].Start)
+		}
+		for _, s := range spans {
+			if s.Start < open && s.End > open {
+				open = s.Start
+			}
+		}
+		if len(f.text)-max(open, f.pieces[0].from) > deltaWindow {
+			open = len(f.text)
+		}
+	}
+	n := 0
+	for n < len(f.pieces) && f.pieces[n].to <= open {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	f.hide(e, l, f.pieces[n-1].to, spans)
+	f.forget(n, spans, goesOn)
+}
+
+// hide patches the events of the pieces with the finds that begin before a place. The first piece of a find gets what
+// hides it, the others nothing.
+func (f *deltaField) hide(e *events, l *eventLane, before int, spans []Span) {
+	for _, s := range spans {
+		if s.Start >= before {
+			return
+		}
+		shown := f.running && s.Start == 0 || f.shown == s.Start+1
+		for _, p := range f.pieces {
+			from, to := max(s.Start, p.from), min(s.End, p.to)
+			if from >= to {
+				continue
+			}
+			var text []byte
+			if !shown {
+				text = l.view.found.Append(nil, f.text[s.Start:s.End])
+			}
+			shown, f.shown = true, s.Start+1
+			e.hidePiece(l, &p, from-p.from, to-p.from, text)
+		}
+	}
+}
+
+// hidePiece patches data of an event that is held: what stands at from to to of a piece's text.
+func (e *events) hidePiece(l *eventLane, p *heldPiece, from, to int, text []byte) {
+	first := len(e.queue) - len(l.waiting)
+	i := p.event - e.popped
+	w := &l.waiting[i-first]
+	if !p.plain {
+		e.other = e.joined(e.other[:0], e.queue[i])
+		u := unquoted{raw: e.other[p.start:p.stop], at: 1}
+		from, to = u.to(from), u.to(to)
+		text = appendQuoted(nil, text)
+	}
+	begin := len(w.texts)
+	w.texts = append(w.texts, text...)
+	// Before what the finder found in this piece alone: that may be a part of the same.
+	w.patches = mergePatches(slices.Insert(w.patches, 0, patch{p.start + from, p.start + to, begin, len(w.texts)}))
+}
+
+// forget drops the first pieces, and the text that the finder needs no more. Of a find that goes on behind them its begin
+// is kept.
+func (f *deltaField) forget(n int, spans []Span, goesOn bool) {
+	upTo := f.pieces[n-1].to
+	keep := max(0, upTo-deltaContext)
+	if n == len(f.pieces) && goesOn {
+		s := spans[len(spans)-1]
+		if f.running && s.Start == 0 {
+			f.text = f.text[:min(len(f.text), deltaContext)]
+		} else {
+			f.text = append(f.text[:0], f.text[s.Start:min(s.End, s.Start+deltaContext)]...)
+		}
+		f.running, f.shown, f.pieces = true, 0, f.pieces[:0]
+		return
+	}
+	f.running = false
+	for keep < upTo && !utf8.RuneStart(f.text[keep]) {
+		keep++
+	}
+	f.shown = max(0, f.shown-keep)
+	f.text = f.text[:copy(f.text, f.text[keep:])]
+	f.pieces = f.pieces[:copy(f.pieces, f.pieces[n:])]
+	for i := range f.pieces {
+		f.pieces[i].from -= keep
+		f.pieces[i].to -= keep
+	}
+}

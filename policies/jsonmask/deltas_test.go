@@ -1,0 +1,210 @@
+package jsonmask
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/sluicegate/sluice/policies"
+)
+
+// opening is a finder that holds back the last word, as long as it could begin a token or a block.
+type opening struct{ pattern }
+
+func (opening) Open(text []byte) int {
+	word := len(text)
+	for word > 0 && text[word-1] != ' ' && text[word-1] != '\n' {
+		word--
+	}
+	for at := word; at < len(text); at++ {
+		if n := min(len("tok_"), len(text)-at); string(text[at:at+n]) == "tok_"[:n] {
+			return at
+		}
+	}
+	for n := len("BEGIN KE"); n > 0; n-- {
+		if strings.HasSuffix(string(text), "BEGIN KE"[:n]) {
+			return len(text) - n
+		}
+	}
+	return len(text)
+}
+
+var opens = opening{pattern{regexp.MustCompile(`tok_[a-z0-9_]+|(?s:BEGIN KEY.*?(?:END KEY|$))`)}}
+
+func TestASecretOverTwoDeltasIsHidden(t *testing.T) {
+	view := NewView(nil, opens, nil)
+	for _, c := range []struct{ name, in, want string }{
+		{
+			"OpenAI's chunks",
+			`data: {"id":"c","choices":[{"index":0,"delta":{"content":"it is to"}}]}|data: {"id":"c","choices":[{"index":0,"delta":{"content":"k_ab"}}]}|data: {"id":"c","choices":[{"index":0,"delta":{"content":"cd, so"}}]}|data: [DONE]`,
+			`data: {"id":"c","choices":[{"index":0,"delta":{"content":"it is [masked]"}}]}|data: {"id":"c","choices":[{"index":0,"delta":{"content":""}}]}|data: {"id":"c","choices":[{"index":0,"delta":{"content":", so"}}]}|data: [DONE]`,
+		},
+		{
+			"Anthropic's chunks, with pings between",
+			`event: content_block_delta|Ldata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x tok_a"}}|event: ping|Ldata: {"type":"ping"}|data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"b y"}}|data: {"type":"content_block_stop","index":0}`,
+			`event: content_block_delta|Ldata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x [masked]"}}|event: ping|Ldata: {"type":"ping"}|data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" y"}}|data: {"type":"content_block_stop","index":0}`,
+		},
+		{
+			"arguments of a tool",
+			`data: {"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"k\":\"tok_"}}]}}|data: {"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\u0061b\"}"}}]}}`,
+			`data: {"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"k\":\"[masked]"}}]}}|data: {"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\"}"}}]}}`,
+		},
+		{
+			"OpenAI's responses",
+			`data: {"type":"response.output_text.delta","item_id":"m","output_index":0,"content_index":0,"delta":"tok"}|data: {"type":"response.output_text.delta","item_id":"m","output_index":0,"content_index":0,"delta":"_a"}`,
+			`data: {"type":"response.output_text.delta","item_id":"m","output_index":0,"content_index":0,"delta":"[masked]"}|data: {"type":"response.output_text.delta","item_id":"m","output_index":0,"content_index":0,"delta":""}`,
+		},
+		{
+			"MCP's progress",
+			`data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":7,"message":"have t"}}|data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":7,"message":"ok_z9 now"}}`,
+			`data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":7,"message":"have [masked]"}}|data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":7,"message":" now"}}`,
+		},
+		{
+			"fields beside one another are apart",
+			`data: {"index":0,"delta":{"text":"to"}}|data: {"index":1,"delta":{"text":"k_a"}}|data: {"index":0,"delta":{"text":"k_b"}}|data: {"delta":{"text":"to","thinking":"k_a"}}`,
+			`data: {"index":0,"delta":{"text":"[masked]"}}|data: {"index":1,"delta":{"text":"k_a"}}|data: {"index":0,"delta":{"text":""}}|data: {"delta":{"text":"to","thinking":"k_a"}}`,
+		},
+		{"the index stands behind", `data: {"delta":{"text":"to"},"index":0}|data: {"delta":{"text":"k_a"},"index":1}|data: {"delta":{"text":"k_b"},"index":0}`, `data: {"delta":{"text":"[masked]"},"index":0}|data: {"delta":{"text":"k_a"},"index":1}|data: {"delta":{"text":""},"index":0}`},
+		{"data that is no JSON", "data: a to|data: k_1|data:  b", "data: a [masked]|data: |data:  b"},
+		{"a block over many", `data: {"text":"a BEG"}|data: {"text":"IN KEY x"}|: ping|id: 4|data: {"text":"y"}|data: {"text":"z END KEY b"}`, `data: {"text":"a [masked]"}|data: {"text":""}|: ping|id: 4|data: {"text":""}|data: {"text":" b"}`},
+		{"nothing comes of it", `data: {"text":"\u0074ok"}|: x|data: {"text":"en\/"}`, ""},
+		{"fields that are no text", `data: {"id":"to"}|data: {"id":"k_1"}|data: {"name":"to"}|data: {"name":"k_1"}`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.want == "" {
+				c.want = c.in
+			}
+			lay := func(s string) string {
+				s = strings.ReplaceAll(strings.ReplaceAll(s, "|L", "\n"), "|", "\n\n") + "\n\n"
+				return s
+			}
+			if got, err := everySplit(t, Events, lay(c.in), view); err != nil || got != lay(c.want) {
+				t.Errorf("%s, %v\nwant %s", got, err, lay(c.want))
+			}
+		})
+	}
+}
+
+func TestAnEventWaitsOnlyWhileItsTextCouldGoOn(t *testing.T) {
+	a, b, c := `data: {"text":"some words"}`+"\n\n", `data: {"text":"the t"}`+"\n\n", `data: {"text":"oken"}`+"\r\n\r\n"
+	flows(t, Events, NewView(nil, opens, nil),
+		a, a,
+		b, a,
+		": ping\n", a,
+		c, a+b+": ping\n"+c,
+		b, a+b+": ping\n"+c,
+		"id: 1\r", a+b+": ping\n"+c,
+		"\n", a+b+": ping\n"+c,
+	)
+}
+
+func TestWhatWaitsIsBounded(t *testing.T) {
+	view := NewView(nil, opens, nil)
+	read, most, written := 0, 0, 0
+	// A token without end: each event could be its last.
+	body := `data: {"text":"tok_"}` + "\n\n" + strings.Repeat(`data: {"text":"abcdefgh"}`+"\n\n", 4000)
+	src := &counted{chunks{[]byte(body), 700}, &read}
+	var out strings.Builder
+	if err := Copy(Events, src, Output{view, func(p []byte) error {
+		written += len(p)
+		most = max(most, read-written)
+		out.Write(p)
+		return nil
+	}}); err != nil || most > 40*deltaWindow {
+		t.Errorf("%v, held back %d", err, most)
+	}
+	if got := out.String(); strings.Contains(got, "abc") || strings.Count(got, "[masked]") != 1 {
+		t.Errorf("the token is shown: %.300q", got)
+	}
+	// Nothing but empty lines behind an event that is held.
+	read, most, written = 0, 0, 0
+	src = &counted{chunks{[]byte(`data: {"text":"tok"}` + strings.Repeat("\n", 1<<20)), 100}, &read}
+	if err := Copy(Events, src, Output{view, func(p []byte) error {
+		written += len(p)
+		most = max(most, read-written)
+		return nil
+	}}); err != nil || most > 2*deltaEvents {
+		t.Errorf("%v, held back %d lines", err, most)
+	}
+	// Many fields at once.
+	body = ""
+	for i := range 4 * deltaFields {
+		body += fmt.Sprintf(`data: {"index":%d,"text":"tok_a"}`+"\n\n", i)
+	}
+	if got, err := masked(Events, strings.NewReader(body), view); err != nil || strings.Contains(got, "tok_") {
+		t.Errorf("%v: %.300q", err, got)
+	}
+	// Much beside the text.
+	body = strings.Repeat(`data: {"text":"a","x":"`+strings.Repeat("y", 1<<16)+`"}`+"\n\n", 40)
+	if got, err := masked(Events, strings.NewReader(`data: {"text":"tok_"}`+"\n\n"+body), view); err != nil || strings.Contains(got, `"text":"a"`) {
+		t.Errorf("%v: %d bytes", err, len(got))
+	}
+}
+
+// The texts of a field, joined, are the text that was cut, masked; whatever else is in the stream, and however it comes in.
+func TestTheJoinedTextOfDeltasIsMaskedAsOne(t *testing.T) {
+	view := NewView(fields(t, "$..password"), opens, &policies.MaskRule{Text: "*"})
+	word := rapid.SampledFrom([]string{"tok_1", "tok_abc9", "to", "tok", "k_a", " ", "word", ".", "é😀", "\"", "\\", "\n", "BEGIN", " KEY", "x", "END KEY", "t"})
+	rapid.Check(t, func(t *rapid.T) {
+		cut := rapid.IntRange(1, 6)
+		var texts [2][]string
+		var rest [2]string
+		for i := range rest {
+			rest[i] = strings.Join(rapid.SliceOfN(word, 0, 12).Draw(t, "words"), "")
+		}
+		body, others := "", 0
+		for rest[0] != "" || rest[1] != "" {
+			i := rapid.IntRange(0, 1).Draw(t, "field")
+			runes := []rune(rest[i])
+			n := min(cut.Draw(t, "cut"), len(runes))
+			part := string(runes[:n])
+			rest[i] = string(runes[n:])
+			texts[i] = append(texts[i], part)
+			quoted, err := json.Marshal(part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body += fmt.Sprintf("data: {\"index\":%d,\"delta\":{\"text\":%s}}\n\n", i, quoted)
+			if rapid.IntRange(0, 3).Draw(t, "other") == 0 {
+				body += rapid.SampledFrom([]string{": ping\n", "data: {\"type\":\"ping\"}\n\n", "\n", "id: 7\r\n\r\n"}).Draw(t, "what")
+				others++
+			}
+		}
+		got, err := masked(Events, &pieces{t, []byte(body)}, view)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole, err := masked(Events, strings.NewReader(body), view); err != nil || whole != got {
+			t.Fatalf("in pieces %q, whole %q", got, whole)
+		}
+		var joined [2]string
+		for _, e := range readEvents(got) {
+			var d struct {
+				Index int
+				Delta *struct{ Text string }
+			}
+			if err := json.Unmarshal([]byte(e.Data), &d); err != nil {
+				t.Fatalf("%q: %v", e.Data, err)
+			}
+			if d.Delta != nil {
+				joined[d.Index] += d.Delta.Text
+			}
+		}
+		changed := false
+		for i := range joined {
+			text := strings.Join(texts[i], "")
+			want := opens.ReplaceAllString(text, "*")
+			changed = changed || want != text
+			if joined[i] != want {
+				t.Fatalf("field %d of %q becomes %q, want %q", i, text, joined[i], want)
+			}
+		}
+		if !changed && got != body {
+			t.Fatalf("%q becomes %q", body, got)
+		}
+	})
+}

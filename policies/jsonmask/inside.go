@@ -1,0 +1,199 @@
+package jsonmask
+
+import (
+	"bytes"
+
+	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/jsonpath"
+)
+
+// maxLevel is how deep JSON in strings of JSON is opened.
+const maxLevel = 3
+
+// opened reads documents that stand in a text for one lane.
+type opened struct {
+	walker *walker
+	lane   *lane
+}
+
+// opens reports whether the string at hand is to be looked into for documents whose place is st: paths may reach into
+// them. A document has quotes, which are escaped in a string; only arrays of numbers need none.
+func (w *walker) opens(l *lane, st jsonpath.State) bool {
+	if len(l.view.rules) == 0 || !w.escapes() && w.buf[w.start+1-w.base] != '[' {
+		return false
+	}
+	return w.level < maxLevel && !l.view.set.Dead(st)
+}
+
+// inside patches what paths name in the documents within a text: a text that is one, or several, or has some between words,
+// as lines of logs do. A document that breaks off, or is none from some place on, is hidden from there if a name of a path
+// stands behind.
+func (l *lane) inside(text []byte, st jsonpath.State, level int) {
+	l.cuts, l.texts = l.cuts[:0], l.texts[:0]
+	lastNamed := unknown
+	behind := 0 // what has been read
+	for at := nextDocument(text, 0); at < len(text); {
+		if l.hideNamed(text, behind, at) {
+			return
+		}
+		if l.sub == nil {
+			l.sub = l.view.opened()
+		}
+		end, whole := l.sub.read(text[at:], st, level)
+		if text[at] == '"' && (!whole || !isQuotedDocument(text, at) && len(bytes.TrimSpace(text[at+end:])) > 0) {
+			at = nextDocument(text, at+1) // words in quotes
+			continue
+		}
+		for _, p := range l.sub.lane.patches {
+			l.put(at+p.start, at+p.end, l.sub.lane.out[p.from:p.to])
+		}
+		behind = at + max(end, 1)
+		if !whole {
+			if lastNamed == unknown {
+				lastNamed = l.view.lastNamed(text)
+			}
+			if l.sub.pending() || lastNamed >= at+int(l.sub.walker.start) {
+				l.hideRest(text, at+end)
+				return
+			}
+		}
+		at = nextDocument(text, behind)
+	}
+	l.hideNamed(text, behind, len(text))
+}
+
+// hideNamed hides a text from where, between two places and outside of any document, a name of a path and a colon stand: it
+// is a part of one. It reports whether it did.
+func (l *lane) hideNamed(text []byte, from, to int) bool {
+	for at := from; at < to; at++ {
+		n := bytes.IndexByte(text[at:to], '"')
+		if n < 0 {
+			break
+		}
+		at += n
+		for _, name := range l.view.names {
+			end := at + 1 + len(name)
+			if end >= to || text[end] != '"' || !bytes.EqualFold(text[at+1:end], []byte(name)) {
+				continue
+			}
+			if rest := bytes.TrimLeft(text[end+1:], " \t\r\n"); len(rest) > 0 && rest[0] == ':' {
+				l.hideRest(text, len(text)-len(rest)+1)
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hideRest hides a text from a place on, or as much more of what is hidden there already.
+func (l *lane) hideRest(text []byte, from int) {
+	if n := len(l.cuts); n > 0 && l.cuts[n-1].end > from {
+		l.cuts[n-1].end = len(text)
+	} else if from < len(text) {
+		l.put(from, len(text), []byte(policies.DefaultMaskText))
+	}
+}
+
+// nextDocument gives the place of the next bracket from which a document may go on, or of a quote before one, or the text's
+// length; at the begin of a text of any quote.
+func nextDocument(text []byte, at int) int {
+	if at == 0 {
+		if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '"' {
+			return len(text) - len(trimmed)
+		}
+	}
+	for ; at < len(text); at++ {
+		switch text[at] {
+		case '{', '[':
+			next := behindBlanks(text, at+1)
+			if next == len(text) {
+				return next
+			}
+			switch c := text[next]; {
+			case c == '"', text[at] == '[' && (c == '{' || c == '[' || c == '-' || c >= '0' && c <= '9' || c == 't' || c == 'f' || c == 'n'):
+				return at
+			}
+		case '"':
+			if isQuotedDocument(text, at) {
+				return at
+			}
+		}
+	}
+	return at
+}
+
+// isQuotedDocument reports whether a quote begins a string that may be a document: its quotes have escapes.
+func isQuotedDocument(text []byte, at int) bool {
+	next := behindBlanks(text, at+1)
+	if next == len(text) || text[next] != '{' && text[next] != '[' {
+		return false
+	}
+	next = behindBlanks(text, next+1)
+	return next < len(text) && (text[next] == '\\' || text[next] == '{' || text[next] == '[')
+}
+
+func behindBlanks(text []byte, at int) int {
+	for at < len(text) && (text[at] == ' ' || text[at] == '\t' || text[at] == '\r' || text[at] == '\n') {
+		at++
+	}
+	return at
+}
+
+// opened makes room to read documents in texts.
+func (v *View) opened() *opened {
+	l := newLane(v)
+	l.tracks = true
+	return &opened{walker: newWalker([]*lane{l}), lane: l}
+}
+
+// read reads the document at the begin of a text, whose place is st, and leaves what it hides as the lane's patches of that
+// text. end is where it ends, or where it stops to be one.
+func (o *opened) read(text []byte, st jsonpath.State, level int) (end int, whole bool) {
+	w, l := o.walker, o.lane
+	w.reset(nil, text, false)
+	w.single, w.level = true, level
+	l.states[0] = st
+	err := w.run()
+	end = int(w.stop)
+	if err != nil && l.hidden != notHidden {
+		l.at = int64(len(text))
+	}
+	l.close()
+	w.buf = nil
+	return end, err == nil
+}
+
+// pending reports whether reading stopped where a value was due, or open, that a path names.
+func (o *opened) pending() bool {
+	w, l := o.walker, o.lane
+	if l.hidden != notHidden {
+		return true
+	}
+	top := &w.frames[w.depth]
+	return top.object && top.named && l.view.set.Match(l.next) >= 0
+}
+
+// unknown: lastNamed has not been asked.
+const unknown = -2
+
+// lastNamed is the last place in a text where a name of a path stands behind a quote, in any case, or -1; the text's length
+// if a path ends without a name, since that may name anything.
+func (v *View) lastNamed(text []byte) int {
+	if v.nameless {
+		return len(text)
+	}
+	last := -1
+	for at := 0; at < len(text); at++ {
+		n := bytes.IndexByte(text[at:], '"')
+		if n < 0 {
+			break
+		}
+		at += n
+		for _, name := range v.names {
+			if end := at + 1 + len(name); end <= len(text) && bytes.EqualFold(text[at+1:end], []byte(name)) {
+				last = at
+			}
+		}
+	}
+	return last
+}
