@@ -360,7 +360,7 @@ func (s *session) settled(ctx context.Context, out *engine.Output) (bool, error)
 		return false, nil
 	}
 	s.cache.Invalidate()
-	s.altered, s.moved = false, false
+	s.altered, s.renamed = false, false
 	return true, nil
 }
 
