@@ -8,6 +8,7 @@ import (
 	"time"
 
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 )
 
 // RuleTrace is what one rule said of a request, for explanations.
@@ -124,7 +125,9 @@ func groupList(req *Request) string {
 	return strings.Join(req.Principal.GetGroups(), ", ")
 }
 
-// operation decides one command: deny, then whether every pair is covered, then whether people must approve.
+// operation decides one command: deny, then whether every pair is covered, then whether people must approve. What is not
+// understood may do anything: each rule that denies or asks matches it, and one that allows everything covers it, but for
+// whom a mask concerns.
 func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(RuleTrace)) Decision {
 	values := &readings{request: req, operation: op}
 	wide := values
@@ -133,7 +136,7 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 	}
 	var covered coverage
 	covered.init(op)
-	entitled, everything := false, false
+	entitled, everything, unknown, taken := false, false, hasUnknown(op), false
 	out := Decision{Verdict: Allow, Version: p.Version()}
 	var denier *rule
 	for _, r := range t.rules {
@@ -142,12 +145,12 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 			continue
 		}
 		entitled = entitled || r.action != actionDeny
-		hit := r.matches(op)
+		may := unknown && r.action != actionAllow && r.calls == nil // it may do what the rule is about
 		switch {
-		case hit == 0:
+		case r.matches(op) == 0 && !may:
 			note(trace, r, false, notCovered(op))
 			continue
-		case !r.applies(op, values, wide):
+		case !r.applies(op, values, wide) && (!may || !r.when.aboutDoings):
 			if trace != nil {
 				note(trace, r, false, cmp.Or(r.when.failure(r.calls.vars(values, op)), "its condition does not hold"))
 			}
@@ -168,6 +171,7 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 		}
 		if r.action != actionApprove || r.when.exactly(r.calls.vars(values, op), true) {
 			covered.add(r, op) // what is only read so by some services, people are asked about; the rule does not give it
+			taken = taken || r.takesUnknown()
 		}
 		everything = everything || r.action == actionAllow && r.all()
 		out.Rules = append(out.Rules, r.name)
@@ -180,20 +184,23 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 	if denier != nil {
 		return p.denied(denier, op)
 	}
-	masked := t.masks != nil && len(t.maskNames(req.Principal)) > 0
+	masked := len(t.masks) > 0 && len(t.maskNames(req.Principal)) > 0
 	if everything && !masked && op.Call == nil {
-		return out // to whom nothing is hidden, everything is what it says: also what is not understood
+		return out // to whom nothing is hidden, everything is what it says
 	}
-	if hasUnknown(op) {
-		return Decision{
-			Verdict: Deny, Version: p.Version(), Message: fmt.Sprintf("the effect of %s is not known, so it is not allowed", op.Command),
-			Detail: "Sluice forwards only what it understands.", Hint: p.allowedHint(t, req),
-		}
+	if unknown && (masked || !taken) {
+		return p.notUnderstood(t, req, op, masked)
 	}
 	if missing := covered.missing(op, entitled, masked); len(missing) > 0 || !entitled {
 		return p.uncovered(t, req, op, missing)
 	}
 	return out
+}
+
+// takesUnknown reports whether the rule covers what is not understood: it is about everything, or names that effect.
+func (r *rule) takesUnknown() bool {
+	_, named := r.effects[policyv1.Effect_UNKNOWN]
+	return r.all() || named
 }
 
 // applies reports whether the rule's condition holds: for one that denies or asks, also with what is reached among the

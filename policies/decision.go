@@ -64,6 +64,28 @@ func (p *Policy) denied(r *rule, op *Operation) Decision {
 	}
 }
 
+// notUnderstood explains a denial because nobody knows what a command does.
+func (p *Policy) notUnderstood(t *target, req *Request, op *Operation, masked bool) Decision {
+	hint := "It takes a rule without sql:, or one that names the effect UNKNOWN. " + p.allowedHint(t, req)
+	if masked {
+		hint = "Masks apply to you on this target, so nothing runs that is not understood, whatever a rule allows."
+	}
+	return Decision{
+		Verdict: Deny, Version: p.Version(), Message: fmt.Sprintf("the effect of %s is not known, so it is not allowed", op.Command),
+		Detail: "Sluice forwards only what it understands.", Hint: hint,
+	}
+}
+
+// namedHint says what only a rule that names it allows, so that no rule for everything seems to.
+func namedHint(missing []Pair) string {
+	for _, p := range missing {
+		if mustBeNamed(p) && p.Object != "" && p.Object != unnamed {
+			return fmt.Sprintf("Only a rule that names it allows it: effects: [%s], relations: [%s]. ", p.Effect, p.Object)
+		}
+	}
+	return ""
+}
+
 // uncovered explains a denial because no rule covers some pairs.
 func (p *Policy) uncovered(t *target, req *Request, op *Operation, missing []Pair) Decision {
 	if op.Call != nil {
@@ -80,7 +102,7 @@ func (p *Policy) uncovered(t *target, req *Request, op *Operation, missing []Pai
 		Verdict: Deny, Version: p.Version(),
 		Message: "no rule allows " + what,
 		Detail:  fmt.Sprintf("%s does: %s. Not covered: %s.", op.Command, pairList(op.Pairs), what),
-		Hint:    p.allowedHint(t, req),
+		Hint:    namedHint(missing) + p.allowedHint(t, req),
 	}
 }
 

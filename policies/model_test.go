@@ -183,6 +183,7 @@ func (m model) verdict(ops []Operation) Verdict {
 		return Deny
 	}
 	for _, op := range ops {
+		unknown := slices.ContainsFunc(op.Pairs, func(p Pair) bool { return p.Effect == policyv1.Effect_UNKNOWN })
 		for _, r := range m.rules {
 			if !m.mine(r) || r.GetAllow() != nil {
 				continue
@@ -196,9 +197,9 @@ func (m model) verdict(ops []Operation) Verdict {
 				speaks = m.describes(r, op.Command, Pair{}, anyPattern)
 			}
 			switch {
-			case speaks && r.GetDeny() != nil:
+			case (speaks || unknown) && r.GetDeny() != nil:
 				return Deny
-			case speaks:
+			case speaks || unknown:
 				verdict = Hold
 			}
 		}
@@ -209,7 +210,13 @@ func (m model) verdict(ops []Operation) Verdict {
 			covered := builtinAllows(op.Command, p, false) || slices.ContainsFunc(m.rules, func(r *policyv1.Rule) bool {
 				return m.mine(r) && r.GetDeny() == nil && m.covers(r, op.Command, p)
 			})
-			if !covered || p.Effect == policyv1.Effect_UNKNOWN {
+			if p.Effect == policyv1.Effect_UNKNOWN { // by a rule for everything, or by name
+				covered = slices.ContainsFunc(m.rules, func(r *policyv1.Rule) bool {
+					s := r.GetOn().GetSql()
+					return m.mine(r) && r.GetDeny() == nil && (s == nil || slices.Contains(s.GetEffects(), p.Effect))
+				}) && covered
+			}
+			if !covered {
 				return Deny
 			}
 		}

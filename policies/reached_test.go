@@ -113,3 +113,48 @@ func TestOfThousandsOfPartitionsAFewAreShown(t *testing.T) {
 		t.Errorf("the last one is not denied: %v", d)
 	}
 }
+
+func TestWhatIsNotUnderstoodIsAllowedToWhomEverythingIs(t *testing.T) {
+	const all = "- {name: all, who: {groups: [dba]}, on: {targets: [orders]}, allow: {}}\n"
+	head := reachedBundle[:strings.Index(reachedBundle, "rules:")] + "rules:\n"
+	const masks = "masks:\n- {name: m, on: {targets: [orders]}, columns: [public.c.p], redact: {}, except: {groups: [seer]}}\n"
+	for _, c := range []struct {
+		name, rules string
+		groups      []string
+		want        Verdict
+	}{
+		{"everything is allowed", all, []string{"dba"}, Allow},
+		{"to somebody else", all, []string{"agents"}, Deny},
+		{"a mask concerns them", all + masks, []string{"dba"}, Deny},
+		{"no mask concerns them", all + masks, []string{"dba", "seer"}, Allow},
+		{"by name", "- {name: u, who: {groups: [dba]}, on: {targets: [orders], sql: {effects: [UNKNOWN]}}, allow: {}}\n", []string{"dba"}, Allow},
+		{"every effect, but not by name", "- {name: u, who: {groups: [dba]}, on: {targets: [orders], sql: {relations: ['*']}}, allow: {}}\n", []string{"dba"}, Deny},
+		{"a command is no effect", "- {name: u, who: {groups: [dba]}, on: {targets: [orders], sql: {commands: [DO]}}, allow: {}}\n", []string{"dba"}, Deny},
+		{"it may do what is denied", all + "- {name: d, on: {targets: [orders], sql: {commands: [DROP]}}, deny: {}}\n", []string{"dba"}, Deny},
+		{"what is denied to others", all + "- {name: d, who: {groups: [agents]}, on: {targets: [orders], sql: {commands: [DROP]}}, deny: {}}\n", []string{"dba"}, Allow},
+		{"it may do what is held", all + "- {name: h, on: {targets: [orders], sql: {effects: [UPDATE], relations: [public.ledger]}}, approve: {by: [{groups: [x]}]}}\n", []string{"dba"}, Hold},
+		{"a condition about something else", all + "- {name: d, on: {targets: [orders]}, when: \"request.target == 'other'\", deny: {}}\n", []string{"dba"}, Allow},
+		{"a condition about what it does", all + "- {name: d, on: {targets: [orders]}, when: \"'public.x' in request.objects\", deny: {}}\n", []string{"dba"}, Deny},
+		{"everything is held", "- {name: h, who: {groups: [dba]}, on: {targets: [orders]}, approve: {by: [{groups: [x]}]}}\n", []string{"dba"}, Hold},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := compileText(t, head+c.rules).Decide(&Request{Principal: member(c.groups...), Target: "orders", Operations: op("DO", Pair{Effect: policyv1.Effect_UNKNOWN})})
+			if d.Verdict != c.want {
+				t.Errorf("%v (%s), want %v", d.Verdict, d.Message, c.want)
+			}
+			if c.name == "a mask concerns them" && strings.Contains(d.Hint, "everything") {
+				t.Errorf("the hint contradicts: %s", d.Hint)
+			}
+		})
+	}
+}
+
+func TestAHintNamesWhatMustBeNamed(t *testing.T) {
+	const all = "- {name: all, who: {groups: [dba]}, on: {targets: [orders]}, allow: {}}\n"
+	head := reachedBundle[:strings.Index(reachedBundle, "rules:")] + "rules:\n"
+	const masks = "masks:\n- {name: m, on: {targets: [orders]}, columns: [public.c.p], redact: {}}\n" // to whom nothing is hidden, it is allowed
+	d := compileText(t, head+all+masks).Decide(&Request{Principal: member("dba"), Target: "orders", Operations: op("SELECT", Pair{Effect: policyv1.Effect_EXECUTE, Object: "pg_catalog.pg_sleep"})})
+	if d.Verdict != Deny || !strings.Contains(d.Hint, "relations: [pg_catalog.pg_sleep]") {
+		t.Errorf("%v: %s", d.Verdict, d.Hint)
+	}
+}

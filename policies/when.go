@@ -3,6 +3,8 @@ package policies
 import (
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -19,6 +21,8 @@ type condition struct {
 	// names and loose are the same for a request as lenient services may read it: names folded, or names and values.
 	names, loose cel.Program
 	mentions     *mentions
+	// aboutDoings: it may ask what a command does, and to what.
+	aboutDoings bool
 }
 
 // newWhenEnv declares what an expression may read: request.principal (issuer, subject, groups, kind), request.target,
@@ -42,7 +46,7 @@ func compileWhen(env *cel.Env, source string) (condition, error) {
 	if err := misnamed(ast); err != nil {
 		return condition{}, err
 	}
-	out := condition{}
+	out := condition{aboutDoings: slices.ContainsFunc([]string{"command", "effects", "objects"}, func(name string) bool { return strings.Contains(source, name) })}
 	var err error
 	if out.program, err = env.Program(ast, cel.CostLimit(whenCost), cel.EvalOptions(cel.OptOptimize)); err != nil {
 		return condition{}, err

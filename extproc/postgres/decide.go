@@ -52,9 +52,11 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 	if refusal != nil {
 		return nil, s.refused(sub, refusal), nil
 	}
-	s.altered = s.altered || altersCatalog(sub.facts)
-	s.moved = s.moved || moves(sub.facts)
-	s.renamed = s.renamed || movesNames(sub.facts.Statements)
+	if q.Stage != engine.AtParse { // which runs nothing
+		s.altered = s.altered || altersCatalog(sub.facts)
+		s.moved = s.moved || moves(sub.facts)
+		s.renamed = s.renamed || movesNames(sub.facts.Statements)
+	}
 	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided, alters: altersCatalog(sub.facts)}
 	if q.Stage == engine.AtParse {
 		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g}, nil, nil
@@ -360,7 +362,7 @@ func (s *session) settled(ctx context.Context, out *engine.Output) (bool, error)
 		return false, nil
 	}
 	s.cache.Invalidate()
-	s.altered, s.moved = false, false
+	s.altered, s.renamed = false, false
 	return true, nil
 }
 

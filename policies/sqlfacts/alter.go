@@ -42,9 +42,11 @@ func (w *walker) alteredColumn(cmd *pg.AlterTableCmd, inherits bool, t int) {
 		if cmd.GetDef().GetConstraint().GetIndexname() != "" {
 			w.use(t, "*", "a constraint")
 		}
-	case pg.AlterTableType_AT_AddColumn, pg.AlterTableType_AT_AttachPartition, pg.AlterTableType_AT_AddInherit,
-		pg.AlterTableType_AT_AddIndex:
+	case pg.AlterTableType_AT_AttachPartition, pg.AlterTableType_AT_AddInherit:
 		w.st.ReadsValues = true
+	case pg.AlterTableType_AT_AddColumn: // one without anything to work out is null everywhere
+		d := cmd.GetDef().GetColumnDef()
+		w.st.ReadsValues = w.st.ReadsValues || len(d.GetConstraints()) > 0 || d.GetRawDefault().GetNode() != nil
 	case pg.AlterTableType_AT_DropColumn:
 		// Children that have the column of their own, or by another parent, keep it.
 		if rel := w.items[t].rel; !inherits || rel == nil || len(rel.Children) > 0 {

@@ -18,6 +18,7 @@ func (none) Functions(string, string) ([]Function, error) { return nil, nil }
 func (none) Operators(string) ([]Operator, error)         { return nil, nil }
 func (none) Type(string, string) (*Type, error)           { return nil, nil }
 func (none) UserCasts() bool                              { return false }
+func (none) TypeByOID(uint32) (*Type, error)              { return nil, nil }
 func (none) DefinitionCalls() []string                    { return nil }
 
 func TestAnalyzerRemembersByTextAndVersion(t *testing.T) {

@@ -17,6 +17,8 @@ type Catalog interface {
 	Operators(name string) ([]Operator, error)
 	// Type finds a type; an empty schema means the search_path.
 	Type(schema, name string) (*Type, error)
+	// TypeByOID finds a type by its OID.
+	TypeByOID(oid uint32) (*Type, error)
 	// UserCasts reports whether plain values run a function from outside pg_catalog: by a cast between two types of
 	// pg_catalog, or by the default operator class of one.
 	UserCasts() bool
@@ -134,6 +136,8 @@ type Type struct {
 	// Runs are the functions outside the pure list that values of the type run by themselves: input and output, checks,
 	// casts, comparison; of what the type holds as well.
 	Runs []string
+	// Operators: an operator outside pg_catalog takes it, so that one may be meant by its name.
+	Operators bool
 	// Columns hold values of the type; for types outside pg_catalog only.
 	Columns []ColumnID
 }

@@ -86,7 +86,7 @@ func (w *walker) copyOptions(s *pg.CopyStmt) {
 		o := n.GetDefElem()
 		option := o.GetDefname()
 		if _, twice := given[option]; twice {
-			w.unknown("COPY has an option twice: " + option)
+			w.unsupported("COPY has an option twice: " + option)
 		}
 		given[option] = optionText(o)
 		switch option {
@@ -94,10 +94,10 @@ func (w *walker) copyOptions(s *pg.CopyStmt) {
 			"force_null", "default", "on_error", "log_verbosity", "reject_limit":
 		case "encoding":
 			if e := strings.ToLower(strings.ReplaceAll(given[option], "-", "")); e != "utf8" && e != "unicode" {
-				w.unknown("COPY in another encoding than UTF8 is not supported")
+				w.unsupported("COPY in another encoding than UTF8 is not supported")
 			}
 		default:
-			w.unknown("COPY has an option that is not understood: " + option)
+			w.unsupported("COPY has an option that is not understood: " + option)
 		}
 	}
 	out.Delimiter, out.Null = '\t', `\N`
@@ -108,7 +108,7 @@ func (w *walker) copyOptions(s *pg.CopyStmt) {
 	case format == "binary":
 		out.Format = CopyBinary
 	default:
-		w.unknown("COPY has a format that is not understood")
+		w.unsupported("COPY has a format that is not understood")
 	}
 	w.copyByte(given, "delimiter", &out.Delimiter)
 	w.copyByte(given, "quote", &out.Quote)
@@ -133,8 +133,11 @@ func (w *walker) copyByte(given map[string]string, option string, to *byte) {
 		return
 	}
 	if len(text) != 1 {
-		w.unknown("COPY wants one byte for " + option)
+		w.unsupported("COPY wants one byte for " + option)
 		return
 	}
 	*to = text[0]
 }
+
+// unsupported refuses data that could not be read on its way, whoever may do everything: the record is masked by it.
+func (w *walker) unsupported(reason string) { w.fail(&Error{Code: "0A000", Message: reason}) }

@@ -7,10 +7,11 @@
 //
 // Where a rule cannot be exact it errs towards more: a column's name means every column that it could mean, at any
 // level; a function, operator or type from outside pg_catalog runs anything. Pairs name what a statement names: a
-// view stands for itself, what it reads is in Relations. What does not exist yet is as written.
+// view stands for itself; what it reads is in Relations, what it does to others in Reached. What does not exist yet is
+// as written.
 //
-// Analyzer is Parse and Resolve with caches. Calls judges what PostgreSQL deparses. HideQuoted and Redact make texts
-// fit to be shown.
+// Analyzer is Parse and Resolve with caches. ReadBody and RulePairs judge what PostgreSQL deparses. HideQuoted and
+// Redact make texts fit to be shown.
 //
 //	text ── Parse ──▶ Script ── Resolve(Catalog) ──▶ Facts
 package sqlfacts

@@ -48,7 +48,7 @@ type Statement struct {
 	// granted; whatever calls a function that is not pure, or is not understood.
 	MovesPath bool
 	// MovesNames: a relation goes by another name, or shows its rows through another, once it has run: RENAME, SET SCHEMA,
-	// INHERIT, ATTACH and their opposites.
+	// INHERIT, ATTACH and their opposites; or it may do so, since it is not understood.
 	MovesNames bool
 	// ReadOnly: nothing but READ, and calls of nothing but pure functions.
 	ReadOnly bool

@@ -192,4 +192,5 @@ func (nobody) Functions(string, string) ([]Function, error) { return nil, nil }
 func (nobody) Operators(string) ([]Operator, error)         { return nil, nil }
 func (nobody) Type(string, string) (*Type, error)           { return nil, nil }
 func (nobody) UserCasts() bool                              { return false }
+func (nobody) TypeByOID(uint32) (*Type, error)              { return nil, nil }
 func (nobody) DefinitionCalls() []string                    { return nil }

@@ -143,7 +143,9 @@ func (w *walker) unknown(reason string) {
 	if w.st.Reason == "" {
 		w.st.Reason = reason
 	}
+	w.st.MovesNames = true
 	w.pair(policyv1.Effect_UNKNOWN, "")
+	w.call("what is not understood", "", false) // it may run, and show, anything
 }
 
 // enter guards recursion; each call that returns true needs a leave.

@@ -241,6 +241,7 @@ func (catalog) Functions(string, string) ([]sqlfacts.Function, error) { return n
 func (catalog) Operators(string) ([]sqlfacts.Operator, error)         { return nil, nil }
 func (catalog) Type(string, string) (*sqlfacts.Type, error)           { return nil, nil }
 func (catalog) UserCasts() bool                                       { return false }
+func (catalog) TypeByOID(uint32) (*sqlfacts.Type, error)              { return nil, nil }
 func (catalog) DefinitionCalls() []string                             { return nil }
 
 // maskedScript masks public.customers.password.

@@ -26,12 +26,16 @@ type typeRow struct {
 	OID          uint32
 	Schema, Name string
 	Enum         bool
+	// Operators: somebody's operator takes it.
+	Operators bool
 }
 
 const typeSQL = `
 SELECT t.oid, n.nspname::text, t.typname::text, t.typtype OPERATOR(pg_catalog.=) 'e'
 	OR EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.oid OPERATOR(pg_catalog.=) t.typelem
-		AND t.typcategory OPERATOR(pg_catalog.=) 'A' AND e.typtype OPERATOR(pg_catalog.=) 'e')
+		AND t.typcategory OPERATOR(pg_catalog.=) 'A' AND e.typtype OPERATOR(pg_catalog.=) 'e'),
+	t.oid IN (SELECT oprleft FROM pg_catalog.pg_operator WHERE oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+		UNION ALL SELECT oprright FROM pg_catalog.pg_operator WHERE oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid)
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace`
 
 // holdRow says that a value of a type holds, or is made of, values of another.

@@ -91,6 +91,9 @@ func (c *withPath) Type(schema, name string) (*sqlfacts.Type, error) {
 	return nil, nil
 }
 
+// TypeByOID implements sqlfacts.Catalog.
+func (c *withPath) TypeByOID(oid uint32) (*sqlfacts.Type, error) { return c.typesByOID.byOID[oid], nil }
+
 // UserCasts implements sqlfacts.Catalog.
 func (c *withPath) UserCasts() bool { return c.userCasts }
 

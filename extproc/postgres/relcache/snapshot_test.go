@@ -23,7 +23,7 @@ const authid = 1260 // pg_authid, below firstUserOID
 
 // plainRows are four tables in public with columns a and b, and a table of the system's.
 func plainRows(change func(*rows)) *rows {
-	r := &rows{namespaces: []namespaceRow{{11, "pg_catalog"}, {2200, "public"}}, types: []typeRow{{25, "pg_catalog", "text", false}}}
+	r := &rows{namespaces: []namespaceRow{{11, "pg_catalog"}, {2200, "public"}}, types: []typeRow{{25, "pg_catalog", "text", false, false}}}
 	for oid := uint32(first); oid <= fourth; oid++ {
 		r.relations = append(r.relations, relationRow{OID: oid, Namespace: 2200, Name: fmt.Sprintf("r%d", oid-first+1), Kind: "r", Definition: text("")})
 		for number, name := range []string{"a", "b"} {

@@ -26,7 +26,7 @@ func (s *snapshot) addTypes(r *rows) {
 		runs: map[uint32]map[string]bool{}, held: make(map[uint32][]uint32, len(r.holds)),
 	}
 	for _, t := range r.types {
-		added := &sqlfacts.Type{OID: t.OID, Schema: t.Schema, Name: t.Name, Enum: t.Enum}
+		added := &sqlfacts.Type{OID: t.OID, Schema: t.Schema, Name: t.Name, Enum: t.Enum, Operators: t.Operators}
 		put(s.types, t.Schema, t.Name, added)
 		s.typesByOID.byOID[t.OID] = added
 		s.typesByOID.named[typeCall+t.Schema+"."+t.Name] = t.OID

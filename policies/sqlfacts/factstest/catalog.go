@@ -220,3 +220,13 @@ func (c *Catalog) UserCasts() bool { return c.Casts }
 
 // DefinitionCalls implements sqlfacts.Catalog.
 func (c *Catalog) DefinitionCalls() []string { return c.Events }
+
+// TypeByOID implements sqlfacts.Catalog. Types outside pg_catalog are found by the OID that they were given.
+func (c *Catalog) TypeByOID(oid uint32) (*sqlfacts.Type, error) {
+	for i := range c.Types {
+		if c.Types[i].OID == oid {
+			return &c.Types[i], c.Err
+		}
+	}
+	return nil, c.Err
+}
