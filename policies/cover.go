@@ -7,17 +7,13 @@ import (
 )
 
 // matches counts the pairs of the operation that the rule is about; reached ones for a rule that denies or asks. An
-// operation without pairs counts as one for a rule that selects by command only. What is not understood may be anything
-// that a rule denies or asks about.
+// operation without pairs counts as one for a rule that selects by command only.
 func (r *rule) matches(op *Operation) int {
 	if op.Call != nil {
 		if r.calls.match(op, r.action != actionAllow) {
 			return 1
 		}
 		return 0
-	}
-	if r.action != actionAllow && hasUnknown(op) {
-		return 1
 	}
 	if r.action == actionAllow && r.all() {
 		return max(1, len(op.Pairs)) // how far that goes depends on whom masks concern

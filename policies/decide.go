@@ -146,8 +146,9 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 		}
 		entitled = entitled || r.action != actionDeny
 		may := unknown && r.action != actionAllow && r.calls == nil // it may do what the rule is about
+		hit := r.matches(op) > 0
 		switch {
-		case r.matches(op) == 0 && !may:
+		case !hit && !may:
 			note(trace, r, false, notCovered(op))
 			continue
 		case !r.applies(op, values, wide) && (!may || !r.when.aboutDoings):
@@ -169,9 +170,9 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 			}
 			continue
 		}
-		if r.action != actionApprove || r.when.exactly(r.calls.vars(values, op), true) {
+		if hit && (r.action != actionApprove || r.when.exactly(r.calls.vars(values, op), true)) {
 			covered.add(r, op) // what is only read so by some services, people are asked about; the rule does not give it
-			taken = taken || r.takesUnknown()
+			taken = taken || unknown && r.takesUnknown(op)
 		}
 		everything = everything || r.action == actionAllow && r.all()
 		out.Rules = append(out.Rules, r.name)
@@ -198,9 +199,11 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 }
 
 // takesUnknown reports whether the rule covers what is not understood: it is about everything, or names that effect.
-func (r *rule) takesUnknown() bool {
+func (r *rule) takesUnknown(op *Operation) bool {
 	_, named := r.effects[policyv1.Effect_UNKNOWN]
-	return r.all() || named
+	return r.all() || named && r.command(op.Command) && slices.ContainsFunc(op.Pairs, func(p Pair) bool {
+		return p.Effect == policyv1.Effect_UNKNOWN && r.covers(p)
+	})
 }
 
 // applies reports whether the rule's condition holds: for one that denies or asks, also with what is reached among the

@@ -189,9 +189,6 @@ func (m model) verdict(ops []Operation) Verdict {
 				continue
 			}
 			speaks := slices.ContainsFunc(slices.Concat(op.Pairs, op.Reached), func(p Pair) bool { return m.maybe(r, op.Command, p) })
-			if slices.ContainsFunc(op.Pairs, func(p Pair) bool { return p.Effect == policyv1.Effect_UNKNOWN }) {
-				speaks = true // it may be anything
-			}
 			s := r.GetOn().GetSql()
 			if len(op.Pairs) == 0 && len(s.GetEffects()) == 0 && len(s.GetRelations()) == 0 {
 				speaks = m.describes(r, op.Command, Pair{}, anyPattern)
@@ -213,8 +210,8 @@ func (m model) verdict(ops []Operation) Verdict {
 			if p.Effect == policyv1.Effect_UNKNOWN { // by a rule for everything, or by name
 				covered = slices.ContainsFunc(m.rules, func(r *policyv1.Rule) bool {
 					s := r.GetOn().GetSql()
-					return m.mine(r) && r.GetDeny() == nil && (s == nil || slices.Contains(s.GetEffects(), p.Effect))
-				}) && covered
+					return m.mine(r) && r.GetDeny() == nil && (s == nil || slices.Contains(s.GetEffects(), p.Effect)) && m.covers(r, op.Command, p)
+				})
 			}
 			if !covered {
 				return Deny

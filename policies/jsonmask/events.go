@@ -277,6 +277,9 @@ func (l *lane) readText(text []byte) {
 	l.cuts, l.texts = l.cuts[:0], l.texts[:0]
 	if len(l.view.rules) > 0 {
 		l.inside(text, l.view.set.Start(), 0)
+		if at := l.view.assigned(text); at < len(text) {
+			l.hideFrom(text, at)
+		}
 	}
 	if spans := l.find(text); len(spans) > 0 {
 		l.putFinds(text, spans)

@@ -31,6 +31,7 @@ func TestEventsAreMaskedAndTheirLinesStay(t *testing.T) {
 		{"two documents", both, "data: {\"password\":1}\ndata: {\"password\":2}\n\n", "data: {\"password\":null}\ndata: {\"password\":null}\n\n"},
 		{"data that is no JSON", both, "data: hello tok_1\ndata: world\n\n", "data: hello [masked]\ndata: world\n\n"},
 		{"data that is no JSON, with paths alone", paths, "data: hello tok_1\ndata: world\n\ndata: ping\n\ndata: a {b} [c] \"d\"\n\n", ""},
+		{"a name and its value that are no JSON", paths, "data: a=1&PassWord=x&b=2\n\ndata: password: y\nid: password=z\n\ndata: password\n\n", "data: a=1&PassWord=[masked]\n\ndata: password:[masked]\nid: password=[masked]\n\ndata: password\n\n"},
 		{"broken JSON", paths, "data: {\"password\":\"a\"\n\n", "data: {\"password\":\"[masked]\"\n\n"},
 		{"a part of JSON", paths, "data: \"password\" : \"a\", \"b\":1}\n\ndata: words {\"password\":\"a\"} words\n\n", "data: \"password\" :[masked]\n\ndata: words {\"password\":\"[masked]\"} words\n\n"},
 		{"JSON that only others read", paths, "data: {\"a\":NaN,\"password\":\"a\"}\n\n", "data: {\"a\"[masked]\n\n"},

@@ -94,6 +94,32 @@ func (l *lane) hideRest(text []byte, from int) {
 	}
 }
 
+// hideFrom hides a text from a place on, whatever is hidden behind it already.
+func (l *lane) hideFrom(text []byte, from int) {
+	for n := len(l.cuts); n > 0 && l.cuts[n-1].start >= from; n-- {
+		l.cuts = l.cuts[:n-1]
+	}
+	l.hideRest(text, from)
+}
+
+// assigned is the place behind the first name of a path and a sign that gives it a value outside of any document, as in
+// password=x or password: x; the text's length if there is none.
+func (v *View) assigned(text []byte) int {
+	first := len(text)
+	for _, name := range v.names {
+		for at := 0; at+len(name) < first; at++ {
+			if !bytes.EqualFold(text[at:at+len(name)], []byte(name)) {
+				continue
+			}
+			rest := bytes.TrimLeft(text[at+len(name):], " \t")
+			if len(rest) > 0 && (rest[0] == '=' || rest[0] == ':') {
+				first = min(first, len(text)-len(rest)+1)
+			}
+		}
+	}
+	return first
+}
+
 // nextDocument gives the place of the next bracket from which a document may go on, or of a quote before one, or the text's
 // length; at the begin of a text of any quote.
 func nextDocument(text []byte, at int) int {
