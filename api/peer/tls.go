@@ -74,9 +74,12 @@ func (m material) server() *tls.Config {
 // host name. Each handshake is with the files of that moment.
 func (f *Files) Client(want Role) *tls.Config {
 	return &tls.Config{
-		MinVersion:           tls.VersionTLS13,
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { now := f.files.Get(); return &now.pair, nil },
-		InsecureSkipVerify:   true, //nolint:gosec // VerifyConnection checks the chain, and the SAN in place of a host name
+		MinVersion: tls.VersionTLS13,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			now := f.files.Get()
+			return &now.pair, nil
+		},
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection checks the chain, and the SAN in place of a host name
 		VerifyConnection: func(state tls.ConnectionState) error {
 			if len(state.PeerCertificates) == 0 {
 				return ErrName

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -64,7 +66,7 @@ func startAPI(ctx context.Context, i *instance) (*apiServer, error) {
 		ErrorLog: slog.NewLogLogger(i.logger.Handler(), slog.LevelDebug),
 	}}
 	if t := c.GetTls(); t != nil {
-		cert, err := openCertificate(t, i.config.GetStateDir())
+		cert, err := openCertificate(ctx, i, "api.tls", t)
 		if err != nil {
 			_ = l.Close() // it took nothing yet
 			return nil, err
@@ -96,9 +98,15 @@ func (i *instance) services() http.Handler {
 	return mux
 }
 
-// readyz: not ready without a policy, a recorder that records, and its listeners.
+// readyz: not ready without a policy, a recorder that records, and its listeners. Who is ready and does not serve the
+// newest policy says so.
 func (i *instance) readyz(w http.ResponseWriter, _ *http.Request) {
 	if _, err := i.policy().Current(); err != nil {
+		if i.control != nil {
+			if fault := i.control.fault(); fault != "" && !strings.Contains(err.Error(), fault) {
+				err = fmt.Errorf("%w: %s", err, fault)
+			}
+		}
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
@@ -109,6 +117,11 @@ func (i *instance) readyz(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	w.WriteHeader(http.StatusOK)
+	if i.control != nil {
+		if fault := i.control.fault(); fault != "" {
+			_, _ = fmt.Fprintf(w, "ready, with the last good policy and certificates: %s\n", fault) // whoever asked may be gone
+		}
+	}
 }
 
 func (a *apiServer) stop(ctx context.Context) {

@@ -159,7 +159,7 @@ func redisOptions(c *configv1.Redis, sources identity.Sources) (*redis.Options, 
 
 // listen takes connections from Envoy.
 func (p *processRole) listen(ctx context.Context, i *instance, sources identity.Sources) error {
-	cert, err := openCertificate(p.config.GetTls(), i.config.GetStateDir())
+	cert, err := openCertificate(ctx, i, "process.tls", p.config.GetTls())
 	if err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
@@ -171,7 +171,7 @@ func (p *processRole) listen(ctx context.Context, i *instance, sources identity.
 			return err
 		}
 	}
-	if p.listener, err = peer.Listen(ctx, p.config.GetPostgres()); err != nil {
+	if p.listener, err = peer.ListenAs(ctx, "process.postgres", p.config.GetPostgres(), i.logger); err != nil {
 		return err
 	}
 	g := guard.New(p.policies, i.identities, p.desk, p.durable(i.config.GetRedis()), time.Now)

@@ -97,6 +97,19 @@ func (c *Client) restore(ctx context.Context) {
 	log.InfoContext(ctx, "the kept policy is used", slog.String("version", b.GetVersion()), slog.Duration("age", age))
 }
 
+// ReadState reads a file that WriteState wrote: a bundle, and when it was last known to be in force. The error is that of
+// the file system, or says what of the file is not right.
+func ReadState(path string) (*policyv1.Bundle, time.Time, error) { return readState(path) }
+
+// WriteState keeps a bundle, with mode 0600, in one step that survives a crash.
+func WriteState(path string, b *policyv1.Bundle, seen time.Time) error {
+	text, err := encodeState(b, seen)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, text)
+}
+
 func readState(path string) (*policyv1.Bundle, time.Time, error) {
 	f, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
