@@ -105,6 +105,9 @@ func (s *Service) mayDecide(ctx context.Context, who *identityv1.Principal, a *a
 		return refuse(errors.New("you have voted already"))
 	case len(a.GetVotes()) >= maxVotes:
 		return refuse(errors.New("it has too many votes"))
+	case len(a.GetKeyIds()) > 0 && !slices.Contains(a.GetKeyIds(), s.signer.ID()):
+		return refuse(fmt.Errorf("a vote at this API would not count, and would end what is held: it is signed by key %s, which "+
+			"vote_keys of processor %s does not name; vote at that processor's API, or name the key there", s.signer.ID(), a.GetHolder()))
 	}
 	return nil
 }

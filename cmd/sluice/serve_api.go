@@ -94,8 +94,48 @@ func (i *instance) services() http.Handler {
 		}
 		mux.Handle(sessionv1connect.NewSessionServiceHandler(&sessionService{process: p, may: may}, options...))
 	}
+	i.elsewhere(mux)
 	mux.Handle(controlv1connect.NewControlServiceHandler(&controlService{instance: i, may: may}, options...))
 	return mux
+}
+
+// elsewhere answers for the services that this process does not have, with where they are.
+func (i *instance) elsewhere(mux *http.ServeMux) {
+	refuse := func(text string) connect.HandlerOption { return connect.WithInterceptors(refusal{errElsewhere(text)}) }
+	switch {
+	case i.process == nil:
+		text := "this is the API of a control plane; approvals and sessions are in that of a processor"
+		mux.Handle(approvalv1connect.NewApprovalServiceHandler(approvalv1connect.UnimplementedApprovalServiceHandler{}, refuse(text)))
+		mux.Handle(sessionv1connect.NewSessionServiceHandler(sessionv1connect.UnimplementedSessionServiceHandler{}, refuse(text)))
+	case i.process.store == nil:
+		mux.Handle(approvalv1connect.NewApprovalServiceHandler(approvalv1connect.UnimplementedApprovalServiceHandler{},
+			refuse("this processor has no approvals: redis is not in its configuration")))
+	}
+}
+
+// errElsewhere is that a process cannot answer, with who can.
+func errElsewhere(text string) error { return errors.New(text + " (SLUICE_API)") }
+
+// refusal answers every call with one error.
+type refusal struct{ err error }
+
+// WrapUnary implements connect.Interceptor.
+func (r refusal) WrapUnary(connect.UnaryFunc) connect.UnaryFunc {
+	return func(context.Context, connect.AnyRequest) (connect.AnyResponse, error) {
+		return nil, connect.NewError(connect.CodeFailedPrecondition, r.err)
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor.
+func (r refusal) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+// WrapStreamingHandler implements connect.Interceptor.
+func (r refusal) WrapStreamingHandler(connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(context.Context, connect.StreamingHandlerConn) error {
+		return connect.NewError(connect.CodeFailedPrecondition, r.err)
+	}
 }
 
 // readyz: not ready without a policy, a recorder that records, and its listeners. Who is ready and does not serve the

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -114,6 +116,9 @@ func (p *processRole) openApprovals(i *instance, sources identity.Sources) (err 
 		p.keys, err = approval.LoadKeyring(files...)
 	} else {
 		p.keys = approval.NewKeyring(p.signer.Public())
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("process.vote_keys: %w: it is made by the processor whose api takes votes, as vote.key.pub in its state_dir; copy it here", err)
 	}
 	c := i.config.GetRedis()
 	if err != nil || c == nil {

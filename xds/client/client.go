@@ -147,7 +147,7 @@ func (c *Client) Run(ctx context.Context) error {
 			attempt = 0
 		}
 		wait := c.backoff(attempt)
-		c.options.Logger.WarnContext(ctx, "the control plane is away", slog.Any("error", err), slog.Duration("retry_after", wait))
+		c.options.Logger.WarnContext(ctx, "the control plane is away", slog.Any("error", err), slog.String("retry_after", wait.Round(time.Millisecond).String()))
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():

@@ -49,6 +49,8 @@ type Server struct {
 	bundles cache.SnapshotCache
 	envoys  cache.SnapshotCache
 
+	refusals refusals
+
 	mu       sync.Mutex
 	bundle   *policyv1.Bundle // the last good one; nil before there is one
 	bundleAt time.Time
