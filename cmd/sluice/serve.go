@@ -164,7 +164,17 @@ func (i *instance) sources() identity.Sources {
 	if base == "" {
 		base = i.config.GetControl().GetPolicyDir()
 	}
-	return identity.Sources{BaseDir: base}
+	tree := &secretTree{dir: base, logger: i.logger, versions: i.versions}
+	return identity.Sources{BaseDir: base, ReadFile: tree.readFile}
+}
+
+// versions are those of the policies in force here.
+func (i *instance) versions() []string {
+	p, err := i.policy().Current()
+	if err != nil {
+		return nil
+	}
+	return []string{p.Bundle().GetVersion()}
 }
 
 // stop ends the parts: sessions first, then what they needed.

@@ -27,7 +27,8 @@ type controlRole struct {
 	server   *server.Server
 	listener net.Listener
 	current  atomic.Pointer[policies.Policy]
-	again    chan struct{} // asks for the directory to be read at once
+	coming   atomic.Pointer[string] // the version that is being tried
+	again    chan struct{}          // asks for the directory to be read at once
 
 	mu      sync.Mutex     // guards the fields to the next blank line
 	refused *source.Result // the newest, if this place could not serve it: files may come
@@ -45,9 +46,10 @@ func startControl(ctx context.Context, i *instance) (*controlRole, error) {
 		instance: i, again: make(chan struct{}, 1),
 		kept: keptBundle{path: filepath.Join(i.config.GetStateDir(), "control-bundle.pb")},
 	}
+	tree := &secretTree{dir: c.GetPolicyDir(), logger: i.logger, versions: role.versions}
 	var err error
 	role.server, err = server.New(server.Options{
-		Resources: controlResources(c, identity.Sources{BaseDir: c.GetPolicyDir()}.Resolve),
+		Resources: controlResources(c, identity.Sources{BaseDir: c.GetPolicyDir(), ReadFile: tree.readFile}.Resolve),
 		Metrics:   i.metrics, Logger: i.logger,
 	})
 	if err != nil {
@@ -119,6 +121,10 @@ func (c *controlRole) apply(ctx context.Context, r source.Result) {
 
 // serve gives a policy to everybody.
 func (c *controlRole) serve(ctx context.Context, b *policyv1.Bundle, p *policies.Policy, faults error) error {
+	if version := b.GetVersion(); version != "" {
+		c.coming.Store(&version)
+		defer c.coming.Store(nil)
+	}
 	if err := c.server.SetBundle(ctx, b, faults); err != nil {
 		return err
 	}
@@ -167,6 +173,18 @@ func (c *controlRole) keep(ctx context.Context, b *policyv1.Bundle) {
 	if err := c.kept.write(b); err != nil {
 		c.instance.logger.ErrorContext(ctx, "the policy is not kept for a restart", slog.Any("error", err))
 	}
+}
+
+// versions are those whose files count: of the policy that is served, and of one that is being tried.
+func (c *controlRole) versions() []string {
+	var out []string
+	if p := c.current.Load(); p != nil {
+		out = append(out, p.Bundle().GetVersion())
+	}
+	if v := c.coming.Load(); v != nil {
+		out = append(out, *v)
+	}
+	return out
 }
 
 // Current is the policy that is served.
