@@ -56,7 +56,9 @@ func (s *Service) Decide(ctx context.Context, req *connect.Request[approvalv1.De
 		if err != nil {
 			return nil, err
 		}
-		s.log.InfoContext(ctx, "approval: a vote", slog.String("approval", a.GetId()), slog.String("voter", who.GetIssuer()+":"+who.GetSubject()),
+		s.votes.WithLabelValues(a.GetTarget(), strings.ToLower(req.Msg.GetChoice().String()), Word(a.GetState())).Inc()
+		s.log.InfoContext(ctx, "approval: a vote", slog.String("approval", a.GetId()), slog.String("target", a.GetTarget()),
+			slog.Any("rules", a.GetRules()), slog.String("voter", who.GetIssuer()+":"+who.GetSubject()),
 			slog.String("choice", req.Msg.GetChoice().String()), slog.String("state", Word(a.GetState())))
 		return connect.NewResponse(&approvalv1.DecideResponse{Approval: a}), nil
 	}

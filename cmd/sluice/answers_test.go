@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -113,5 +114,47 @@ func TestCountsReadRight(t *testing.T) {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+func TestARefusedLoginIsALineAndACount(t *testing.T) {
+	r := newPlace(t).run()
+	c := newCallers(r.instance)
+	srv := httptest.NewServer(c.middleware(r.services()))
+	defer srv.Close()
+	for range 30 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+"/sluice.control.v1.ControlService/Status", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer not-a-token")
+		req.Header.Set("Content-Type", "application/json")
+		res, err := srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusUnauthorized {
+			t.Fatal(res.Status)
+		}
+	}
+	lines := strings.Count(r.log.text(), `"login refused"`)
+	if lines == 0 || lines > 2*maxRefusals || strings.Contains(r.log.text(), "not-a-token") {
+		t.Errorf("%d lines: %s", lines, r.log.text())
+	}
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0.0
+	for _, f := range families {
+		if f.GetName() == "sluice_api_logins_refused_total" {
+			for _, m := range f.GetMetric() {
+				total += m.GetCounter().GetValue()
+			}
+		}
+	}
+	if total != 30 {
+		t.Errorf("%v are counted", total)
 	}
 }

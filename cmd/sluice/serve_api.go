@@ -51,7 +51,7 @@ func startAPI(ctx context.Context, i *instance) (*apiServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	handler := (&callers{i.identities}).middleware(i.services())
+	handler := newCallers(i).middleware(i.services())
 	mux := http.NewServeMux()
 	mux.Handle("/", handler)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
@@ -89,8 +89,9 @@ func (i *instance) services() http.Handler {
 	may := access{i.policy()}
 	if p := i.process; p != nil {
 		if p.store != nil {
-			mux.Handle(approvalv1connect.NewApprovalServiceHandler(
-				approval.NewService(p.store, p.feed, p.signer, callerOf, may, i.logger), options...))
+			approvals := approval.NewService(p.store, p.feed, p.signer, callerOf, may, i.logger)
+			i.metrics.MustRegister(approvals.Metrics())
+			mux.Handle(approvalv1connect.NewApprovalServiceHandler(approvals, options...))
 		}
 		mux.Handle(sessionv1connect.NewSessionServiceHandler(&sessionService{process: p, may: may}, options...))
 	}
