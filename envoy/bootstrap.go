@@ -84,12 +84,15 @@ func deltaADS() *envoy_config_core_v3.ApiConfigSource {
 		TransportApiVersion: envoy_config_core_v3.ApiVersion_V3,
 		GrpcServices: []*envoy_config_core_v3.GrpcService{{
 			TargetSpecifier: &envoy_config_core_v3.GrpcService_EnvoyGrpc_{
-				EnvoyGrpc: &envoy_config_core_v3.GrpcService_EnvoyGrpc{ClusterName: XDSCluster},
+				EnvoyGrpc: &envoy_config_core_v3.GrpcService_EnvoyGrpc{
+					ClusterName: XDSCluster,
+					// Here Envoy reads it; that of GrpcService itself is for other uses.
+					RetryPolicy: &envoy_config_core_v3.RetryPolicy{RetryBackOff: &envoy_config_core_v3.BackoffStrategy{
+						BaseInterval: durationpb.New(reconnectFirst),
+						MaxInterval:  durationpb.New(reconnectMost),
+					}},
+				},
 			},
-			RetryPolicy: &envoy_config_core_v3.RetryPolicy{RetryBackOff: &envoy_config_core_v3.BackoffStrategy{
-				BaseInterval: durationpb.New(reconnectFirst),
-				MaxInterval:  durationpb.New(reconnectMost),
-			}},
 		}},
 	}
 }
@@ -157,26 +160,20 @@ func transportTLS(x XDS) (*envoy_config_core_v3.TransportSocket, error) {
 	if san == "" {
 		san = host
 	}
-	tls, err := anypb.New(&envoy_extensions_transport_sockets_tls_v3.UpstreamTlsContext{
-		Sni: serverName(host),
-		CommonTlsContext: &envoy_extensions_transport_sockets_tls_v3.CommonTlsContext{
-			TlsParams: &envoy_extensions_transport_sockets_tls_v3.TlsParameters{
-				TlsMinimumProtocolVersion: envoy_extensions_transport_sockets_tls_v3.TlsParameters_TLSv1_3,
-				TlsMaximumProtocolVersion: envoy_extensions_transport_sockets_tls_v3.TlsParameters_TLSv1_3,
-			},
-			AlpnProtocols: []string{"h2"},
-			TlsCertificates: []*envoy_extensions_transport_sockets_tls_v3.TlsCertificate{{
-				CertificateChain: file(x.TLS.Certificate),
-				PrivateKey:       file(x.TLS.Key),
-			}},
-			ValidationContextType: &envoy_extensions_transport_sockets_tls_v3.CommonTlsContext_ValidationContext{
-				ValidationContext: &envoy_extensions_transport_sockets_tls_v3.CertificateValidationContext{
-					TrustedCa:                 file(x.TLS.CA),
-					MatchTypedSubjectAltNames: []*envoy_extensions_transport_sockets_tls_v3.SubjectAltNameMatcher{sanMatcher(san)},
-				},
-			},
+	common := &envoy_extensions_transport_sockets_tls_v3.CommonTlsContext{
+		TlsParams: &envoy_extensions_transport_sockets_tls_v3.TlsParameters{
+			TlsMinimumProtocolVersion: envoy_extensions_transport_sockets_tls_v3.TlsParameters_TLSv1_3,
+			TlsMaximumProtocolVersion: envoy_extensions_transport_sockets_tls_v3.TlsParameters_TLSv1_3,
 		},
-	})
+		AlpnProtocols: []string{"h2"},
+	}
+	names := []*envoy_extensions_transport_sockets_tls_v3.SubjectAltNameMatcher{sanMatcher(san)}
+	if x.TLS.SecretsDir == "" {
+		readOnce(common, x.TLS, names)
+	} else {
+		readAgain(common, x.TLS, names)
+	}
+	tls, err := anypb.New(&envoy_extensions_transport_sockets_tls_v3.UpstreamTlsContext{Sni: serverName(host), CommonTlsContext: common})
 	if err != nil {
 		return nil, err
 	}
@@ -208,10 +205,6 @@ func sanMatcher(san string) *envoy_extensions_transport_sockets_tls_v3.SubjectAl
 		m.SanType = envoy_extensions_transport_sockets_tls_v3.SubjectAltNameMatcher_URI
 	}
 	return m
-}
-
-func file(name string) *envoy_config_core_v3.DataSource {
-	return &envoy_config_core_v3.DataSource{Specifier: &envoy_config_core_v3.DataSource_Filename{Filename: name}}
 }
 
 // address is of a socket if there is one, or of a hostPort that Validate has seen. The mode matters

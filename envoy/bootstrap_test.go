@@ -33,6 +33,39 @@ func uriSAN() envoy.XDS {
 	return x
 }
 
+func readAgain() envoy.XDS {
+	x := mutualTLS("control.internal:9443")
+	x.TLS.SecretsDir = "/etc/sluice"
+	return x
+}
+
+func TestSecretsAreGoldens(t *testing.T) {
+	files, err := envoy.Secrets(envoy.Config{NodeID: "edge-1", Cluster: "edge", XDS: readAgain(), Admin: envoy.Default().Admin})
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for name, got := range files {
+		path := filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(path, got, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("differs from %s:\n%s", path, cmp.Diff(string(want), string(got)))
+		}
+	}
+	for _, x := range []envoy.XDS{mutualTLS("control.internal:9443"), envoy.Default().XDS} {
+		if files, err := envoy.Secrets(envoy.Config{NodeID: "edge-1", Cluster: "edge", XDS: x, Admin: envoy.Default().Admin}); err != nil || len(files) != 0 {
+			t.Errorf("%v, %v", files, err)
+		}
+	}
+}
+
 func TestBootstrapGoldens(t *testing.T) {
 	loopback := envoy.Admin{Address: "127.0.0.1:9901"}
 	for name, c := range map[string]envoy.Config{
@@ -41,6 +74,7 @@ func TestBootstrapGoldens(t *testing.T) {
 		"testdata/mtls_by_name.yaml":     {NodeID: "edge-1", Cluster: "edge", XDS: mutualTLS("control.internal:9443"), Admin: loopback},
 		"testdata/mtls_by_ip.yaml":       {NodeID: "edge-1", Cluster: "edge", XDS: mutualTLS("[fd00::7]:9443"), Admin: envoy.Admin{Address: "[::1]:9901"}},
 		"testdata/mtls_uri_san.yaml":     {NodeID: "edge-1", Cluster: "edge", XDS: uriSAN(), Admin: loopback},
+		"testdata/mtls_read_again.yaml":  {NodeID: "edge-1", Cluster: "edge", XDS: readAgain(), Admin: loopback},
 		"testdata/id_like_a_number.yaml": {NodeID: "1.0", Cluster: "true", XDS: envoy.Default().XDS, Admin: loopback},
 	} {
 		t.Run(name, func(t *testing.T) {

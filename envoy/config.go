@@ -39,8 +39,8 @@ type XDS struct {
 	TLS *TLS
 }
 
-// TLS is how an Envoy and the control plane know each other. The files are absolute paths, read by
-// Envoy at its start only: a new certificate needs a restart of Envoy.
+// TLS is how an Envoy and the control plane know each other. The files are absolute paths of Envoy's
+// host.
 type TLS struct {
 	// Certificate and Key are Envoy's own, PEM.
 	Certificate, Key string
@@ -50,6 +50,10 @@ type TLS struct {
 	// URI, an IP address or a DNS name. Empty means the host of Address. Being signed by the CA
 	// alone is never enough, since the CA signs Envoys too.
 	ServerSAN string
+	// SecretsDir is the directory with the two files that Secrets makes, through which Envoy reads the
+	// others again when something is moved into their directory: absolute, on Envoy's host. Empty: it
+	// reads them at its start only, and a new certificate needs a restart.
+	SecretsDir string
 }
 
 // Admin is the address of Envoy's administration interface, which has no authentication: a unix
@@ -127,6 +131,9 @@ func (v *faults) xds(x XDS) {
 		v.file("xds.tls.certificate", x.TLS.Certificate)
 		v.file("xds.tls.key", x.TLS.Key)
 		v.file("xds.tls.ca", x.TLS.CA)
+		if x.TLS.SecretsDir != "" {
+			v.file("xds.tls.secrets_dir", x.TLS.SecretsDir)
+		}
 	default:
 		v.add("xds.socket", "or xds.address must be set")
 	}

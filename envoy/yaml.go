@@ -7,25 +7,30 @@ import (
 	envoy_config_bootstrap_v3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 )
 
 // YAML writes a bootstrap as Envoy's documentation does: block style, the proto's own field names
 // and order, the same bytes for the same bootstrap.
 func YAML(b *envoy_config_bootstrap_v3.Bootstrap) ([]byte, error) {
-	json, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(b)
+	return document(b)
+}
+
+func document(m proto.Message) ([]byte, error) {
+	json, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
 	if err != nil {
-		return nil, fmt.Errorf("envoy bootstrap: %w", err)
+		return nil, fmt.Errorf("envoy configuration: %w", err)
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(json, &doc); err != nil {
-		return nil, fmt.Errorf("envoy bootstrap: %w", err)
+		return nil, fmt.Errorf("envoy configuration: %w", err)
 	}
 	blockStyle(&doc)
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
 	enc.SetIndent(2)
 	if err := enc.Encode(&doc); err != nil {
-		return nil, fmt.Errorf("envoy bootstrap: %w", err)
+		return nil, fmt.Errorf("envoy configuration: %w", err)
 	}
 	return out.Bytes(), nil
 }

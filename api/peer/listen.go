@@ -3,10 +3,10 @@ package peer
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"syscall"
@@ -15,13 +15,19 @@ import (
 )
 
 // Listen opens a socket for peers. A unix socket gets mode 0600; a stale one in its place is removed, but not one that
-// somebody answers at. TCP connections are *tls.Conn whose handshake asks for a certificate of the CA.
+// somebody answers at. TCP connections are *tls.Conn whose handshake asks for a certificate of the CA; certificate, key
+// and CA are read again when their files change, and connections that live stay.
 func Listen(ctx context.Context, s *configv1.Socket) (net.Listener, error) {
+	return ListenAs(ctx, "peer", s, slog.New(slog.DiscardHandler))
+}
+
+// ListenAs is Listen with a log of rotations, in which the socket has a name, such as "control.xds".
+func ListenAs(ctx context.Context, name string, s *configv1.Socket, logger *slog.Logger) (net.Listener, error) {
 	switch a := s.GetAddress().(type) {
 	case *configv1.Socket_Unix:
 		return listenUnix(ctx, a.Unix)
 	case *configv1.Socket_Mtls:
-		cfg, err := ServerTLS(a.Mtls)
+		own, err := OpenFiles(name, a.Mtls, logger)
 		if err != nil {
 			return nil, err
 		}
@@ -29,9 +35,29 @@ func Listen(ctx context.Context, s *configv1.Socket) (net.Listener, error) {
 		if err != nil {
 			return nil, fmt.Errorf("peer: %w", err)
 		}
-		return tls.NewListener(l, cfg), nil
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = own.Run(ctx) // it ends with ctx only
+		}()
+		return &renewing{Listener: tls.NewListener(l, own.Server()), cancel: cancel, done: done}, nil
 	}
 	return nil, errors.New("peer: no address to listen at")
+}
+
+// renewing is a listener that ends the watch over its files.
+type renewing struct {
+	net.Listener
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// Close implements net.Listener.
+func (r *renewing) Close() error {
+	r.cancel()
+	<-r.done
+	return r.Listener.Close()
 }
 
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
@@ -77,73 +103,4 @@ func stale(ctx context.Context, path string) error {
 		return nil
 	}
 	return fmt.Errorf("peer: somebody may listen at %s already: %w", path, err)
-}
-
-// ServerTLS asks peers for a certificate of the CA that names a part of Sluice; which part, the caller asks NameOf.
-func ServerTLS(m *configv1.MutualTls) (*tls.Config, error) {
-	cert, pool, err := load(m)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert},
-		ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
-		VerifyConnection: func(state tls.ConnectionState) error {
-			if len(state.PeerCertificates) == 0 {
-				return ErrName
-			}
-			_, err := NameOf(state.PeerCertificates[0])
-			return err
-		},
-	}, nil
-}
-
-// ClientTLS shows a certificate to a peer and takes only one of the given role. The name in the URI SAN stands for
-// the host name.
-func ClientTLS(m *configv1.MutualTls, want Role) (*tls.Config, error) {
-	cert, pool, err := load(m)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, RootCAs: pool,
-		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection checks the chain, and the SAN in place of a host name
-		VerifyConnection: func(state tls.ConnectionState) error {
-			if len(state.PeerCertificates) == 0 {
-				return ErrName
-			}
-			intermediates := x509.NewCertPool()
-			for _, c := range state.PeerCertificates[1:] {
-				intermediates.AddCert(c)
-			}
-			leaf := state.PeerCertificates[0]
-			if _, err := leaf.Verify(x509.VerifyOptions{Roots: pool, Intermediates: intermediates}); err != nil {
-				return err
-			}
-			n, err := NameOf(leaf)
-			if err != nil {
-				return err
-			}
-			if n.Role != want {
-				return fmt.Errorf("peer: %s/%s answered, a %s is needed", n.Role, n.ID, want)
-			}
-			return nil
-		},
-	}, nil
-}
-
-func load(m *configv1.MutualTls) (tls.Certificate, *x509.CertPool, error) {
-	cert, err := tls.LoadX509KeyPair(m.GetCert(), m.GetKey())
-	if err != nil {
-		return cert, nil, fmt.Errorf("peer: %w", err)
-	}
-	pem, err := os.ReadFile(m.GetCa())
-	if err != nil {
-		return cert, nil, fmt.Errorf("peer: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return cert, nil, fmt.Errorf("peer: %s holds no certificate", m.GetCa())
-	}
-	return cert, pool, nil
 }

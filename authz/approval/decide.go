@@ -56,7 +56,9 @@ func (s *Service) Decide(ctx context.Context, req *connect.Request[approvalv1.De
 		if err != nil {
 			return nil, err
 		}
-		s.log.InfoContext(ctx, "approval: a vote", slog.String("approval", a.GetId()), slog.String("voter", who.GetIssuer()+":"+who.GetSubject()),
+		s.votes.WithLabelValues(a.GetTarget(), strings.ToLower(req.Msg.GetChoice().String()), Word(a.GetState())).Inc()
+		s.log.InfoContext(ctx, "approval: a vote", slog.String("approval", a.GetId()), slog.String("target", a.GetTarget()),
+			slog.Any("rules", a.GetRules()), slog.String("voter", who.GetIssuer()+":"+who.GetSubject()),
 			slog.String("choice", req.Msg.GetChoice().String()), slog.String("state", Word(a.GetState())))
 		return connect.NewResponse(&approvalv1.DecideResponse{Approval: a}), nil
 	}
@@ -105,6 +107,9 @@ func (s *Service) mayDecide(who *identityv1.Principal, a *approvalv1.Approval, r
 		return refuse(errors.New("you have voted already"))
 	case len(a.GetVotes()) >= maxVotes:
 		return refuse(errors.New("it has too many votes"))
+	case len(a.GetKeyIds()) > 0 && !slices.Contains(a.GetKeyIds(), s.signer.ID()):
+		return refuse(fmt.Errorf("a vote at this API would not count, and would end what is held: it is signed by key %s, which "+
+			"vote_keys of processor %s does not name; vote at that processor's API, or name the key there", s.signer.ID(), a.GetHolder()))
 	}
 	return nil
 }

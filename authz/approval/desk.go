@@ -66,13 +66,13 @@ func (d *Desk) Close() {
 }
 
 // Hold stores an approval and begins to wait for people. The caller sets id, requester, target, session, action, rules,
-// requirements, expires_at, digest, recorded_digest, warnings; state, times, holder and votes are the desk's. The
+// requirements, expires_at, digest, recorded_digest, warnings; state, times, holder, key ids and votes are the desk's. The
 // approval is the desk's from then on. ErrInvalid, ErrExists, ErrUnavailable.
 //
 // Whoever gets a Hold ends it by Consume or Withdraw.
 func (d *Desk) Hold(ctx context.Context, own *approvalv1.Approval) (*Hold, error) {
 	own.State, own.Votes, own.DecidedAt, own.CreatedAt, own.Reason = 0, nil, nil, nil, ""
-	own.Holder = d.holder
+	own.Holder, own.KeyIds = d.holder, d.keys.IDs()
 	if err := complete(own, d.now()); err != nil {
 		return nil, err
 	}

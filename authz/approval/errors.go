@@ -74,7 +74,7 @@ func (f QuorumFault) String() string {
 	case Rejected:
 		return "somebody rejected it"
 	case UnknownKey:
-		return "a vote is signed by an unknown key"
+		return "a vote is signed by a key that this processor's vote_keys does not name"
 	case BadSignature:
 		return "a vote's signature is false"
 	case OtherApproval:

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 )
@@ -132,6 +134,9 @@ func (s *Signer) Public() ed25519.PublicKey {
 	return pub
 }
 
+// ID names the key.
+func (s *Signer) ID() string { return s.id }
+
 // Sign sets a vote's key id and signature.
 func (s *Signer) Sign(v *approvalv1.Vote) {
 	v.KeyId = s.id
@@ -174,6 +179,9 @@ func LoadKeyring(paths ...string) (*Keyring, error) {
 	}
 	return NewKeyring(keys...), nil
 }
+
+// IDs names the keys, sorted.
+func (k *Keyring) IDs() []string { return slices.Sorted(maps.Keys(k.keys)) }
 
 // get finds a key by its id.
 func (k *Keyring) get(id string) (ed25519.PublicKey, bool) {

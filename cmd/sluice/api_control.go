@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ func (s *controlService) Status(ctx context.Context, _ *connect.Request[controlv
 		return nil, err
 	}
 	if s.instance.control == nil {
-		return nil, connect.NewError(connect.CodeFailedPrecondition, errors.New("this process is no control plane"))
+		return nil, connect.NewError(connect.CodeFailedPrecondition, errElsewhere("this is the API of a processor; ask that of the control plane"))
 	}
 	return connect.NewResponse(s.instance.control.server.Status()), nil
 }
@@ -59,7 +58,7 @@ func (s *controlService) Explain(ctx context.Context, req *connect.Request[contr
 		return nil, err
 	}
 	if s.instance.process == nil {
-		return nil, connect.NewError(connect.CodeFailedPrecondition, errors.New("this process is no processor"))
+		return nil, connect.NewError(connect.CodeFailedPrecondition, errElsewhere("this is the API of a control plane; ask that of a processor, which reads statements"))
 	}
 	if !s.pace.take(caller.GetIssuerUrl()+"\n"+caller.GetSubject(), time.Now()) {
 		return nil, connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("you ask too often: %d times at once, and then once in %v", explainBurst, explainEvery))

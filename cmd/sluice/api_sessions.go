@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"connectrpc.com/connect"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	sessionv1 "github.com/sluicegate/sluice/api/gen/sluice/session/v1"
+	"github.com/sluicegate/sluice/extproc/record"
 	"github.com/sluicegate/sluice/extproc/record/index"
 )
 
@@ -30,7 +32,7 @@ func (s *sessionService) List(ctx context.Context, req *connect.Request[sessionv
 		if f.Principal != "" && f.Principal != own {
 			return nil, connect.NewError(connect.CodePermissionDenied, errors.New("the policy lets you see your own sessions only (audit_read is needed)"))
 		}
-		f.Principal = own
+		f.Principal, f.Owner = "", index.OwnerOf(who) // an alias may have been another issuer's
 	}
 	found, next, err := s.process.recorder.Index().ListSessions(ctx, f, index.Page{Size: int(req.Msg.GetPageSize()), Token: req.Msg.GetPageToken()})
 	if err != nil {
@@ -49,7 +51,16 @@ func (s *sessionService) one(ctx context.Context, id string) (*sessionv1.Session
 	if err != nil {
 		return nil, s.fault(ctx, err)
 	}
-	own := found.GetPrincipal().GetIssuer() == who.GetIssuer() && found.GetPrincipal().GetSubject() == who.GetSubject()
+	// The index says where a session is; whose it is, its recording says.
+	start, err := s.process.recorder.Start(ctx, id)
+	if err != nil {
+		return nil, s.fault(ctx, err)
+	}
+	owner := index.OwnerOf(start.GetPrincipal())
+	if found.GetId() != id || index.OwnerOf(found.GetPrincipal()) != owner {
+		return nil, s.fault(ctx, fmt.Errorf("the index's row of session %s: %w", id, record.ErrNotAsLogged))
+	}
+	own := owner == index.OwnerOf(who) && who.GetIssuerUrl() != ""
 	if !own && !s.may.May(who, policyv1.Permission_audit_read) {
 		// Whether it exists is not for the caller to know.
 		return nil, connect.NewError(connect.CodeNotFound, errors.New("no such session"))
@@ -99,10 +110,14 @@ func (s *sessionService) End(ctx context.Context, req *connect.Request[sessionv1
 
 func (s *sessionService) fault(ctx context.Context, err error) error {
 	switch {
-	case errors.Is(err, index.ErrNotFound):
+	case errors.Is(err, index.ErrNotFound), errors.Is(err, record.ErrNotFound):
 		return connect.NewError(connect.CodeNotFound, errors.New("no such session"))
 	case errors.Is(err, index.ErrPageToken):
 		return connect.NewError(connect.CodeInvalidArgument, errors.New("page_token: not one of this list's"))
+	}
+	if errors.Is(err, record.ErrNotAsLogged) {
+		s.process.logger.ErrorContext(ctx, "a recording is not shown", slog.Any("error", err))
+		return connect.NewError(connect.CodeDataLoss, errors.New("the recording, or the index, is not what was recorded: it is not shown; `sluice audit verify` says more"))
 	}
 	s.process.logger.ErrorContext(ctx, "sessions cannot be read", slog.Any("error", err))
 	return connect.NewError(connect.CodeInternal, errors.New("the recordings cannot be read"))

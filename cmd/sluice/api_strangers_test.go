@@ -106,7 +106,7 @@ func TestMetricsAreForAuditorsAndThisHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ids.Close()
-	h := (&callers{ids}).auditors(access{noPolicy{}}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "numbers") }))
+	h := newCallers(&instance{identities: ids, logger: slog.New(slog.DiscardHandler), metrics: prometheus.NewRegistry()}).auditors(access{noPolicy{}}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "numbers") }))
 	for from, want := range map[string]int{"127.0.0.1:1": 200, "[::1]:1": 200, "[::ffff:127.0.0.1]:1": 200, "192.0.2.7:1": 401, "[2001:db8::1]:1": 401} {
 		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 		r.RemoteAddr = from

@@ -239,8 +239,46 @@ func decide(ctx context.Context, s streams, a api, f format, v vote) error {
 	}
 	out := f.to(s.out)
 	if out.JSON {
-		return out.One(res.Msg.GetApproval())
+		if err := out.One(res.Msg.GetApproval()); err != nil {
+			return err
+		}
+		return void(res.Msg.GetApproval(), v.choice)
 	}
-	_, err = fmt.Fprintf(s.out, "%s is %s: %s\n", v.id, approval.Word(res.Msg.GetApproval().GetState()), cli.OneLine(held.GetAction().GetText()))
+	return report(s, held, res.Msg.GetApproval(), v.choice)
+}
+
+// report says what a vote came to. The error is that it came to nothing.
+func report(s streams, before, after *approvalv1.Approval, choice approvalv1.Vote_Choice) error {
+	state := approval.Word(after.GetState())
+	if err := void(after, choice); err != nil {
+		return err
+	}
+	note := ""
+	if after.GetState() == approvalv1.State_PENDING {
+		needed := uint32(0)
+		for _, r := range after.GetRequirements() {
+			needed += max(r.GetCount(), 1)
+		}
+		note = fmt.Sprintf(" (your vote counts, %d of %d)", len(after.GetVotes()), needed)
+		if len(after.GetVotes()) <= len(before.GetVotes()) {
+			note = fmt.Sprintf(" (you have voted already, %d of %d)", len(after.GetVotes()), needed)
+		}
+	}
+	_, err := fmt.Fprintf(s.out, "%s is %s%s: %s\n", after.GetId(), state, note, cli.OneLine(after.GetAction().GetText()))
 	return err
+}
+
+// void says that what was voted for did not come to be, and will not.
+func void(a *approvalv1.Approval, choice approvalv1.Vote_Choice) error {
+	switch st := a.GetState(); {
+	case choice == approvalv1.Vote_REJECT && st == approvalv1.State_REJECTED:
+		return nil
+	case choice == approvalv1.Vote_APPROVE && (st == approvalv1.State_PENDING || st == approvalv1.State_APPROVED || st == approvalv1.State_CONSUMED):
+		return nil
+	}
+	why := ""
+	if a.GetReason() != "" {
+		why = ": " + cli.OneLine(a.GetReason())
+	}
+	return fmt.Errorf("%s is %s%s", a.GetId(), approval.Word(a.GetState()), why)
 }

@@ -54,7 +54,7 @@ func (c *auditVerify) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	if !report.OK {
-		return fmt.Errorf("%d findings: the recordings are not as they were recorded", len(report.Findings))
+		return fmt.Errorf("%s: the recordings are not as they were recorded", count(len(report.Findings), "finding"))
 	}
 	return nil
 }
@@ -79,7 +79,12 @@ func (c *auditVerify) quorum() (audit.QuorumCheck, error) {
 		if !bytes.Equal(approval.RecordedDigest(a.GetAction()), a.GetRecordedDigest()) {
 			return errors.New("the action is not the one that was voted on")
 		}
-		return approval.VerifyVotes(a, keys)
+		err := approval.VerifyVotes(a, keys)
+		if q, ok := errors.AsType[*approval.QuorumError](err); ok && q.Fault == approval.UnknownKey {
+			return fmt.Errorf("a public key is missing: its vote %d is signed by key %s; repeat --keys with the vote.key.pub of each API that takes votes",
+				q.Vote+1, a.GetVotes()[q.Vote].GetKeyId())
+		}
+		return err
 	}, nil
 }
 
@@ -100,8 +105,8 @@ func (c *auditVerify) logKey() (string, error) {
 
 func printReport(s streams, r *audit.Report) error {
 	w := &errWriter{w: s.out}
-	w.printf("log %s: %d leaves, root %.16s\n", r.Origin, r.Size, r.Root)
-	w.printf("%d sessions, %d chunks, %d events; %d executions of held statements, each with its quorum\n", r.Sessions, r.Chunks, r.Events, r.Held)
+	w.printf("log %s: %s, root %.16s\n", r.Origin, count(r.Size, "leaf", "leaves"), r.Root)
+	w.printf("%s, %s, %s; %s\n", count(r.Sessions, "session"), count(r.Chunks, "chunk"), count(r.Events, "event"), heldCount(r.Held))
 	for _, t := range r.Tail {
 		w.printf("tail: %s\n", cli.OneLine(t.Message))
 	}
@@ -122,6 +127,24 @@ func printReport(s streams, r *audit.Report) error {
 		w.printf("good: nothing was changed, removed, reordered or added\n")
 	}
 	return w.err
+}
+
+// count is a number of things: "1 session", "2 sessions".
+func count[N int | uint64](n N, one string, many ...string) string {
+	switch {
+	case n == 1:
+		return "1 " + one
+	case len(many) > 0:
+		return fmt.Sprintf("%d %s", n, many[0])
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+func heldCount(n uint64) string {
+	if n == 1 {
+		return "1 execution of a held statement, with its quorum"
+	}
+	return fmt.Sprintf("%d executions of held statements, each with its quorum", n)
 }
 
 // errWriter keeps the first error of many writes.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,69 +11,53 @@ import (
 	"encoding/pem"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
+	"github.com/sluicegate/sluice/api/peer/rotate"
 )
 
 // certificate is a certificate in files that is read again when they change.
 type certificate struct {
-	cert, key string
-
-	mu     sync.Mutex
-	loaded *tls.Certificate
-	stamp  time.Time
-	looked time.Time
+	files *rotate.Files[*tls.Certificate]
 }
-
-// lookEvery is how often the files are looked at.
-const lookEvery = 5 * time.Second
 
 // get is tls.Config's GetCertificate. If new files cannot be read, the old certificate stays.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	if c.loaded != nil && now.Sub(c.looked) < lookEvery {
-		return c.loaded, nil
-	}
-	c.looked = now
-	info, err := os.Stat(c.cert)
-	if err == nil && c.loaded != nil && info.ModTime().Equal(c.stamp) {
-		return c.loaded, nil
-	}
-	if err == nil {
-		var pair tls.Certificate
-		if pair, err = tls.LoadX509KeyPair(c.cert, c.key); err == nil {
-			c.loaded, c.stamp = &pair, info.ModTime()
-		}
-	}
-	if c.loaded != nil {
-		return c.loaded, nil
-	}
-	return nil, err
-}
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.files.Get(), nil }
 
 // openCertificate takes the configured files, or makes a certificate for localhost in the state directory, with a CA of
-// its own that clients can be given: tls/ca.pem.
-func openCertificate(t *configv1.ServerTls, state string) (*certificate, error) {
-	c := &certificate{cert: t.GetCert(), key: t.GetKey()}
+// its own that clients can be given: tls/ca.pem. It looks at them while the instance lives.
+func openCertificate(ctx context.Context, i *instance, name string, t *configv1.ServerTls) (*certificate, error) {
+	cert, key := t.GetCert(), t.GetKey()
 	if t == nil {
-		dir := filepath.Join(state, "tls")
-		c.cert, c.key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-		if _, err := os.Stat(c.cert); errors.Is(err, fs.ErrNotExist) {
+		dir := filepath.Join(i.config.GetStateDir(), "tls")
+		cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+		if _, err := os.Stat(cert); errors.Is(err, fs.ErrNotExist) {
 			if err := makeCertificate(dir); err != nil {
 				return nil, err
 			}
 		}
 	}
-	_, err := c.get(nil)
-	return c, err
+	files, err := rotate.Open(name, i.logger, func() (rotate.Loaded[*tls.Certificate], error) { return loadPair(cert, key) }, cert, key)
+	if err != nil {
+		return nil, err
+	}
+	i.follow(ctx, name, files)
+	return &certificate{files}, nil
+}
+
+func loadPair(cert, key string) (rotate.Loaded[*tls.Certificate], error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	l := rotate.Loaded[*tls.Certificate]{Value: &pair}
+	if err == nil && pair.Leaf != nil {
+		l.Attrs = []any{slog.String("serial", pair.Leaf.SerialNumber.Text(16)), slog.Time("not_after", pair.Leaf.NotAfter)}
+	}
+	return l, err
 }
 
 func makeCertificate(dir string) error {

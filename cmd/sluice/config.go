@@ -20,6 +20,15 @@ import (
 
 // loadConfig reads a configuration, fills in defaults and makes the state directory.
 func loadConfig(path string) (*configv1.Config, error) {
+	c, err := readConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	return c, stateDir(c.GetStateDir())
+}
+
+// readConfig reads a configuration and fills in defaults.
+func readConfig(path string) (*configv1.Config, error) {
 	text, err := os.ReadFile(path) //nolint:gosec // the path is the operator's own
 	if err != nil {
 		return nil, err
@@ -37,7 +46,7 @@ func loadConfig(path string) (*configv1.Config, error) {
 	if err := fillConfig(c); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return c, stateDir(c.GetStateDir())
+	return c, nil
 }
 
 func has(c *configv1.Config, r configv1.Config_Role) bool { return slices.Contains(c.GetRoles(), r) }

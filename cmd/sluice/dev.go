@@ -46,7 +46,7 @@ func (c *devIdp) Run(ctx context.Context, s streams) error {
 	}
 	server := &http.Server{Handler: provider.Handler(), ReadHeaderTimeout: 5 * time.Second}
 	if c.Rotate > 0 {
-		go rotate(ctx, provider, c.Rotate, logger)
+		go rotateKeys(ctx, provider, c.Rotate, logger)
 	}
 	go func() {
 		<-ctx.Done()
@@ -61,7 +61,7 @@ func (c *devIdp) Run(ctx context.Context, s streams) error {
 	return nil
 }
 
-func rotate(ctx context.Context, p *devidp.Provider, every time.Duration, logger *slog.Logger) {
+func rotateKeys(ctx context.Context, p *devidp.Provider, every time.Duration, logger *slog.Logger) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {

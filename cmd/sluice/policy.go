@@ -22,8 +22,10 @@ type policyCommand struct {
 }
 
 type policyCheck struct {
-	Dir  string `arg:"" type:"existingdir" help:"The policy directory."`
-	Live bool   `help:"Compare with the policy in force, and warn of what ends sessions. Needs SLUICE_API and SLUICE_TOKEN."`
+	Dir     string `arg:"" type:"existingdir" help:"The policy directory."`
+	Config  string `type:"existingfile" placeholder:"FILE" help:"The configuration of the control plane: then whatever it would refuse is found, such as via: ENVOY without an egress_dir."`
+	NoFiles bool   `help:"Do not look for the files that the policy names, as where they are on other hosts only."`
+	Live    bool   `help:"Compare with the policy in force, and warn of what ends sessions. Needs SLUICE_API and SLUICE_TOKEN."`
 	api
 }
 
@@ -31,6 +33,9 @@ type policyCheck struct {
 func (c *policyCheck) Run(ctx context.Context, s streams) error {
 	b, p, err := source.Load(ctx, c.Dir)
 	if err != nil {
+		return err
+	}
+	if err := c.place(s, b); err != nil {
 		return err
 	}
 	if c.Live {

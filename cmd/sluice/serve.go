@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -55,10 +58,17 @@ type instance struct {
 	// failed gets the error of a part that ended by itself: the rest must not go on without it.
 	failed chan error
 	work   sync.WaitGroup
+
+	mu       sync.Mutex
+	followed []followed
 }
 
 // serve starts all parts, waits, and ends them.
 func (i *instance) serve(ctx context.Context) (err error) {
+	// Unasked for, this signal would end the process, drain or no drain.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	// What serves goes on while sessions end, so its life is not the signal's.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
@@ -69,15 +79,60 @@ func (i *instance) serve(ctx context.Context) (err error) {
 		i.stop(life)
 		return err
 	}
-	i.logger.InfoContext(ctx, "sluice serves", slog.Any("roles", i.config.GetRoles()), slog.Int("pid", os.Getpid()))
-	select {
-	case <-ctx.Done():
-		i.logger.InfoContext(life, "sluice is shutting down")
-	case err = <-i.failed:
-		i.logger.ErrorContext(life, "a part has failed", slog.Any("error", err))
+	i.logger.InfoContext(ctx, "sluice serves", slog.Any("roles", roleNames(i.config)), slog.Int("pid", os.Getpid()))
+	for serving := true; serving; {
+		select {
+		case <-hup:
+			i.reload(life)
+			continue
+		case <-ctx.Done():
+			i.logger.InfoContext(life, "sluice is shutting down")
+		case err = <-i.failed:
+			i.logger.ErrorContext(life, "a part has failed", slog.Any("error", err))
+		}
+		serving = false
 	}
 	i.stop(life)
 	return err
+}
+
+// reload is what SIGHUP asks for: policy and certificates are read now, and nothing ends.
+func (i *instance) reload(ctx context.Context) {
+	i.logger.InfoContext(ctx, "reloading: the policy directory and certificates are read again")
+	if i.control != nil {
+		i.control.reload(ctx)
+	}
+	i.mu.Lock()
+	followed := slices.Clone(i.followed)
+	i.mu.Unlock()
+	for _, f := range followed {
+		f.Look(ctx)
+	}
+}
+
+// followed are files that are read again when they change.
+type followed interface {
+	Look(ctx context.Context)
+	Run(ctx context.Context) error
+}
+
+// follow looks at files while the instance lives.
+func (i *instance) follow(ctx context.Context, name string, f followed) {
+	i.mu.Lock()
+	i.followed = append(i.followed, f)
+	i.mu.Unlock()
+	i.goes(ctx, name, func(ctx context.Context) error {
+		_ = f.Run(ctx) // it ends with ctx only
+		return ctx.Err()
+	})
+}
+
+func roleNames(c *configv1.Config) []string {
+	var out []string
+	for _, r := range c.GetRoles() {
+		out = append(out, r.String())
+	}
+	return out
 }
 
 // start starts the parts in the order in which they need each other.
@@ -109,7 +164,17 @@ func (i *instance) sources() identity.Sources {
 	if base == "" {
 		base = i.config.GetControl().GetPolicyDir()
 	}
-	return identity.Sources{BaseDir: base}
+	tree := &secretTree{dir: base, logger: i.logger, versions: i.versions}
+	return identity.Sources{BaseDir: base, ReadFile: tree.readFile}
+}
+
+// versions are those of the policies in force here.
+func (i *instance) versions() []string {
+	p, err := i.policy().Current()
+	if err != nil {
+		return nil
+	}
+	return []string{p.Bundle().GetVersion()}
 }
 
 // stop ends the parts: sessions first, then what they needed.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -63,7 +65,7 @@ func startAPI(ctx context.Context, i *instance) (*apiServer, error) {
 		ConnContext: withConnection, ErrorLog: slog.NewLogLogger(i.logger.Handler(), slog.LevelDebug),
 	}}
 	if t := c.GetTls(); t != nil {
-		cert, err := openCertificate(t, i.config.GetStateDir())
+		cert, err := openCertificate(ctx, i, "api.tls", t)
 		if err != nil {
 			_ = l.Close() // it took nothing yet
 			return nil, err
@@ -81,7 +83,7 @@ func startAPI(ctx context.Context, i *instance) (*apiServer, error) {
 
 // handler is the whole API. Whether the process lives and is ready, anybody may ask.
 func (i *instance) handler() http.Handler {
-	who := &callers{i.identities}
+	who := newCallers(i)
 	mux := http.NewServeMux()
 	mux.Handle("/", who.middleware(i.services()))
 	mux.Handle("GET /healthz", probe(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
@@ -128,18 +130,65 @@ func (i *instance) services() http.Handler {
 	may := access{i.policy()}
 	if p := i.process; p != nil {
 		if p.store != nil {
-			mux.Handle(approvalv1connect.NewApprovalServiceHandler(
-				approval.NewService(p.store, p.feed, p.signer, callerOf, may, i.logger), options...))
+			approvals := approval.NewService(p.store, p.feed, p.signer, callerOf, may, i.logger)
+			i.metrics.MustRegister(approvals.Metrics())
+			mux.Handle(approvalv1connect.NewApprovalServiceHandler(approvals, options...))
 		}
 		mux.Handle(sessionv1connect.NewSessionServiceHandler(&sessionService{process: p, may: may}, options...))
 	}
+	i.elsewhere(mux)
 	mux.Handle(controlv1connect.NewControlServiceHandler(&controlService{instance: i, may: may, pace: newPace(explainEvery, explainBurst)}, options...))
 	return mux
 }
 
-// readyz: not ready without a policy, a recorder that records, and its listeners.
+// elsewhere answers for the services that this process does not have, with where they are.
+func (i *instance) elsewhere(mux *http.ServeMux) {
+	refuse := func(text string) connect.HandlerOption { return connect.WithInterceptors(refusal{errElsewhere(text)}) }
+	switch {
+	case i.process == nil:
+		text := "this is the API of a control plane; approvals and sessions are in that of a processor"
+		mux.Handle(approvalv1connect.NewApprovalServiceHandler(approvalv1connect.UnimplementedApprovalServiceHandler{}, refuse(text)))
+		mux.Handle(sessionv1connect.NewSessionServiceHandler(sessionv1connect.UnimplementedSessionServiceHandler{}, refuse(text)))
+	case i.process.store == nil:
+		mux.Handle(approvalv1connect.NewApprovalServiceHandler(approvalv1connect.UnimplementedApprovalServiceHandler{},
+			refuse("this processor has no approvals: redis is not in its configuration")))
+	}
+}
+
+// errElsewhere is that a process cannot answer, with who can.
+func errElsewhere(text string) error { return errors.New(text + " (SLUICE_API)") }
+
+// refusal answers every call with one error.
+type refusal struct{ err error }
+
+// WrapUnary implements connect.Interceptor.
+func (r refusal) WrapUnary(connect.UnaryFunc) connect.UnaryFunc {
+	return func(context.Context, connect.AnyRequest) (connect.AnyResponse, error) {
+		return nil, connect.NewError(connect.CodeFailedPrecondition, r.err)
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor.
+func (r refusal) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+// WrapStreamingHandler implements connect.Interceptor.
+func (r refusal) WrapStreamingHandler(connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(context.Context, connect.StreamingHandlerConn) error {
+		return connect.NewError(connect.CodeFailedPrecondition, r.err)
+	}
+}
+
+// readyz: not ready without a policy, a recorder that records, and its listeners. Who is ready and does not serve the
+// newest policy says so.
 func (i *instance) readyz(w http.ResponseWriter, _ *http.Request) {
 	if _, err := i.policy().Current(); err != nil {
+		if i.control != nil {
+			if fault := i.control.fault(); fault != "" && !strings.Contains(err.Error(), fault) {
+				err = fmt.Errorf("%w: %s", err, fault)
+			}
+		}
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
@@ -150,6 +199,11 @@ func (i *instance) readyz(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	w.WriteHeader(http.StatusOK)
+	if i.control != nil {
+		if fault := i.control.fault(); fault != "" {
+			_, _ = fmt.Fprintf(w, "ready, with the last good policy and certificates: %s\n", fault) // whoever asked may be gone
+		}
+	}
 }
 
 func (a *apiServer) stop(ctx context.Context) {

@@ -46,7 +46,7 @@ func (p *processRole) serveHTTP(ctx context.Context, i *instance, g *guard.Guard
 	if err := makeSocketDir(p.config.GetHttp()); err != nil {
 		return nil, err
 	}
-	listener, err := peer.Listen(ctx, p.config.GetHttp())
+	listener, err := peer.ListenAs(ctx, "process.http", p.config.GetHttp(), i.logger)
 	if err != nil {
 		return nil, err
 	}

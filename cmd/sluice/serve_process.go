@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -115,6 +117,9 @@ func (p *processRole) openApprovals(i *instance, sources identity.Sources) (err 
 	} else {
 		p.keys = approval.NewKeyring(p.signer.Public())
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("process.vote_keys: %w: it is made by the processor whose api takes votes, as vote.key.pub in its state_dir; copy it here", err)
+	}
 	c := i.config.GetRedis()
 	if err != nil || c == nil {
 		return err
@@ -159,7 +164,7 @@ func redisOptions(c *configv1.Redis, sources identity.Sources) (*redis.Options, 
 
 // listen takes connections from Envoy.
 func (p *processRole) listen(ctx context.Context, i *instance, sources identity.Sources) error {
-	cert, err := openCertificate(p.config.GetTls(), i.config.GetStateDir())
+	cert, err := openCertificate(ctx, i, "process.tls", p.config.GetTls())
 	if err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
@@ -171,7 +176,7 @@ func (p *processRole) listen(ctx context.Context, i *instance, sources identity.
 			return err
 		}
 	}
-	if p.listener, err = peer.Listen(ctx, p.config.GetPostgres()); err != nil {
+	if p.listener, err = peer.ListenAs(ctx, "process.postgres", p.config.GetPostgres(), i.logger); err != nil {
 		return err
 	}
 	g := guard.New(p.policies, i.identities, p.desk, p.durable(i.config.GetRedis()), time.Now)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -13,7 +14,7 @@ import (
 )
 
 type xdsCommand struct {
-	Status xdsStatus `cmd:"" help:"Show each node, what it was sent, and whether it took it."`
+	Status xdsStatus `cmd:"" help:"Show each node, what it was sent, and whether it took it. Ends with 1 if any refuses, or if the policy has faults; 0 if all is good."`
 }
 
 type xdsStatus struct {
@@ -21,7 +22,8 @@ type xdsStatus struct {
 	format
 }
 
-// Run shows the ledger. It ends with status 1 if some node refused what it was sent.
+// Run shows the ledger. It ends with status 1 if a node that is there refuses what it was sent, or if the
+// newest policy or certificates are not what is served; 0 if all is good.
 func (c *xdsStatus) Run(ctx context.Context, s streams) error {
 	client, err := c.client()
 	if err != nil {
@@ -33,9 +35,16 @@ func (c *xdsStatus) Run(ctx context.Context, s streams) error {
 	}
 	out, st := c.to(s.out), res.Msg
 	if out.JSON {
-		return out.One(st)
+		if err := out.One(st); err != nil {
+			return err
+		}
+		return verdict(st)
 	}
-	if _, err := fmt.Fprintf(s.out, "bundle %.12s since %s\n", st.GetBundleVersion(), st.GetBundleAt().AsTime().Local().Format(time.DateTime)); err != nil {
+	if st.GetBundleVersion() == "" {
+		if _, err := fmt.Fprintln(s.out, "no policy is served"); err != nil {
+			return err
+		}
+	} else if _, err := fmt.Fprintf(s.out, "bundle %.12s since %s\n", st.GetBundleVersion(), st.GetBundleAt().AsTime().Local().Format(time.DateTime)); err != nil {
 		return err
 	}
 	for _, f := range st.GetPolicyFaults() {
@@ -43,28 +52,52 @@ func (c *xdsStatus) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	}
+	if err := out.Table([]string{"NODE", "ROLE", "TYPE", "STATE", "ACKED", "ACKS", "NACKS", "DETAIL"}, nodeRows(st)); err != nil {
+		return err
+	}
+	return verdict(st)
+}
+
+// nodeRows are the rows of the table: one for each type of a node.
+func nodeRows(st *controlv1.StatusResponse) [][]string {
 	var rows [][]string
-	refused := 0
 	for _, n := range st.GetNodes() {
 		for _, sub := range n.GetSubscriptions() {
-			detail := sub.GetNackDetail()
+			state, detail := sub.GetState().String(), sub.GetNackDetail()
 			if len(sub.GetInDoubt()) > 0 {
 				detail += " (in doubt: " + strings.Join(sub.GetInDoubt(), ", ") + ")"
 			}
-			if sub.GetState() == controlv1.Subscription_NACKED {
-				refused++
+			if n.GetGoneAt() != nil {
+				state, detail = "GONE", strings.TrimSpace("since "+n.GetGoneAt().AsTime().Local().Format(time.DateTime)+" "+detail)
 			}
 			rows = append(rows, []string{
-				n.GetId(), n.GetRole(), path.Base(sub.GetTypeUrl()), sub.GetState().String(),
+				n.GetId(), n.GetRole(), path.Base(sub.GetTypeUrl()), state,
 				fmt.Sprintf("%.12s", sub.GetAckedVersion()), fmt.Sprint(sub.GetAcks()), fmt.Sprint(sub.GetNacks()), detail,
 			})
 		}
 	}
-	if err := out.Table([]string{"NODE", "ROLE", "TYPE", "STATE", "ACKED", "ACKS", "NACKS", "DETAIL"}, rows); err != nil {
-		return err
+	return rows
+}
+
+// verdict is an error unless all is good. What a node said that is gone is of the past.
+func verdict(st *controlv1.StatusResponse) error {
+	refused := 0
+	for _, n := range st.GetNodes() {
+		for _, sub := range n.GetSubscriptions() {
+			if n.GetGoneAt() == nil && sub.GetState() == controlv1.Subscription_NACKED {
+				refused++
+			}
+		}
 	}
+	var faults []error
 	if refused > 0 {
-		return fmt.Errorf("%d subscriptions are refused", refused)
+		faults = append(faults, fmt.Errorf("%s refused", count(refused, "subscription is", "subscriptions are")))
 	}
-	return nil
+	if n := len(st.GetPolicyFaults()); n > 0 {
+		faults = append(faults, fmt.Errorf("the newest policy or its files are not served: %s", count(n, "fault")))
+	}
+	if st.GetBundleVersion() == "" && len(faults) == 0 {
+		faults = append(faults, errors.New("no policy is served"))
+	}
+	return errors.Join(faults...)
 }

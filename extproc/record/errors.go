@@ -32,6 +32,9 @@ var (
 // ErrNotFound says that there is no recording with this id.
 var ErrNotFound = errors.New("record: no such session")
 
+// ErrNotAsLogged says that a recording is not what was recorded.
+var ErrNotAsLogged = errors.New("it is not what was recorded; `sluice audit verify` says more")
+
 // TooLargeError is the cause when an event is larger than a chunk can hold. Nothing of the Append was written; the
 // session can go on.
 type TooLargeError struct {

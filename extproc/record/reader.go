@@ -15,6 +15,7 @@ import (
 	sessionv1 "github.com/sluicegate/sluice/api/gen/sluice/session/v1"
 	"github.com/sluicegate/sluice/extproc/record/chunk"
 	"github.com/sluicegate/sluice/extproc/record/journal"
+	"github.com/sluicegate/sluice/extproc/record/translog"
 )
 
 // Reader reads a directory of recordings without changing it, whether somebody records into it or not.
@@ -117,8 +118,10 @@ type walk struct {
 	store *chunk.Store
 	dec   *chunk.Decoder
 	chunk uint64 // the next
-	next  uint64 // event
-	yield func(*recordv1.Event, error) bool
+	// logged are the digests that the log has of the session's chunks; nil: they are not compared.
+	logged map[uint64][chunk.DigestSize]byte
+	next   uint64 // event
+	yield  func(*recordv1.Event, error) bool
 }
 
 func (w *walk) close() {
@@ -150,6 +153,9 @@ func (w *walk) sealed() error {
 		file, err := w.store.Read(w.id, w.chunk)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
+		}
+		if want, ok := w.logged[w.chunk]; err == nil && ok && chunk.Digest(file) != want {
+			return fmt.Errorf("record: session %s, chunk %d: %w", w.id, w.chunk, ErrNotAsLogged)
 		}
 		if err == nil {
 			_, err = w.dec.Open(file)
@@ -203,11 +209,16 @@ func (w *walk) event(raw chunk.Raw) error {
 }
 
 // Events are a session's events so far in order, whether it is live or not. After an error there is nothing more; no
-// recording of that id is ErrNotFound.
+// recording of that id is ErrNotFound. Chunks are compared with the log: ErrNotAsLogged for one that was changed.
 func (r *Recorder) Events(ctx context.Context, id string) iter.Seq2[*recordv1.Event, error] {
 	return func(yield func(*recordv1.Event, error) bool) {
 		w := &walk{ctx: ctx, id: id, store: r.store, yield: yield}
 		defer w.close()
+		var lerr error
+		if w.logged, lerr = r.logged(ctx, id); lerr != nil {
+			w.end(lerr)
+			return
+		}
 		// Asked first: a session that ends meanwhile has all its chunks sealed.
 		s := r.session(id)
 		err := w.sealed()
@@ -219,6 +230,35 @@ func (r *Recorder) Events(ctx context.Context, id string) iter.Seq2[*recordv1.Ev
 		}
 		w.end(err)
 	}
+}
+
+// logged are the digests of a session's chunks in the log.
+func (r *Recorder) logged(ctx context.Context, id string) (map[uint64][chunk.DigestSize]byte, error) {
+	out := map[uint64][chunk.DigestSize]byte{}
+	err := translog.Leaves(r.root, 0, func(_ uint64, l translog.Leaf, lerr error) error {
+		if lerr == nil && l.Session == id {
+			out[l.Sequence] = l.Digest
+		}
+		return context.Cause(ctx) // an entry that is none is audit's to tell
+	})
+	if err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	return out, nil
+}
+
+// Start is how a session began, from its recording: unlike the index it was logged.
+func (r *Recorder) Start(ctx context.Context, id string) (*recordv1.SessionStart, error) {
+	for e, err := range r.Events(ctx, id) {
+		if err != nil {
+			return nil, err
+		}
+		if s := e.GetSessionStart(); s != nil {
+			return s, nil
+		}
+		break
+	}
+	return nil, fmt.Errorf("record: session %s: %w", id, ErrNotAsLogged)
 }
 
 // tail walks the chunks of a live session that are in memory.

@@ -82,7 +82,7 @@ const rebuildBatch = 512
 func projectSession(ctx context.Context, rd *Reader, id string, store index.Store) (*sessionv1.Session, error) {
 	var row *sessionv1.Session
 	var tally index.Tally
-	open := map[uint64]*recordv1.Event{} // statements without a row yet, by number
+	open := map[uint64]*recordv1.Event{} // statements and requests without a row yet, by number
 	var batch []*recordv1.Event
 	numbers := map[uint64]struct{}{}
 	flush := func() error {
@@ -105,11 +105,11 @@ func projectSession(ctx context.Context, rd *Reader, id string, store index.Stor
 			if row != nil {
 				row.State, row.EndedAt, row.EndReason = sessionv1.State_ENDED, e.GetAt(), k.SessionEnd.GetReason()
 			}
-		case *recordv1.Event_Statement:
+		case *recordv1.Event_Statement, *recordv1.Event_HttpRequest:
 			if len(open) >= rebuildBatch {
 				clear(open)
 			}
-			open[k.Statement.GetNumber()] = e
+			open[index.Number(e)] = e
 		}
 		number := tally.Add(e)
 		if number != 0 {

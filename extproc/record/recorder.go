@@ -118,12 +118,12 @@ func (r *Recorder) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	last, err := r.recoverJournal(ctx)
+	last, err := r.recoverJournal(ctx, signer)
 	if err != nil {
 		return err
 	}
 	r.journal, err = journal.Open(journal.Options{
-		Root: r.root, LogSize: r.log.Size, Create: r.opts.createSegment, SegmentSize: r.opts.segmentSize,
+		Root: r.root, LogSize: r.log.Size, Signer: signer, Create: r.opts.createSegment, SegmentSize: r.opts.segmentSize,
 	}, last)
 	if err != nil {
 		return err

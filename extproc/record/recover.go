@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/protobuf/proto"
 
 	sessionv1 "github.com/sluicegate/sluice/api/gen/sluice/session/v1"
@@ -51,13 +52,16 @@ type recovery struct {
 }
 
 // recoverJournal seals and logs what the journal holds and removes it. It returns the last segment's number.
-func (r *Recorder) recoverJournal(ctx context.Context) (last uint64, err error) {
+func (r *Recorder) recoverJournal(ctx context.Context, signer note.Signer) (last uint64, err error) {
 	segments, err := journal.Segments(r.root)
 	if err != nil {
 		return 0, err
 	}
+	if err := r.checkJournal(); err != nil {
+		return 0, err
+	}
 	if len(segments) == 0 {
-		return 0, r.checkBeginning()
+		return r.lastSegment(), r.checkBeginning()
 	}
 	rec := &recovery{r: r, orphans: map[uint64]*orphan{}, logSize: r.log.Size()}
 	if rec.enc, err = chunk.NewEncoder(); err != nil {
@@ -76,10 +80,36 @@ func (r *Recorder) recoverJournal(ctx context.Context) (last uint64, err error) 
 	if err := rec.finish(ctx); err != nil {
 		return 0, err
 	}
+	newest := segments[len(segments)-1]
+	// The head first: it must not speak of what is gone, whenever this is cut off.
+	if err := journal.WriteHead(r.root, journal.Head{Segment: newest}, signer); err != nil {
+		return 0, err
+	}
 	if err := journal.Remove(r.root, segments); err != nil {
 		return 0, err
 	}
-	return segments[len(segments)-1], nil
+	return newest, nil
+}
+
+// checkJournal refuses a journal that is not what its head says: to go on would remove the trace of it.
+func (r *Recorder) checkJournal() error {
+	faults, err := journal.Check(r.root, r.key, false)
+	if err != nil {
+		return err
+	}
+	if len(faults) > 0 {
+		return &translog.DamagedError{Reason: faults[0].Message}
+	}
+	return nil
+}
+
+// lastSegment is the newest number that the head knows: numbers are not used twice.
+func (r *Recorder) lastSegment() uint64 {
+	head, err := journal.ReadHead(r.root, r.key)
+	if err != nil {
+		return 0 // there is none: a new directory
+	}
+	return head.Segment
 }
 
 // checkBeginning refuses a directory that has chunks but neither a log nor a journal that knows them: somebody removed

@@ -155,7 +155,8 @@ func (rec *recovery) sealChunk(o *orphan, n uint64, c *lostChunk) error {
 		}
 	}
 	file, err := rec.enc.Encode(&recordv1.ChunkHeader{
-		SessionId: id, Sequence: n, Previous: previous, FirstEvent: c.first,
+		JournalHead: true,
+		SessionId:   id, Sequence: n, Previous: previous, FirstEvent: c.first,
 		OpenedAt: timestamppb.New(rec.r.opts.Now()), Last: o.ended && n == o.last, Events: c.events,
 	}, func(yield func([]byte) bool) { yield(c.pieces) })
 	if err != nil {

@@ -108,7 +108,8 @@ func (s *Session) passed() (more bool) {
 // sealChunk makes a chunk's file and its leaf.
 func (r *Recorder) sealChunk(s *Session, c *openChunk, enc *chunk.Encoder) error {
 	file, err := enc.Encode(&recordv1.ChunkHeader{
-		SessionId: s.ID(), Sequence: c.sequence, Previous: s.previous, FirstEvent: c.firstEvent,
+		JournalHead: true,
+		SessionId:   s.ID(), Sequence: c.sequence, Previous: s.previous, FirstEvent: c.firstEvent,
 		OpenedAt: timestamppb.New(c.openedAt), Last: c.last, Events: c.events,
 	}, c.payloads)
 	if err != nil {

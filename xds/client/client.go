@@ -13,6 +13,7 @@ import (
 
 	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/api/peer"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -42,8 +43,8 @@ func (e *StaleError) Is(target error) bool { return target == ErrStale }
 
 // Options are what a Client needs.
 type Options struct {
-	// Socket is where the control plane listens: a unix socket, or an address with mutual TLS, whose files are read at
-	// each connection. The other end must then have the role control.
+	// Socket is where the control plane listens: a unix socket, or an address with mutual TLS, whose files are read again
+	// when they change. The other end must then have the role control.
 	Socket *configv1.Socket
 	// NodeID is the processor's id, that of its certificate.
 	NodeID string
@@ -73,6 +74,7 @@ type Client struct {
 	live    atomic.Bool               // a stream is accepted: what is read proves that the peer is there
 	seen    atomic.Pointer[time.Time] // when it was last proven
 	save    chan struct{}
+	files   atomic.Pointer[peer.Files] // nil: a unix socket, or not read yet
 
 	mu      sync.Mutex
 	changed chan struct{}
@@ -137,6 +139,7 @@ func (c *Client) Changed() <-chan struct{} {
 func (c *Client) Run(ctx context.Context) error {
 	var keeper sync.WaitGroup
 	keeper.Go(func() { c.keep(ctx) })
+	keeper.Go(func() { c.watchFiles(ctx) })
 	defer keeper.Wait()
 	for attempt := 0; ; attempt++ {
 		up, err := c.stream(ctx)
@@ -147,7 +150,7 @@ func (c *Client) Run(ctx context.Context) error {
 			attempt = 0
 		}
 		wait := c.backoff(attempt)
-		c.options.Logger.WarnContext(ctx, "the control plane is away", slog.Any("error", err), slog.Duration("retry_after", wait))
+		c.options.Logger.WarnContext(ctx, "the control plane is away", slog.Any("error", err), slog.String("retry_after", wait.Round(time.Millisecond).String()))
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():

@@ -86,7 +86,7 @@ func (c *Client) restore(ctx context.Context) {
 	}
 	age := c.options.Now().Sub(seen)
 	if age >= c.options.MaxAge || age < -skew {
-		log.WarnContext(ctx, "the kept policy is not used: of another time", slog.Duration("age", age))
+		log.WarnContext(ctx, "the kept policy is not used: of another time", slog.String("age", age.Round(time.Second).String()))
 		return
 	}
 	if err := c.apply(b, c.cutOff(seen)); err != nil {
@@ -94,7 +94,20 @@ func (c *Client) restore(ctx context.Context) {
 		return
 	}
 	c.seen.Store(&seen)
-	log.InfoContext(ctx, "the kept policy is used", slog.String("version", b.GetVersion()), slog.Duration("age", age))
+	log.InfoContext(ctx, "the kept policy is used", slog.String("version", b.GetVersion()), slog.String("age", age.Round(time.Second).String()))
+}
+
+// ReadState reads a file that WriteState wrote: a bundle, and when it was last known to be in force. The error is that of
+// the file system, or says what of the file is not right.
+func ReadState(path string) (*policyv1.Bundle, time.Time, error) { return readState(path) }
+
+// WriteState keeps a bundle, with mode 0600, in one step that survives a crash.
+func WriteState(path string, b *policyv1.Bundle, seen time.Time) error {
+	text, err := encodeState(b, seen)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, text)
 }
 
 func readState(path string) (*policyv1.Bundle, time.Time, error) {

@@ -98,7 +98,7 @@ func (c *Client) reason(ctx context.Context, err error) error {
 func (c *Client) connect() (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///control",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			conn, err := dial(ctx, c.options.Socket)
+			conn, err := c.dial(ctx)
 			if err != nil {
 				return nil, err
 			}

@@ -65,7 +65,7 @@ func (b *builder) httpProcessor() error {
 		resolve(c)
 	}
 	c.LoadAssignment = assign(HTTPProcessorCluster, socketAddress(host, port))
-	if c.TransportSocket, err = mutualTLS(m, alpnHTTP2); err != nil {
+	if c.TransportSocket, err = b.mutualTLS(HTTPProcessorCluster, m, alpnHTTP2); err != nil {
 		return err
 	}
 	b.out.Clusters = append(b.out.Clusters, c)

@@ -47,7 +47,7 @@ func (b *builder) processor() error {
 			AddressNameSpecifier: &envoy_config_core_v3.EnvoyInternalAddress_ServerListenerName{ServerListenerName: wrapListener},
 		},
 	}})
-	wrapped, err := wrapped(m)
+	wrapped, err := b.wrapped(m)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (b *builder) processor() error {
 }
 
 // wrapped is the processors' address with mutual TLS.
-func wrapped(m *configv1.MutualTls) (*envoy_config_cluster_v3.Cluster, error) {
+func (b *builder) wrapped(m *configv1.MutualTls) (*envoy_config_cluster_v3.Cluster, error) {
 	host, port, err := hostPort(m.GetAddress())
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func wrapped(m *configv1.MutualTls) (*envoy_config_cluster_v3.Cluster, error) {
 		resolve(c)
 	}
 	c.LoadAssignment = assign(wrapCluster, socketAddress(host, port))
-	c.TransportSocket, err = mutualTLS(m)
+	c.TransportSocket, err = b.mutualTLS(wrapCluster, m)
 	return c, err
 }
 

@@ -36,7 +36,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g := grpc.NewServer(
-		grpc.Creds(peergrpc.Credentials(peer.Envoy, peer.Process)),
+		grpc.Creds(told{peergrpc.Credentials(peer.Envoy, peer.Process), s}),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxConcurrentStreams(maxStreams),

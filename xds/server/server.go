@@ -49,11 +49,15 @@ type Server struct {
 	bundles cache.SnapshotCache
 	envoys  cache.SnapshotCache
 
+	refusals refusals
+
 	mu       sync.Mutex
 	bundle   *policyv1.Bundle // the last good one; nil before there is one
 	bundleAt time.Time
 	faults   []string
-	refs     map[string]*ref // by node id, of Envoys that are connected
+	stale    string            // why files that were renewed cannot be sent; empty while they are
+	secrets  map[string]string // digests of those that are served, by name
+	refs     map[string]*ref   // by node id, of Envoys that are connected
 }
 
 // ref is an Envoy with at least one stream.
@@ -108,21 +112,6 @@ func (s *Server) SetBundle(ctx context.Context, b *policyv1.Bundle, faults error
 	return nil
 }
 
-// Refresh reads the files that the bundle names again, such as certificates that were renewed, and sends Envoys what has
-// changed. An error leaves all of them with what they have. It does nothing before there is a bundle.
-func (s *Server) Refresh(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.bundle == nil {
-		return nil
-	}
-	snapshots, err := s.snapshots(s.bundle)
-	if err != nil {
-		return err
-	}
-	return s.send(context.WithoutCancel(ctx), snapshots)
-}
-
 func (s *Server) check(b *policyv1.Bundle) error {
 	if b.GetVersion() == "" {
 		return errors.New("xds server: a bundle without a version")
@@ -143,6 +132,10 @@ func (s *Server) push(ctx context.Context, b *policyv1.Bundle) error {
 	if err != nil {
 		return err
 	}
+	secrets, err := s.digests(b)
+	if err != nil {
+		return err
+	}
 	// A caller that goes away must not leave half of them without the push.
 	ctx = context.WithoutCancel(ctx)
 	// Processors first: a connection for a new target is then known when it comes.
@@ -150,6 +143,7 @@ func (s *Server) push(ctx context.Context, b *policyv1.Bundle) error {
 		return fmt.Errorf("xds server: %w", err)
 	}
 	s.bundle, s.bundleAt = b, s.options.Now()
+	s.stale, s.secrets = "", secrets
 	if err := s.send(ctx, snapshots); err != nil {
 		return err
 	}

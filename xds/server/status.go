@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -13,11 +14,16 @@ import (
 )
 
 // Status is what is served, to whom, and what they said of it: nodes by role and id, types by name. Nodes that are
-// gone are shown for 10 minutes, without connected_at.
+// gone are shown for 10 minutes, with gone_at in place of connected_at.
 func (s *Server) Status() *controlv1.StatusResponse {
 	s.mu.Lock()
 	out := &controlv1.StatusResponse{
 		BundleVersion: s.bundle.GetVersion(), BundleAt: timestamp(s.bundleAt), PolicyFaults: slices.Clone(s.faults),
+	}
+	if s.stale != "" {
+		for _, line := range strings.Split(s.stale, "\n") {
+			out.PolicyFaults = append(out.PolicyFaults, "the files of the policy that is served: "+line)
+		}
 	}
 	s.mu.Unlock()
 	out.Nodes = s.ledger.list()
@@ -37,6 +43,8 @@ func (l *ledger) list() []*controlv1.Node {
 		n := &controlv1.Node{Id: k.id, Role: string(k.role), Build: e.build}
 		if e.streams > 0 {
 			n.ConnectedAt = timestamp(e.connectedAt)
+		} else {
+			n.GoneAt = timestamp(e.goneAt)
 		}
 		for _, u := range slices.Sorted(maps.Keys(e.types)) {
 			n.Subscriptions = append(n.Subscriptions, e.types[u].subscription(u))
@@ -49,7 +57,10 @@ func (l *ledger) list() []*controlv1.Node {
 func (x *exchange) subscription(typeURL string) *controlv1.Subscription {
 	out := &controlv1.Subscription{
 		TypeUrl: typeURL, State: x.state(), SentVersion: x.sent, AckedVersion: x.acked,
-		AckedAt: timestamp(x.ackedAt), NackDetail: x.detail, NackedAt: timestamp(x.nackedAt), Acks: x.acks, Nacks: x.nacks,
+		AckedAt: timestamp(x.ackedAt), NackedAt: timestamp(x.nackedAt), Acks: x.acks, Nacks: x.nacks,
+	}
+	if len(x.refused) > 0 { // else it is of the past
+		out.NackDetail = x.detail
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.refused)) {
 		if x.refused[name] {

@@ -80,6 +80,15 @@ func (s *stream) OnDeltaStreamClosed(int64, *envoy_config_core_v3.Node) {
 
 // OnStreamDeltaRequest implements delta.Callbacks: nothing of a message counts before it is known who sent it.
 func (s *stream) OnStreamDeltaRequest(_ int64, req *envoy_service_discovery_v3.DeltaDiscoveryRequest) error {
+	err := s.request(req)
+	if err != nil {
+		s.server.refusals.tell(s.ctx, s.server.options.Logger, "xds node refused", slog.String("node", clip(req.GetNode().GetId())),
+			slog.String("certificate", certificateOf(s.name)), slog.String("type", clip(req.GetTypeUrl())), slog.String("error", status.Convert(err).Message()))
+	}
+	return err
+}
+
+func (s *stream) request(req *envoy_service_discovery_v3.DeltaDiscoveryRequest) error {
 	if err := s.identify(req.GetNode()); err != nil {
 		return err
 	}
@@ -164,7 +173,7 @@ func (s *stream) answer(req *envoy_service_discovery_v3.DeltaDiscoveryRequest) e
 	wait := backoff(streak, s.server.options.RetryFirst, s.server.options.RetryMost)
 	s.server.options.Logger.WarnContext(s.ctx, "xds push refused", append(s.key.attrs(),
 		slog.String("type", r.typeURL), slog.String("version", r.version),
-		slog.String("detail", clip(detail)), slog.Duration("retry_after", wait))...)
+		slog.String("detail", clip(detail)), slog.String("retry_after", wait.String()))...)
 	if s.retry != nil {
 		s.retry.Stop()
 	}

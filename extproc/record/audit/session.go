@@ -173,5 +173,6 @@ func (a *audit) read(r *reading, n uint64, file []byte) error {
 	a.report.Chunks++
 	r.nextEvent, r.nextKnown = h.GetFirstEvent()+h.GetEvents(), true
 	r.last = h.GetLast()
+	a.headed = a.headed || h.GetJournalHead()
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -28,6 +29,9 @@ type journaled struct {
 // tail judges what no checkpoint covers: it is no damage if the journal, which keeps every chunk until its leaf is in
 // the log, or the log's unsigned end knows it. The journal is read first: what has left it by then is in the log.
 func (a *audit) tail() error {
+	if err := a.checkJournal(); err != nil {
+		return err
+	}
 	sessions, err := a.readJournal()
 	if err != nil {
 		return err
@@ -133,6 +137,25 @@ func (a *audit) onlyEnd(file []byte) bool {
 func sameSum(h hash.Hash, b []byte) bool {
 	sum := sha256.Sum256(b)
 	return bytes.Equal(h.Sum(nil), sum[:])
+}
+
+// checkJournal compares the journal with its head.
+func (a *audit) checkJournal() error {
+	faults, err := journal.Check(a.root, a.key, a.headed)
+	if err != nil {
+		return err
+	}
+	for _, f := range faults {
+		kind := Changed
+		if f.Removed {
+			kind = Truncated
+			if f.File == journal.HeadFile {
+				kind = Removed
+			}
+		}
+		a.report.add(Finding{Kind: kind, File: f.File, Message: strings.ToUpper(f.Message[:1]) + f.Message[1:] + "."})
+	}
+	return nil
 }
 
 // readJournal gathers what the journal knows.

@@ -60,6 +60,7 @@ type audit struct {
 	sessions   map[string]*session
 	suspects   map[[32]byte]uint64 // leaf hashes whose entry was changed, by which a chunk can still be known
 	used       map[string]usedBy   // approvals
+	headed     bool                // some chunk says that the journal keeps a head
 	unlogged   []place             // chunks that have a file and no leaf under the checkpoint
 }
 

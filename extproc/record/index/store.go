@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	sessionv1 "github.com/sluicegate/sluice/api/gen/sluice/session/v1"
 )
@@ -42,9 +43,14 @@ type Filter struct {
 	Target string
 	// Principal is "issuer:subject".
 	Principal string
+	// Owner is OwnerOf a principal: unlike an alias, which a policy may give to another issuer, it is always the same one's.
+	Owner string
 	// Processor is the id of a processor.
 	Processor string
 }
+
+// OwnerOf names who a session is of: the issuer's URL and the subject.
+func OwnerOf(p *identityv1.Principal) string { return p.GetIssuerUrl() + " " + p.GetSubject() }
 
 // Page is a piece of a list.
 type Page struct {

@@ -18,7 +18,8 @@ const (
 	// Dir is the journal's directory, within a recorder's.
 	Dir = "journal"
 
-	magic  = "sluice journal 1\n"
+	magic  = "sluice journal 2\n"
+	magic1 = "sluice journal 1\n" // without a chain
 	suffix = ".journal"
 )
 
@@ -103,10 +104,12 @@ func ParseSession(payload []byte) (State, []byte, error) {
 
 // appendSegment adds a segment's first record to b. No chunk with data in this segment or a later one has a place in
 // the log before logSize.
-func appendSegment(b []byte, logSize uint64) []byte {
+// previous is the chain up to the end of the segment before.
+func appendSegment(b []byte, logSize uint64, previous Chain) []byte {
 	start := len(b)
 	b = append(Reserve(b), magic...)
 	b = binary.LittleEndian.AppendUint64(b, logSize)
+	b = append(b, previous[:]...)
 	Finish(b[start:], KindSegment, 0, 0, 0)
 	return b
 }
@@ -152,20 +155,30 @@ type Reader struct {
 	buf     []byte
 	offset  int64
 	logSize uint64
+	chained bool
+	before  Chain
+	chain   *chain
 	head    [HeadSize]byte
 }
 
 // NewReader reads the segment's first record. A segment without one is a *TornError; an empty one is io.EOF.
 func NewReader(r io.Reader) (*Reader, error) {
-	rd := &Reader{r: r}
+	rd := &Reader{r: r, chain: newChain(Chain{})}
 	rec, err := rd.next()
 	if err != nil {
 		return nil, err
 	}
-	if rec.Kind != KindSegment || len(rec.Payload) != len(magic)+8 || string(rec.Payload[:len(magic)]) != magic {
+	p := rec.Payload
+	switch {
+	case rec.Kind == KindSegment && len(p) == len(magic)+8+len(Chain{}) && string(p[:len(magic)]) == magic:
+		rd.chained, rd.before = true, Chain(p[len(magic)+8:])
+	case rec.Kind == KindSegment && len(p) == len(magic1)+8 && string(p[:len(magic1)]) == magic1:
+	default:
 		return nil, &TornError{Err: errors.New("no journal of this version")}
 	}
-	rd.logSize = binary.LittleEndian.Uint64(rec.Payload[len(magic):])
+	rd.logSize = binary.LittleEndian.Uint64(p[len(magic):])
+	rd.chain = newChain(rd.before)
+	rd.chain.add(rd.head[:])
 	return rd, nil
 }
 
@@ -224,6 +237,7 @@ func (r *Reader) next() (Record, error) {
 		return torn(errors.New("checksum differs"))
 	}
 	r.offset += HeadSize + int64(n)
+	r.chain.add(r.head[:])
 	return parseHead(r.head[:], r.buf), nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,6 +32,8 @@ type Options struct {
 	Root *os.Root
 	// LogSize is the size of the log now; asked at the birth of each segment.
 	LogSize func() uint64
+	// Signer signs the head of the journal after each sync; nil: none is kept.
+	Signer note.Signer
 	// SegmentSize in bytes; 0 is SegmentSize.
 	SegmentSize int64
 	// Create opens a new file for appending; nil is the real one. Tests let it fail.
@@ -49,6 +52,7 @@ type Writer struct {
 	written uint64 // bytes, of all segments
 	err     error
 
+	heads  *heads
 	commit sync.Mutex // held by who syncs: the rest wait and find themselves covered
 	synced atomic.Uint64
 }
@@ -58,7 +62,9 @@ type segment struct {
 	number uint64
 	file   File
 	size   int64 // without the sessions at its beginning
-	refs   int   // chunks whose first byte is in it and that are not released
+	total  int64 // with them
+	chain  *chain
+	refs   int // chunks whose first byte is in it and that are not released
 }
 
 // Session is a session's place in the journal. Its fields are the Writer's.
@@ -94,8 +100,14 @@ func Open(o Options, last uint64) (*Writer, error) {
 	}
 	w := &Writer{opts: o, live: map[*Session]struct{}{}}
 	var err error
-	if w.cur, err = w.begin(last + 1); err != nil {
+	if w.heads, err = openHeads(o.Root, o.Signer); err != nil {
 		return nil, err
+	}
+	if w.cur, err = w.begin(last+1, Chain{}); err != nil {
+		return nil, errors.Join(err, w.heads.close())
+	}
+	if err := w.heads.put(w.cur.at(), true); err != nil {
+		return nil, errors.Join(err, w.cur.file.Close(), w.heads.close())
 	}
 	return w, nil
 }
@@ -118,6 +130,8 @@ func (w *Writer) Append(s *Session, b []byte, chunk uint64, st State, h *Hold, e
 		return 0, w.fail(fmt.Errorf("journal: write: %w", err))
 	}
 	w.cur.size += int64(len(b))
+	w.cur.total += int64(len(b))
+	w.cur.chain.addAll(b)
 	w.written += uint64(len(b))
 	if h.seg == nil {
 		h.seg = w.cur
@@ -177,10 +191,16 @@ func (w *Writer) Commit(place uint64) error {
 // Sync commits what is written.
 func (w *Writer) Sync() error {
 	w.mu.Lock()
-	written := w.written
+	written, at := w.written, w.cur.at()
 	w.mu.Unlock()
-	return w.Commit(written)
+	if err := w.Commit(written); err != nil {
+		return err
+	}
+	return w.heads.put(at, false)
 }
+
+// at is how far a segment is.
+func (s *segment) at() Head { return Head{Segment: s.number, Bytes: s.total, Chain: s.chain.sum()} }
 
 // Release says that a chunk is sealed and logged: the journal no longer needs to keep it.
 func (w *Writer) Release(h *Hold) {
@@ -200,7 +220,19 @@ func (w *Writer) Collect() error {
 		done = append(done, w.old[0].number)
 		w.old = w.old[1:]
 	}
+	newest := w.cur.at()
 	w.mu.Unlock()
+	if len(done) == 0 {
+		return nil
+	}
+	// Whoever comes after a power cut must not look for what is removed here: all up to the newest segment's beginning is
+	// on the disk, and its head goes there first.
+	if err := w.Sync(); err != nil {
+		return err
+	}
+	if err := w.heads.put(newest, true); err != nil {
+		return err
+	}
 	return Remove(w.opts.Root, done)
 }
 
@@ -214,8 +246,11 @@ func (w *Writer) Close() error {
 	defer w.mu.Unlock()
 	err = errors.Join(err, w.cur.file.Close())
 	if err == nil && w.err == nil && len(w.live) == 0 && len(w.old) == 0 && w.cur.refs == 0 {
-		err = Remove(w.opts.Root, []uint64{w.cur.number})
+		if err = w.heads.end(w.cur.number); err == nil {
+			err = Remove(w.opts.Root, []uint64{w.cur.number})
+		}
 	}
+	err = errors.Join(err, w.heads.close())
 	if w.err == nil {
 		w.err = fs.ErrClosed
 	}
@@ -228,7 +263,7 @@ func (w *Writer) rotate() error {
 	if err := w.cur.file.Datasync(); err != nil {
 		return fmt.Errorf("journal: fdatasync: %w", err)
 	}
-	next, err := w.begin(w.cur.number + 1)
+	next, err := w.begin(w.cur.number+1, w.cur.chain.sum())
 	if err != nil {
 		return err
 	}
@@ -242,12 +277,12 @@ func (w *Writer) rotate() error {
 }
 
 // begin makes a segment with all live sessions at its beginning, durably.
-func (w *Writer) begin(number uint64) (*segment, error) {
+func (w *Writer) begin(number uint64, previous Chain) (*segment, error) {
 	f, err := w.opts.Create(w.opts.Root, path.Join(Dir, segmentName(number)))
 	if err != nil {
 		return nil, fmt.Errorf("journal: begin segment: %w", err)
 	}
-	b := appendSegment(nil, w.opts.LogSize())
+	b := appendSegment(nil, w.opts.LogSize(), previous)
 	sessions := make([]*Session, 0, len(w.live))
 	for s := range w.live {
 		sessions = append(sessions, s)
@@ -266,7 +301,9 @@ func (w *Writer) begin(number uint64) (*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: begin segment: %w", errors.Join(err, f.Close()))
 	}
-	return &segment{number: number, file: f}, nil
+	s := &segment{number: number, file: f, total: int64(len(b)), chain: newChain(previous)}
+	s.chain.addAll(b)
+	return s, nil
 }
 
 func syncDir(root *os.Root) error {

@@ -141,6 +141,7 @@ func filters(t *testing.T, st index.Store) {
 		{index.Filter{States: []sessionv1.State{end}}, []string{"b"}},
 		{index.Filter{States: []sessionv1.State{live, end}, Target: "orders"}, []string{"e", "d", "b", "a"}},
 		{index.Filter{Principal: "corp:alice"}, []string{"d"}},
+		{index.Filter{Owner: "https://old.example alice"}, nil},
 		{index.Filter{Principal: "corp:agent", Processor: "p1", States: []sessionv1.State{live}}, []string{"c", "a"}},
 		{index.Filter{Target: "' OR 1=1 --"}, []string{}},
 	} {

@@ -24,7 +24,7 @@ import (
 )
 
 // version is the schema's; a file with another is emptied: an index is made again, not migrated.
-const version = 1
+const version = 2
 
 const schema = `
 CREATE TABLE sessions (
@@ -32,12 +32,14 @@ CREATE TABLE sessions (
 	state      INTEGER NOT NULL,
 	target     TEXT NOT NULL,
 	principal  TEXT NOT NULL,
+	owner      TEXT NOT NULL, -- issuer URL and subject
 	processor  TEXT NOT NULL,
 	started_at INTEGER NOT NULL, -- nanoseconds since 1970
 	session    BLOB NOT NULL     -- sluice.session.v1.Session
 ) WITHOUT ROWID;
 CREATE INDEX sessions_by_start ON sessions (started_at, id);
 CREATE INDEX sessions_by_principal ON sessions (principal, started_at, id);
+CREATE INDEX sessions_by_owner ON sessions (owner, started_at, id);
 CREATE INDEX sessions_by_state ON sessions (state, started_at, id);
 CREATE TABLE statements (
 	session     TEXT NOT NULL,
@@ -136,8 +138,8 @@ func (s *Store) each(ctx context.Context, query string, n int, args func(i int) 
 
 // PutSessions implements index.Store.
 func (s *Store) PutSessions(ctx context.Context, sessions []*sessionv1.Session) error {
-	return s.each(ctx, `INSERT INTO sessions (id, state, target, principal, processor, started_at, session)
-		VALUES (?,?,?,?,?,?,?)
+	return s.each(ctx, `INSERT INTO sessions (id, state, target, principal, owner, processor, started_at, session)
+		VALUES (?,?,?,?,?,?,?,?)
 		ON CONFLICT (id) DO UPDATE SET state = excluded.state, session = excluded.session
 		WHERE sessions.state <> `+strconv.Itoa(int(sessionv1.State_ENDED))+` OR excluded.state = sessions.state`,
 		len(sessions), func(i int) ([]any, error) {
@@ -147,7 +149,7 @@ func (s *Store) PutSessions(ctx context.Context, sessions []*sessionv1.Session) 
 				return nil, fmt.Errorf("sqlite: %w", err)
 			}
 			return []any{
-				row.GetId(), int32(row.GetState()), row.GetTarget(), principal(row), row.GetProcessor(),
+				row.GetId(), int32(row.GetState()), row.GetTarget(), principal(row), index.OwnerOf(row.GetPrincipal()), row.GetProcessor(),
 				row.GetStartedAt().AsTime().UnixNano(), b,
 			}, nil
 		})
@@ -210,7 +212,7 @@ func parseList(s string) ([]string, error) {
 // ListSessions implements index.Store.
 func (s *Store) ListSessions(ctx context.Context, f index.Filter, p index.Page) ([]*sessionv1.Session, string, error) {
 	where, args := []string{"1"}, []any{}
-	for column, value := range map[string]string{"target": f.Target, "principal": f.Principal, "processor": f.Processor} {
+	for column, value := range map[string]string{"target": f.Target, "principal": f.Principal, "owner": f.Owner, "processor": f.Processor} {
 		if value != "" {
 			where, args = append(where, column+" = ?"), append(args, value)
 		}

@@ -176,7 +176,9 @@ type Approval struct {
 	// What people should know before they decide, such as "locks are held".
 	Warnings []string `protobuf:"bytes,17,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// The processor that holds.
-	Holder        string `protobuf:"bytes,18,opt,name=holder,proto3" json:"holder,omitempty"`
+	Holder string `protobuf:"bytes,18,opt,name=holder,proto3" json:"holder,omitempty"`
+	// The keys whose votes count for the holder (Vote.key_id): an API that signs by another refuses to take a vote.
+	KeyIds        []string `protobuf:"bytes,19,rep,name=key_ids,json=keyIds,proto3" json:"key_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,6 +337,13 @@ func (x *Approval) GetHolder() string {
 		return x.Holder
 	}
 	return ""
+}
+
+func (x *Approval) GetKeyIds() []string {
+	if x != nil {
+		return x.KeyIds
+	}
+	return nil
 }
 
 // Action is what is held, protocol-neutral, hidden values replaced.
@@ -1112,7 +1121,7 @@ var File_sluice_approval_v1_approval_proto protoreflect.FileDescriptor
 
 const file_sluice_approval_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"!sluice/approval/v1/approval.proto\x12\x12sluice.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!sluice/identity/v1/identity.proto\"\xe3\x05\n" +
+	"!sluice/approval/v1/approval.proto\x12\x12sluice.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!sluice/identity/v1/identity.proto\"\xfc\x05\n" +
 	"\bApproval\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12/\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x19.sluice.approval.v1.StateR\x05state\x12;\n" +
@@ -1136,7 +1145,8 @@ const file_sluice_approval_v1_approval_proto_rawDesc = "" +
 	"\x0frecorded_digest\x18\x0f \x01(\fR\x0erecordedDigest\x12\x16\n" +
 	"\x06reason\x18\x10 \x01(\tR\x06reason\x12\x1a\n" +
 	"\bwarnings\x18\x11 \x03(\tR\bwarnings\x12\x16\n" +
-	"\x06holder\x18\x12 \x01(\tR\x06holder\"\xab\x01\n" +
+	"\x06holder\x18\x12 \x01(\tR\x06holder\x12\x17\n" +
+	"\akey_ids\x18\x13 \x03(\tR\x06keyIds\"\xab\x01\n" +
 	"\x06Action\x12\x18\n" +
 	"\asummary\x18\x01 \x01(\tR\asummary\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12=\n" +

@@ -197,9 +197,12 @@ type Node struct {
 	// envoy or process.
 	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
 	// As the node reports it.
-	Build         string                 `protobuf:"bytes,3,opt,name=build,proto3" json:"build,omitempty"`
+	Build string `protobuf:"bytes,3,opt,name=build,proto3" json:"build,omitempty"`
+	// Absent for a node that is gone.
 	ConnectedAt   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=connected_at,json=connectedAt,proto3" json:"connected_at,omitempty"`
 	Subscriptions []*Subscription        `protobuf:"bytes,5,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	// When its last stream ended; absent while it is there. It is forgotten 10 minutes later.
+	GoneAt        *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=gone_at,json=goneAt,proto3" json:"gone_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -269,6 +272,13 @@ func (x *Node) GetSubscriptions() []*Subscription {
 	return nil
 }
 
+func (x *Node) GetGoneAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.GoneAt
+	}
+	return nil
+}
+
 // Subscription is one type on one stream.
 type Subscription struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -278,7 +288,7 @@ type Subscription struct {
 	SentVersion  string                 `protobuf:"bytes,3,opt,name=sent_version,json=sentVersion,proto3" json:"sent_version,omitempty"`
 	AckedVersion string                 `protobuf:"bytes,4,opt,name=acked_version,json=ackedVersion,proto3" json:"acked_version,omitempty"`
 	AckedAt      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=acked_at,json=ackedAt,proto3" json:"acked_at,omitempty"`
-	// The node's text of the last refusal.
+	// The node's text of the refusal that stands; empty once nothing is refused.
 	NackDetail string                 `protobuf:"bytes,6,opt,name=nack_detail,json=nackDetail,proto3" json:"nack_detail,omitempty"`
 	NackedAt   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=nacked_at,json=nackedAt,proto3" json:"nacked_at,omitempty"`
 	Acks       uint64                 `protobuf:"varint,8,opt,name=acks,proto3" json:"acks,omitempty"`
@@ -685,13 +695,14 @@ const file_sluice_control_v1_control_proto_rawDesc = "" +
 	"\x0ebundle_version\x18\x01 \x01(\tR\rbundleVersion\x127\n" +
 	"\tbundle_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bbundleAt\x12#\n" +
 	"\rpolicy_faults\x18\x03 \x03(\tR\fpolicyFaults\x12-\n" +
-	"\x05nodes\x18\x04 \x03(\v2\x17.sluice.control.v1.NodeR\x05nodes\"\xc6\x01\n" +
+	"\x05nodes\x18\x04 \x03(\v2\x17.sluice.control.v1.NodeR\x05nodes\"\xfb\x01\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x14\n" +
 	"\x05build\x18\x03 \x01(\tR\x05build\x12=\n" +
 	"\fconnected_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vconnectedAt\x12E\n" +
-	"\rsubscriptions\x18\x05 \x03(\v2\x1f.sluice.control.v1.SubscriptionR\rsubscriptions\"\xc5\x03\n" +
+	"\rsubscriptions\x18\x05 \x03(\v2\x1f.sluice.control.v1.SubscriptionR\rsubscriptions\x123\n" +
+	"\agone_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06goneAt\"\xc5\x03\n" +
 	"\fSubscription\x12\x19\n" +
 	"\btype_url\x18\x01 \x01(\tR\atypeUrl\x12;\n" +
 	"\x05state\x18\x02 \x01(\x0e2%.sluice.control.v1.Subscription.StateR\x05state\x12!\n" +
@@ -769,24 +780,25 @@ var file_sluice_control_v1_control_proto_depIdxs = []int32{
 	3,  // 1: sluice.control.v1.StatusResponse.nodes:type_name -> sluice.control.v1.Node
 	10, // 2: sluice.control.v1.Node.connected_at:type_name -> google.protobuf.Timestamp
 	4,  // 3: sluice.control.v1.Node.subscriptions:type_name -> sluice.control.v1.Subscription
-	0,  // 4: sluice.control.v1.Subscription.state:type_name -> sluice.control.v1.Subscription.State
-	10, // 5: sluice.control.v1.Subscription.acked_at:type_name -> google.protobuf.Timestamp
-	10, // 6: sluice.control.v1.Subscription.nacked_at:type_name -> google.protobuf.Timestamp
-	11, // 7: sluice.control.v1.GetPolicyResponse.bundle:type_name -> sluice.policy.v1.Bundle
-	12, // 8: sluice.control.v1.ExplainResponse.decision:type_name -> sluice.record.v1.Decision
-	13, // 9: sluice.control.v1.ExplainResponse.pairs:type_name -> sluice.record.v1.Pair
-	9,  // 10: sluice.control.v1.ExplainResponse.trace:type_name -> sluice.control.v1.RuleTrace
-	1,  // 11: sluice.control.v1.ControlService.Status:input_type -> sluice.control.v1.StatusRequest
-	5,  // 12: sluice.control.v1.ControlService.GetPolicy:input_type -> sluice.control.v1.GetPolicyRequest
-	7,  // 13: sluice.control.v1.ControlService.Explain:input_type -> sluice.control.v1.ExplainRequest
-	2,  // 14: sluice.control.v1.ControlService.Status:output_type -> sluice.control.v1.StatusResponse
-	6,  // 15: sluice.control.v1.ControlService.GetPolicy:output_type -> sluice.control.v1.GetPolicyResponse
-	8,  // 16: sluice.control.v1.ControlService.Explain:output_type -> sluice.control.v1.ExplainResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	10, // 4: sluice.control.v1.Node.gone_at:type_name -> google.protobuf.Timestamp
+	0,  // 5: sluice.control.v1.Subscription.state:type_name -> sluice.control.v1.Subscription.State
+	10, // 6: sluice.control.v1.Subscription.acked_at:type_name -> google.protobuf.Timestamp
+	10, // 7: sluice.control.v1.Subscription.nacked_at:type_name -> google.protobuf.Timestamp
+	11, // 8: sluice.control.v1.GetPolicyResponse.bundle:type_name -> sluice.policy.v1.Bundle
+	12, // 9: sluice.control.v1.ExplainResponse.decision:type_name -> sluice.record.v1.Decision
+	13, // 10: sluice.control.v1.ExplainResponse.pairs:type_name -> sluice.record.v1.Pair
+	9,  // 11: sluice.control.v1.ExplainResponse.trace:type_name -> sluice.control.v1.RuleTrace
+	1,  // 12: sluice.control.v1.ControlService.Status:input_type -> sluice.control.v1.StatusRequest
+	5,  // 13: sluice.control.v1.ControlService.GetPolicy:input_type -> sluice.control.v1.GetPolicyRequest
+	7,  // 14: sluice.control.v1.ControlService.Explain:input_type -> sluice.control.v1.ExplainRequest
+	2,  // 15: sluice.control.v1.ControlService.Status:output_type -> sluice.control.v1.StatusResponse
+	6,  // 16: sluice.control.v1.ControlService.GetPolicy:output_type -> sluice.control.v1.GetPolicyResponse
+	8,  // 17: sluice.control.v1.ControlService.Explain:output_type -> sluice.control.v1.ExplainResponse
+	15, // [15:18] is the sub-list for method output_type
+	12, // [12:15] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_sluice_control_v1_control_proto_init() }

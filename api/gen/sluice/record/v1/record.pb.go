@@ -203,7 +203,9 @@ type ChunkHeader struct {
 	// The session ends with this chunk.
 	Last bool `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`
 	// How many events it holds.
-	Events        uint64 `protobuf:"varint,7,opt,name=events,proto3" json:"events,omitempty"`
+	Events uint64 `protobuf:"varint,7,opt,name=events,proto3" json:"events,omitempty"`
+	// Whoever wrote it keeps a signed head of the journal: where there is none any more, it was removed.
+	JournalHead   bool `protobuf:"varint,8,opt,name=journal_head,json=journalHead,proto3" json:"journal_head,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -285,6 +287,13 @@ func (x *ChunkHeader) GetEvents() uint64 {
 		return x.Events
 	}
 	return 0
+}
+
+func (x *ChunkHeader) GetJournalHead() bool {
+	if x != nil {
+		return x.JournalHead
+	}
+	return false
 }
 
 // Event is one thing that happened in a session. Every value that a mask hides from someone whom no mask excepts is hidden.
@@ -1560,7 +1569,7 @@ var File_sluice_record_v1_record_proto protoreflect.FileDescriptor
 
 const file_sluice_record_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1dsluice/record/v1/record.proto\x12\x10sluice.record.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!sluice/approval/v1/approval.proto\x1a!sluice/identity/v1/identity.proto\x1a\x1dsluice/policy/v1/policy.proto\"\xea\x01\n" +
+	"\x1dsluice/record/v1/record.proto\x12\x10sluice.record.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!sluice/approval/v1/approval.proto\x1a!sluice/identity/v1/identity.proto\x1a\x1dsluice/policy/v1/policy.proto\"\x8d\x02\n" +
 	"\vChunkHeader\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1a\n" +
@@ -1570,7 +1579,8 @@ const file_sluice_record_v1_record_proto_rawDesc = "" +
 	"firstEvent\x127\n" +
 	"\topened_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x12\x12\n" +
 	"\x04last\x18\x06 \x01(\bR\x04last\x12\x16\n" +
-	"\x06events\x18\a \x01(\x04R\x06events\"\xf9\x05\n" +
+	"\x06events\x18\a \x01(\x04R\x06events\x12!\n" +
+	"\fjournal_head\x18\b \x01(\bR\vjournalHead\"\xf9\x05\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12E\n" +

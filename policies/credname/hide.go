@@ -1,0 +1,83 @@
+package credname
+
+import "strings"
+
+// HideHeader is a header's value as it may be kept, and whether it is another than it was. Of cookies the names stay, and
+// the attributes of Set-Cookie; of Authorization the scheme. hide gives what stands for a value.
+func HideHeader(name, value string, hide func([]byte) string) (string, bool) {
+	if value == "" {
+		return value, false
+	}
+	switch n := fold(name); {
+	case n == "cookie":
+		return hideCookies(value, hide), true
+	case n == "set-cookie":
+		first, rest, attributes := strings.Cut(value, ";")
+		if attributes {
+			rest = ";" + rest
+		}
+		return hideCookies(first, hide) + rest, true
+	case n == "location" || n == "content-location" || n == "referer" || n == "link":
+		return HidePath(value, hide)
+	case !Header(name):
+		return value, false
+	}
+	if scheme, rest, ok := strings.Cut(value, " "); ok && isScheme(scheme) {
+		return scheme + " " + hide([]byte(rest)), true
+	}
+	return hide([]byte(value)), true
+}
+
+// isScheme knows the schemes that are in use (IANA's registry of HTTP authentication schemes).
+func isScheme(s string) bool {
+	switch strings.ToLower(s) {
+	case "basic", "bearer", "digest", "dpop", "negotiate", "token", "apikey", "hoba", "mutual", "scram-sha-256", "aws4-hmac-sha256":
+		return true
+	}
+	return false
+}
+
+// hideCookies hides the values of a list of pairs.
+func hideCookies(list string, hide func([]byte) string) string {
+	pairs := strings.Split(list, ";")
+	for i, p := range pairs {
+		name, value, ok := strings.Cut(p, "=")
+		switch {
+		case ok && value != "":
+			pairs[i] = name + "=" + hide([]byte(value))
+		case !ok && strings.TrimSpace(p) != "": // a value without a name (RFC 6265, 5.2)
+			pairs[i] = hide([]byte(p))
+		}
+	}
+	return strings.Join(pairs, ";")
+}
+
+// HidePath is a path with its query, or a URL, or words that hold one, as it may be kept, and whether it is another than
+// it was: the values of query keys that carry a credential are hidden, also in a fragment (OAuth's implicit answers).
+// The rest stays byte for byte.
+func HidePath(path string, hide func([]byte) string) (string, bool) {
+	at := strings.IndexAny(path, "?#")
+	if at < 0 {
+		return path, false
+	}
+	var b strings.Builder
+	changed := false
+	b.WriteString(path[:at])
+	for rest := path[at:]; rest != ""; {
+		b.WriteByte(rest[0]) // ?, #, & or ;
+		rest = rest[1:]
+		end := strings.IndexAny(rest, "&;?# ")
+		if end < 0 {
+			end = len(rest)
+		}
+		name, value, ok := strings.Cut(rest[:end], "=")
+		if ok && value != "" && Key(name) {
+			b.WriteString(name + "=" + hide([]byte(value)))
+			changed = true
+		} else {
+			b.WriteString(rest[:end])
+		}
+		rest = rest[end:]
+	}
+	return b.String(), changed
+}
