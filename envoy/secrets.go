@@ -16,8 +16,8 @@ const (
 	CertificateFile = "sluice-xds-certificate.yaml"
 	AuthorityFile   = "sluice-xds-ca.yaml"
 
-	certificateSecret = "sluice_xds_certificate"
-	authoritySecret   = "sluice_xds_ca"
+	certificateSecret = "sluice_xds_certificate" //nolint:gosec // G101: a name
+	authoritySecret   = "sluice_xds_ca"          //nolint:gosec // G101: a name
 )
 
 // Secrets are the files that belong into TLS.SecretsDir, by name. They hold paths, and no secret: Envoy watches only

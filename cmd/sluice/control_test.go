@@ -159,12 +159,12 @@ func TestABrokenPolicyAtARestartServesTheLastGoodOneAndSaysSo(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(p.dir, "state", "control-bundle.pb")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the kept policy: %v, %v", info, err)
 	}
-	for name, break_ := range map[string]func(){
+	for name, spoil := range map[string]func(){
 		"a fault":        func() { p.write("policy/policy.yaml", "targets: [{name: 1, nonsense: 2}]\n") },
 		"no file at all": func() { p.move("policy.yaml", "policy.away") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			break_()
+			spoil()
 			again := p.run()
 			again.log.await(t, "policy refused")
 			again.log.await(t, "the kept policy is served", "WARN", version)

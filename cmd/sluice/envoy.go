@@ -84,7 +84,7 @@ func flagged(err error) error {
 	if len(fields) == 0 {
 		return err
 	}
-	flags := map[string]string{
+	flags := map[string]string{ //nolint:gosec // G101: names of flags
 		"node_id": "--node-id", "cluster": "--cluster", "xds.socket": "--xds (a unix socket)", "xds.address": "--xds",
 		"xds.tls.certificate": "--cert", "xds.tls.key": "--key", "xds.tls.ca": "--ca", "xds.tls.secrets_dir": "--secrets-dir",
 		"xds.tls": "--cert, --key, --ca", "admin.socket": "--admin", "admin.address": "--admin",

@@ -46,7 +46,7 @@ func (t *secretTree) readFile(path string) ([]byte, error) {
 }
 
 func (t *secretTree) base() (string, error) {
-	real, err := filepath.EvalSymlinks(t.dir)
+	tree, err := filepath.EvalSymlinks(t.dir)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -54,36 +54,36 @@ func (t *secretTree) base() (string, error) {
 		return t.counts, nil // a link that is being swapped
 	case err != nil:
 		return "", err
-	case real == t.counts:
+	case tree == t.counts:
 		t.refused = ""
-		return real, nil
-	case real == t.refused && time.Since(t.looked) < judgeEvery:
+		return tree, nil
+	case tree == t.refused && time.Since(t.looked) < judgeEvery:
 		if t.counts == "" {
-			return real, nil
+			return tree, nil
 		}
 		return t.counts, nil
 	}
 	versions := t.versions()
 	if t.counts == "" && len(versions) == 0 {
-		return real, nil // nothing is in force: what is read now is for what may come
+		return tree, nil // nothing is in force: what is read now is for what may come
 	}
-	why := t.judge(real, versions)
+	why := t.judge(tree, versions)
 	if why == "" || t.counts == "" {
-		if why != "" && real != t.refused {
-			t.logger.Warn("secrets are of a tree whose policy is not in force: there is no other", slog.String("dir", real), slog.String("reason", why))
+		if why != "" && tree != t.refused {
+			t.logger.Warn("secrets are of a tree whose policy is not in force: there is no other", slog.String("dir", tree), slog.String("reason", why))
 		}
 		if why == "" {
-			t.counts, t.refused = real, ""
+			t.counts, t.refused = tree, ""
 		} else {
-			t.refused, t.looked = real, time.Now()
+			t.refused, t.looked = tree, time.Now()
 		}
-		return real, nil
+		return tree, nil
 	}
-	if real != t.refused {
+	if tree != t.refused {
 		t.logger.Warn("secrets of a tree whose policy is not in force do not count: those of the last one that was do",
-			slog.String("dir", real), slog.String("counts", t.counts), slog.String("reason", why))
+			slog.String("dir", tree), slog.String("counts", t.counts), slog.String("reason", why))
 	}
-	t.refused, t.looked = real, time.Now()
+	t.refused, t.looked = tree, time.Now()
 	return t.counts, nil
 }
 

@@ -23,7 +23,7 @@ type refusals struct {
 }
 
 // tell writes a line, unless there was one just now; the next one then says how many there were.
-func (r *refusals) tell(ctx context.Context, log *slog.Logger, text string, attrs ...any) {
+func (r *refusals) tell(ctx context.Context, log *slog.Logger, text string, attrs ...slog.Attr) {
 	r.mu.Lock()
 	now := time.Now()
 	if now.Sub(r.last) < refusalsEvery {
@@ -34,7 +34,7 @@ func (r *refusals) tell(ctx context.Context, log *slog.Logger, text string, attr
 	untold := r.untold
 	r.last, r.untold = now, 0
 	r.mu.Unlock()
-	log.WarnContext(ctx, text, append(attrs, slog.Int("untold", untold))...)
+	log.LogAttrs(ctx, slog.LevelWarn, text, append(attrs, slog.Int("untold", untold))...) //nolint:sloglint // one of two constants
 }
 
 // told are credentials whose refusals are lines.
