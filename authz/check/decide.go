@@ -139,9 +139,10 @@ func significant(mantissa string) (n int, some bool) {
 func (a *asking) recordRequest() error {
 	r, shown := a.request, a.server.o.Shown
 	show := func(v string) string { return shown.Value(a.policy, r.target, v) }
+	header := func(name, v string) string { return shown.Header(a.policy, r.target, name, v) }
 	event := &recordv1.Event{Kind: &recordv1.Event_HttpRequest{HttpRequest: &recordv1.HttpRequest{
 		Number: a.number, Method: r.method, Scheme: r.scheme, Host: show(r.authority), Path: show(r.uri),
-		Headers: r.recorded(show, a.admission.Target.GetCredential().GetHeader().GetName()), RequestId: readable(r.id), ClientAddress: r.client,
+		Headers: r.recorded(header, a.admission.Target.GetCredential().GetHeader().GetName()), RequestId: readable(r.id), ClientAddress: r.client,
 	}}}
 	if len(r.body) == 0 {
 		return a.session.rec.Append(false, event)

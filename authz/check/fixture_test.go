@@ -194,6 +194,10 @@ func (plain) Asked(_ *policies.Policy, _, _ string, b []byte) (string, bool) {
 	return strings.ReplaceAll(string(b), "secret", "[masked]"), !strings.Contains(string(b), "unshowable")
 }
 
+func (p plain) Header(policy *policies.Policy, target, _, v string) string {
+	return p.Value(policy, target, v)
+}
+
 func (plain) Value(_ *policies.Policy, _, v string) string {
 	return strings.ReplaceAll(v, "secret", "[masked]")
 }

@@ -186,6 +186,7 @@ func (h *held) turnedAway(err error) *problem {
 func (a *asking) action() (*approvalv1.Action, bool) {
 	r, shown := a.request, a.server.o.Shown
 	show := func(v string) string { return shown.Value(a.policy, r.target, v) }
+	header := func(name, v string) string { return shown.Header(a.policy, r.target, name, v) }
 	asked := r.authority
 	if host, ok := policies.UpstreamHost(a.admission.Target.GetHttp()); ok {
 		asked = host
@@ -205,7 +206,7 @@ func (a *asking) action() (*approvalv1.Action, bool) {
 	if kind := readable(r.header("content-type")); kind != "" {
 		action.Details = append(action.Details, &approvalv1.Detail{Name: "content-type", Value: show(kind)})
 	}
-	for _, h := range r.recorded(show, a.admission.Target.GetCredential().GetHeader().GetName()) {
+	for _, h := range r.recorded(header, a.admission.Target.GetCredential().GetHeader().GetName()) {
 		if name := h.GetName(); name != "content-type" && goesOn(a.admission.Target, name) {
 			action.Details = append(action.Details, &approvalv1.Detail{Name: "header", Value: name + ": " + h.GetValue()})
 		}

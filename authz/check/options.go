@@ -37,8 +37,9 @@ type Shown interface {
 	Body(p *policies.Policy, target, contentType string, body []byte) []byte
 	// Asked is a request's body as people see it who decide on it: of any type. False: it cannot be shown.
 	Asked(p *policies.Policy, target, contentType string, body []byte) (string, bool)
-	// Value is a header or a query as it may be shown.
+	// Value is a path or a query as it may be shown, Header a header's value: credentials are hidden in both.
 	Value(p *policies.Policy, target, value string) string
+	Header(p *policies.Policy, target, name, value string) string
 }
 
 // Options are what a server needs from its process.

@@ -59,7 +59,7 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		r.values()
-		r.recorded(func(s string) string { return s }, "x-api-key")
+		r.recorded(func(_, s string) string { return s }, "x-api-key")
 		okResponse(r, nil, "x-api-key", "k", nil)
 	})
 }

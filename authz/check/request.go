@@ -204,11 +204,11 @@ func readable(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
 // recorded are the headers as they are recorded: without credentials, so without that which Sluice puts in the place of
 // one of the agent's own.
-func (r *request) recorded(show func(string) string, credential string) []*recordv1.Header {
+func (r *request) recorded(show func(name, value string) string, credential string) []*recordv1.Header {
 	out := make([]*recordv1.Header, 0, len(r.headers))
 	for _, h := range r.headers {
 		if !envoys(h.name) && !secret(h.name) && h.name != credential {
-			out = append(out, &recordv1.Header{Name: readable(h.name), Value: show(readable(h.value))})
+			out = append(out, &recordv1.Header{Name: readable(h.name), Value: show(h.name, readable(h.value))})
 		}
 	}
 	return out

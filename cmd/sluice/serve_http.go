@@ -71,7 +71,7 @@ func (p *processRole) serveHTTP(ctx context.Context, i *instance, g *guard.Guard
 	)
 	envoy_service_auth_v3.RegisterAuthorizationServer(h.grpc, h.check)
 	envoy_service_ext_proc_v3.RegisterExternalProcessorServer(h.grpc, exthttp.NewServer(exthttp.Options{
-		Exchanges: h.check, Views: views, Patience: patience, Metrics: exthttp.NewMetrics(i.metrics), Logger: i.logger,
+		Exchanges: h.check, Views: views, Patience: patience, Hide: p.recorder.Hide, Metrics: exthttp.NewMetrics(i.metrics), Logger: i.logger,
 	}))
 	i.goes(ctx, "http", func(context.Context) error {
 		if err := h.grpc.Serve(listener); err != nil {

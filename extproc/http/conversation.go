@@ -17,6 +17,7 @@ import (
 	"github.com/sluicegate/sluice/authz/check"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/credname"
 	"github.com/sluicegate/sluice/policies/httpmask"
 )
 
@@ -276,7 +277,7 @@ func (c *conversation) recorded(all *envoy_config_core_v3.HeaderMap, m *envoy_se
 		if strings.HasPrefix(name, ":") || slices.Contains(m.GetRemoveHeaders(), name) {
 			continue
 		}
-		value := strings.ToValidUTF8(rawValue(h), "\ufffd")
+		value, _ := credname.HideHeader(name, strings.ToValidUTF8(rawValue(h), "\ufffd"), c.server.o.Hide)
 		if masked, ok := c.record.Header(name, value); ok {
 			value = masked
 		} else if name == etag && !c.record.Body().Empty() {

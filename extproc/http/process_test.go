@@ -188,7 +188,7 @@ func exchangeOf(p *policies.Policy, o options, leave func()) *check.Exchange {
 
 func serverOf(s *shelf, patience time.Duration, log slog.Handler) *exthttp.Server {
 	return exthttp.NewServer(exthttp.Options{
-		Exchanges: s, Views: &httpmask.Cache{}, Patience: patience, Metrics: exthttp.NewMetrics(prometheus.NewRegistry()), Logger: slog.New(log),
+		Exchanges: s, Views: &httpmask.Cache{}, Patience: patience, Hide: func(b []byte) string { return fmt.Sprintf("‹hidden, %d bytes›", len(b)) }, Metrics: exthttp.NewMetrics(prometheus.NewRegistry()), Logger: slog.New(log),
 	})
 }
 

@@ -29,8 +29,10 @@ type Options struct {
 	// Patience is how long one step of ours may take before the response is given up: without it, a processor that
 	// hangs would hang the agent.
 	Patience time.Duration
-	Metrics  *Metrics
-	Logger   *slog.Logger
+	// Hide stands for a value that must not be kept: its length and a keyed digest.
+	Hide    func(value []byte) string
+	Metrics *Metrics
+	Logger  *slog.Logger
 }
 
 // Server answers Envoy. It is safe for concurrent use.

@@ -2,6 +2,7 @@ package http
 
 import (
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/credname"
 	"github.com/sluicegate/sluice/policies/httpmask"
 )
 
@@ -31,11 +32,21 @@ func (s Shown) Asked(p *policies.Policy, target, contentType string, body []byte
 	return view.Asked(contentType, body)
 }
 
-// Value is a header, a path with its query, or words that may have one.
+// Value is a path with its query, or words that may have one. Values of keys that carry credentials are hidden, whether a
+// mask names them or not.
 func (s Shown) Value(p *policies.Policy, target, value string) string {
 	view, err := s.Views.OfRecord(p, target)
 	if err != nil {
 		return s.Hide([]byte(value))
 	}
-	return view.Value(value)
+	kept, _ := credname.HidePath(value, s.Hide)
+	return view.Value(kept)
+}
+
+// Header is a header's value, likewise.
+func (s Shown) Header(p *policies.Policy, target, name, value string) string {
+	if kept, hidden := credname.HideHeader(name, value, s.Hide); hidden {
+		return kept
+	}
+	return s.Value(p, target, value)
 }
