@@ -34,6 +34,8 @@ type catalogs struct {
 
 type catalogEntry struct {
 	cache *relcache.Cache
+	// place is the database, whatever targets it has.
+	place string
 	end   context.CancelFunc
 	users int
 	since time.Time
@@ -52,7 +54,7 @@ func (c *catalogs) use(t *policyv1.Target, up *upstream, connect relcache.Connec
 	e := c.entries[key]
 	if e == nil {
 		ctx, end := context.WithCancel(c.life)
-		e = &catalogEntry{end: end, cache: relcache.New(t.GetName(), connect, c.names, func() uint64 { return c.version.Add(1) }, c.now, c.logger)}
+		e = &catalogEntry{end: end, place: up.route.place(), cache: relcache.New(t.GetName(), connect, c.names, func() uint64 { return c.version.Add(1) }, c.now, c.logger)}
 		c.entries[key] = e
 		c.work.Add(1)
 		go func() {
@@ -67,6 +69,17 @@ func (c *catalogs) use(t *policyv1.Target, up *upstream, connect relcache.Connec
 		e.users--
 		e.since = c.now()
 	})
+}
+
+// changed makes all that know a database look again: something has changed its catalog.
+func (c *catalogs) changed(place string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.entries {
+		if e.place == place {
+			e.cache.Invalidate()
+		}
+	}
 }
 
 // sweep ends what nobody has used for a while, such as the catalogs of targets that have changed; mu is held.

@@ -61,7 +61,7 @@ func (s *session) whereNamesAre(ctx context.Context, out *engine.Output) error {
 	return nil
 }
 
-// sawChanges makes every session that reads the same catalog look again, before the agent hears that its change is done.
+// sawChanges makes every session on the database look again, before the agent hears that its change is done.
 func (s *session) sawChanges(out *engine.Output) {
 	for i := range out.Notes {
 		n := &out.Notes[i]
@@ -73,7 +73,7 @@ func (s *session) sawChanges(out *engine.Output) {
 		}
 	}
 	if s.changed && s.engine.Status() == 'I' {
-		s.cache.Invalidate()
+		s.server.catalogs.changed(s.up.route.place())
 		s.changed = false
 	}
 }

@@ -89,6 +89,13 @@ func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
 	return err
 }
 
+// place names the database behind the route, the same for each target that has it.
+func (r *route) place() string {
+	pg := r.target.GetPostgres()
+	e := pg.GetEndpoints()[r.endpoint]
+	return net.JoinHostPort(e.GetHost(), strconv.FormatUint(uint64(e.GetPort()), 10)) + "/" + pg.GetDatabase()
+}
+
 // dial reaches the endpoint.
 func (r *route) dial(ctx context.Context) (net.Conn, error) {
 	var d net.Dialer
