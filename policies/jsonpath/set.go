@@ -113,7 +113,7 @@ func (s *Set) add(step step, position int, fold bool) {
 // addName enters the name of a member, in every case or as it is written.
 func (s *Set) addName(name string, position int, fold bool) {
 	key := string(appendFold(nil, []byte(name)))
-	if !isASCII([]byte(key)) || fold && strings.ContainsAny(key, "KS") {
+	if !isASCII([]byte(name)) || !isASCII([]byte(key)) || fold && strings.ContainsAny(key, "KS") {
 		s.foreign = true // U+212A is a K, U+017F an S
 	}
 	h := shape([]byte(key))

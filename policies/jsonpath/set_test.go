@@ -348,3 +348,20 @@ func TestNamesOfASCIIAreToldFromOthers(t *testing.T) {
 		}
 	}
 }
+
+// A name that is written with a long s is another than one with a short one, and is found all the same.
+func TestAnExactNameThatFoldsToASCIIIsFound(t *testing.T) {
+	for _, name := range []string{"paſsword", "\u212aey", "straße", "password"} {
+		p, err := Compile("$..['" + name + "']")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewSet([]Path{p})
+		if s.Match(s.Name(s.Start(), []byte(name))) != 0 {
+			t.Errorf("%q is not found", name)
+		}
+		if other := strings.ToUpper(name); s.Match(s.Name(s.Start(), []byte(other))) == 0 {
+			t.Errorf("%q is taken for %q", other, name)
+		}
+	}
+}
