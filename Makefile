@@ -19,7 +19,7 @@ E2E_TIMEOUT ?= 20m
 install := deploy/tools/install
 servers := envoy postgresql valkey
 
-.PHONY: help tools check generate build lint test fuzz model bench bench-http soak up demo ci generated clean
+.PHONY: help tools check generate build lint test fuzz model peers bench bench-http soak up demo ci generated clean
 
 help: ## List the targets.
 	@echo "usage: make TARGET"
@@ -59,6 +59,10 @@ fuzz: check ## Run each fuzz target for FUZZTIME (20s).
 model: check ## Hold the PostgreSQL engine against a model of the server for MODEL_STEPS (1000000) random steps.
 	go test ./extproc/postgres/engine -run TestTheEngineSaysWhatAGuardedPostgreSQLWould -count=1 -v -timeout 60m -args -model.steps=$(MODEL_STEPS) | \
 		grep -v '^=== RUN'
+
+peers: build ## Run pgx's own tests on the database and through Sluice, and tell what differs (not part of ci).
+	@$(install) $(servers)
+	go run ./e2e/peers
 
 bench: build ## Measure throughput and memory: direct, Envoy alone, a bare relay, sluice.
 	@$(install) $(servers)
