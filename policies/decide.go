@@ -47,6 +47,26 @@ func (p *Policy) decide(req *Request, trace func(RuleTrace)) Decision {
 	return out
 }
 
+// Unbounded reports whether a principal may do everything on a target, whatever it is: no rule that denies or asks could
+// be about them, and nothing on the target is masked for anybody. What statements mean then decides nothing.
+func (p *Policy) Unbounded(principal *identityv1.Principal, target string) bool {
+	t := p.targets[target]
+	if t == nil || len(t.masks) > 0 {
+		return false
+	}
+	everything := false
+	for _, r := range t.rules {
+		switch {
+		case !r.who.match(principal):
+		case r.action != actionAllow:
+			return false
+		case r.all() && r.when.program == nil:
+			everything = true
+		}
+	}
+	return everything
+}
+
 // NamesRelations reports whether a rule that denies or asks could be about some relations and not others, for a principal
 // on a target: then it matters what a name means.
 func (p *Policy) NamesRelations(principal *identityv1.Principal, target string) bool {

@@ -62,3 +62,26 @@ func TestAHintNeverContradictsItsError(t *testing.T) {
 		t.Errorf("got %s, hint %q", d.Verdict, d.Hint)
 	}
 }
+
+func TestWhatStatementsMeanDecidesNothingToWhomNothingIsBounded(t *testing.T) {
+	all := "- {name: all, who: {groups: [dba]}, on: {targets: [orders]}, allow: {}}\n"
+	for name, c := range map[string]struct {
+		rules string
+		want  bool
+	}{
+		"everything is allowed":         {all, true},
+		"if a condition holds":          {"- {name: all, who: {groups: [dba]}, on: {targets: [orders]}, when: \"request.target == 'orders'\", allow: {}}\n", false},
+		"something is selected":         {"- {name: some, who: {groups: [dba]}, on: {targets: [orders], sql: {effects: [READ]}}, allow: {}}\n", false},
+		"something is denied":           {all + "- {name: no, on: {targets: [orders], sql: {commands: [DROP]}}, deny: {}}\n", false},
+		"something is held":             {all + "- {name: ask, on: {targets: [orders], sql: {commands: [DROP]}}, approve: {by: [{groups: [x]}]}}\n", false},
+		"something is denied to others": {all + "- {name: no, who: {groups: [x]}, on: {targets: [orders]}, deny: {}}\n", true},
+		"something is masked":           {all + "masks:\n- {name: m, on: {targets: [orders]}, columns: [public.c.p], redact: {}, except: {groups: [dba]}}\n", false},
+		"for others":                    {"- {name: all, who: {groups: [x]}, on: {targets: [orders]}, allow: {}}\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := compileText(t, onlyRules(c.rules)).Unbounded(member("dba"), "orders"); got != c.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
