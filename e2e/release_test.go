@@ -101,3 +101,17 @@ func TestAChangeThroughSluiceIsSeenAtOnceByOtherSessions(t *testing.T) {
 		waitUntil(t, "its end is seen", func() bool { return strings.Contains(read(), "42P01") })
 	}
 }
+
+// A schema that comes to stand on the path while a session is open is seen by its next statement.
+func TestASchemaThatComesOntoThePathIsSeen(t *testing.T) {
+	s := ownStage(t, stage.Options{SQL: "create table public.accounts(id int, x text); alter table public.accounts owner to orders_app;"})
+	c := wide(t, s)
+	if _, err := c.Exec(t.Context(), "select to_json(a) from accounts a"); err != nil {
+		t.Fatal(err)
+	}
+	superuserExec(t, s, "create schema orders_app authorization orders_app; create table orders_app.accounts(id int, x text, api_key text); insert into orders_app.accounts values (1, 'x', 'sk-live-onthepath'); grant all on orders_app.accounts to orders_app")
+	time.Sleep(1500 * time.Millisecond) // it was made past Sluice: the window of LIMITS
+	if got := say(t, c, group{queryOf("select to_json(a) from accounts a")}, group{parse("", "select to_json(a) from accounts a"), bind("", "", 0), execute("", 0), sync3()}); bytes.Contains(got, []byte("sk-live")) {
+		t.Errorf("got %q", got)
+	}
+}

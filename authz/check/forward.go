@@ -25,6 +25,10 @@ var hearsay = []string{
 	"forwarded", "via", "client-ip", "true-client-ip", "x-client-ip", "x-real-ip", "x-cluster-client-ip", "x-originating-ip",
 	"fastly-client-ip", "fly-client-ip", "x-azure-clientip", "x-azure-socketip", "x-appengine-user-ip", "x-host", "x-proxyuser-ip",
 	"x-method", "x-method-override", "x-url", "x-uri", "x-scheme", "x-verified-user", "x-authenticated-user", "x-webauth-user",
+	"x-userinfo", "x-user", "x-user-id", "x-user-email", "x-user-name", "x-user-roles", "x-user-groups", "x-username", "x-email", "x-groups", "x-roles",
+	"x-auth-user", "x-auth-email", "x-auth-username", "x-auth-groups", "x-auth-roles", "x-credential-identifier", "x-anonymous-consumer", "x-internal",
+	"x-tenant-id", "x-client-verify", "x-grafana-user", "x-serverless-authorization", "sm-user", "smuser", "front-end-https",
+	"x-rest-method", "x-httpd-method", "x-apigateway-api-userinfo", "x-endpoint-api-userinfo", "x-identity", "x-principal",
 	"remote-user", "remote-addr", "x-client-cert", "x-client-dn", "x-script-name", "x-wap-profile",
 }
 
@@ -32,7 +36,8 @@ var hearsay = []string{
 var hearsays = []string{
 	"x-forwarded-", "x-original-", "x-rewrite-", "x-override-", "x-http-method", "x-http-host", "x-http-destinationurl", "x-envoy-", "x-sluice-", "x-remote-",
 	"x-auth-request-", "x-ssl-", "ssl-client-", "cf-", "x-ms-client-principal", "x-amzn-oidc-", "x-goog-authenticated-user-",
-	"x-goog-iap-", "x-arr-", "tailscale-",
+	"x-goog-iap-", "x-arr-", "tailscale-", "impersonate-", "x-impersonate-", "x-consumer-", "x-authenticated-", "x-authentik-", "x-vouch-",
+	"x-pomerium-", "x-webauth-", "oidc-claim-", "oidc_claim_", "x-jwt-", "x-token-", "x-okta-", "x-keycloak-", "x-oauth-", "x-spiffe-",
 }
 
 // goesOn reports whether a header of the agent's goes on to a target.

@@ -99,7 +99,10 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 			return nil, err
 		}
 	}
-	catalog, err := s.cache.Snapshot(ctx, s.up.path)
+	catalog, err := s.snapshot(ctx, out, unbounded)
+	if errors.Is(err, errSessionOver) || asFatal(err) {
+		return nil, err
+	}
 	if err != nil {
 		sub.described = described{text: sqlfacts.HideQuoted(q.Text)}
 		return &engine.Refusal{

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
@@ -41,24 +43,55 @@ func (s *session) whereNamesAre(ctx context.Context, out *engine.Output) error {
 	if !s.moved {
 		return nil
 	}
-	state, err := s.probe(ctx, out)
-	if err != nil {
-		return err
+	state, err := s.askPath(ctx, out)
+	if err == nil && !state.Skipped {
+		s.moved = inTransaction(state)
 	}
-	if state.Skipped { // so will be what comes next
-		return nil
+	return err
+}
+
+// askPath asks the server where names are looked up and how texts are read. Where it skips what comes up to Sync, it says
+// nothing, and will skip what comes next as well.
+func (s *session) askPath(ctx context.Context, out *engine.Output) (engine.State, error) {
+	state, err := s.probe(ctx, out)
+	if err != nil || state.Skipped {
+		return state, err
 	}
 	if state.StandardStrings != "on" || !strings.EqualFold(state.Encoding, "UTF8") {
-		return fatalf(codeUnsupported, "the session ends: how statements are read was changed").
+		return state, fatalf(codeUnsupported, "the session ends: how statements are read was changed").
 			hint("Sluice reads statements as UTF8 with standard_conforming_strings on.")
 	}
 	var path []string
 	if err := json.Unmarshal([]byte(state.Path), &path); err != nil {
-		return fatalf(codeSystem, "an internal error").cause(err)
+		return state, fatalf(codeSystem, "an internal error").cause(err)
 	}
 	s.up.path = path
-	s.moved = inTransaction(state)
-	return nil
+	return state, nil
+}
+
+// snapshot is the catalog of this moment. Which schemas names are looked up in depends on what schemas there are, and who
+// may use them: with another catalog the session asks again.
+func (s *session) snapshot(ctx context.Context, out *engine.Output, unbounded bool) (sqlfacts.Catalog, error) {
+	for {
+		catalog, err := s.cache.Snapshot(ctx, s.up.path)
+		if err != nil || unbounded || catalog.Version() == s.pathOf {
+			return catalog, err
+		}
+		before := s.up.path
+		state, err := s.askPath(ctx, out)
+		if err != nil || state.Skipped {
+			return catalog, err
+		}
+		if slices.Equal(before, s.up.path) {
+			s.pathOf = catalog.Version()
+			return catalog, nil
+		}
+	}
+}
+
+func asFatal(err error) bool {
+	var f *fatal
+	return errors.As(err, &f)
 }
 
 // sawChanges makes every session on the database look again, before the agent hears that its change is done.

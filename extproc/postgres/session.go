@@ -73,6 +73,8 @@ type session struct {
 	// altered: something was let through that may change the catalog, and it has not been looked at again. moved: the same
 	// of the role, the search_path and how a text is read.
 	altered, moved bool
+	// pathOf is the version of the catalog with which the search_path was asked for.
+	pathOf uint64
 	// renamed: among what altered the catalog was what makes names mean other relations.
 	renamed bool
 

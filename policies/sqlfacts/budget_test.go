@@ -72,3 +72,27 @@ func TestWorkEndsWithWhoeverWaitsForIt(t *testing.T) {
 		t.Errorf("another's: %v", err)
 	}
 }
+
+// A short text whose joins or comments multiply costs what a short text may.
+func TestShortTextsThatMultiplyAreBounded(t *testing.T) {
+	var joins strings.Builder
+	joins.WriteString("select 1 from customers c0")
+	for i := range 1500 {
+		fmt.Fprintf(&joins, " natural join customers c%d", i+1)
+	}
+	for name, text := range map[string]string{
+		"natural joins": joins.String(),
+		"comments":      strings.Repeat("/*", 100_000) + strings.Repeat("*/", 100_000) + "select 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			facts, err := sqlfacts.NewAnalyzer(0).Facts(text, factstest.New())
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			if err == nil && facts.Size > 64<<20 {
+				t.Errorf("the facts have %d bytes", facts.Size)
+			}
+		})
+	}
+}

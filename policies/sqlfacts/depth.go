@@ -15,6 +15,10 @@ const (
 // writes the source out once for each member.
 const maxCopies = 8 << 20
 
+// maxComments is how deep comments may stand within one another: PostgreSQL's lexer reads a run of their openings once
+// for each of them.
+const maxComments = 32
+
 // span is a constant of the text, in bytes.
 type span struct{ start, end int32 }
 
@@ -31,6 +35,9 @@ func prescan(text string) ([]span, bool) {
 	d.frames = make([]frame, 1, 8)
 	for {
 		t := lex.next()
+		if lex.nested > maxComments {
+			return nil, false
+		}
 		dot := false
 		switch t.kind {
 		case lexEnd:

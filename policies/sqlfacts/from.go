@@ -121,18 +121,28 @@ func (w *walker) natural(start, middle, end int, level int32, known bool) {
 		if i >= middle {
 			from, to = start, middle
 		}
-		for j := from; j < to; j++ {
-			other := w.items[j].rel
-			if other == nil || w.items[j].level != level {
-				continue
+		for k := range rel.Columns {
+			if w.err != nil {
+				return
 			}
-			for k := range rel.Columns {
-				if other.Column(rel.Columns[k].Name) != nil {
-					w.use(i, rel.Columns[k].Name, "NATURAL JOIN")
-				}
+			if w.hasColumn(from, to, level, rel.Columns[k].Name) {
+				w.use(i, rel.Columns[k].Name, "NATURAL JOIN")
 			}
 		}
 	}
+}
+
+// hasColumn reports whether one of the items from and to has a column of that name.
+func (w *walker) hasColumn(from, to int, level int32, name string) bool {
+	for j := from; j < to; j++ {
+		if other := w.items[j].rel; other != nil && w.items[j].level == level {
+			w.spend(len(other.Columns))
+			if other.Column(name) != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // locking walks FOR UPDATE and kin: LOCK on the relations named, or else on all that the query reads, subqueries

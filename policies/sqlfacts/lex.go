@@ -7,6 +7,8 @@ type lexer struct {
 	text string
 	pos  int
 	open int // where a comment begins that is not closed
+	// nested is the deepest that comments stood within one another.
+	nested int
 }
 
 // lexKind is the kind of a token.
@@ -102,6 +104,7 @@ func (l *lexer) blockComment() bool {
 		switch {
 		case l.text[l.pos] == '/' && l.at(1) == '*':
 			depth++
+			l.nested = max(l.nested, depth)
 			l.pos += 2
 		case l.text[l.pos] == '*' && l.at(1) == '/':
 			depth--
