@@ -40,6 +40,12 @@ func wide(t *testing.T, s *stage.Stage) *pgx.Conn {
 // say sends each group of messages in one write, waits until nothing more comes for a while, and returns all that came.
 func say(t *testing.T, c *pgx.Conn, groups ...[]pgproto3.FrontendMessage) []byte {
 	t.Helper()
+	return sayFor(t, c, 700*time.Millisecond, groups...)
+}
+
+// sayFor is say with the longest silence that is waited for.
+func sayFor(t *testing.T, c *pgx.Conn, silence time.Duration, groups ...[]pgproto3.FrontendMessage) []byte {
+	t.Helper()
 	conn := c.PgConn().Conn()
 	var got []byte
 	buf := make([]byte, 64<<10)
@@ -48,15 +54,17 @@ func say(t *testing.T, c *pgx.Conn, groups ...[]pgproto3.FrontendMessage) []byte
 		for _, m := range g {
 			var err error
 			if out, err = m.Encode(out); err != nil {
-				t.Fatal(err)
+				t.Error(err)
+				return got
 			}
 		}
 		if _, err := conn.Write(out); err != nil {
 			return got
 		}
 		for {
-			if err := conn.SetReadDeadline(time.Now().Add(700 * time.Millisecond)); err != nil {
-				t.Fatal(err)
+			if err := conn.SetReadDeadline(time.Now().Add(silence)); err != nil {
+				t.Error(err)
+				return got
 			}
 			n, err := conn.Read(buf)
 			got = append(got, buf[:n]...)

@@ -30,6 +30,8 @@ type catalogs struct {
 
 	mu      sync.Mutex
 	entries map[string]*catalogEntry
+	// claims by database. There are as many as databases that targets name.
+	claims map[string]*claims
 }
 
 type catalogEntry struct {
@@ -69,6 +71,18 @@ func (c *catalogs) use(t *policyv1.Target, up *upstream, connect relcache.Connec
 		e.users--
 		e.since = c.now()
 	})
+}
+
+// claimsOn are what is being changed on a database.
+func (c *catalogs) claimsOn(place string) *claims {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found := c.claims[place]
+	if found == nil {
+		found = &claims{held: map[*session]change{}}
+		c.claims[place] = found
+	}
+	return found
 }
 
 // changed makes all that know a database look again: something has changed its catalog.

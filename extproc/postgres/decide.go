@@ -27,6 +27,8 @@ type subject struct {
 	verdict    guard.Verdict
 	views      views
 	described  described
+	// unbounded: what the statement means decides nothing.
+	unbounded bool
 }
 
 // answer decides a question of the engine's. An error ends the session.
@@ -40,7 +42,7 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 		s.number++
 		sub.number = s.number
 	}
-	refusal, err := s.weigh(ctx, sub, out)
+	refusal, err := s.weighed(ctx, sub, out)
 	if refusal == nil && err == nil {
 		refusal = s.cancelledMeanwhile()
 	}
@@ -77,6 +79,20 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 	}, nil, nil
 }
 
+// weighed is weigh, by a catalog that stays as it is for what the statement names until that has run.
+func (s *session) weighed(ctx context.Context, sub *subject, out *engine.Output) (*engine.Refusal, error) {
+	for {
+		refusal, err := s.weigh(ctx, sub, out)
+		if refusal != nil || err != nil || sub.q.Stage == engine.AtParse {
+			return refusal, err
+		}
+		again, refusal, err := s.claim(ctx, sub.facts, sub.unbounded)
+		if !again || refusal != nil || err != nil {
+			return refusal, err
+		}
+	}
+}
+
 // weigh finds out what the statement does and what the policy says. A refusal is the answer; without one it is allowed
 // or to be held, as the verdict says.
 func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (*engine.Refusal, error) {
@@ -91,6 +107,7 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 		return turnedAwayRefusal(err)
 	}
 	unbounded := p.Unbounded(who, s.admission.Target.GetName())
+	sub.unbounded = unbounded
 	if !unbounded { // else nothing that could have changed decides
 		if known, err = s.settled(ctx, out); err != nil {
 			return nil, err

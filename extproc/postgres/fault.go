@@ -22,6 +22,7 @@ const (
 	codeNoTable       = "42P01" // undefined_table
 	codeTooMany       = "53300" // too_many_connections
 	codeTooLarge      = "54000" // program_limit_exceeded
+	codeLocked        = "55P03" // lock_not_available
 	codeCanceled      = "57014" // query_canceled
 	codeShutdown      = "57P01" // admin_shutdown
 	codeNotReady      = "57P03" // cannot_connect_now

@@ -38,6 +38,7 @@ func TestAFaultOfOursEndsItsSessionOnly(t *testing.T) {
 			up, upEnd := net.Pipe()
 			rec := &endOnly{}
 			one := &session{
+				claims: &claims{held: map[*session]change{}},
 				server: s, id: "p1-1", agent: agentEnd, up: &upstream{HijackedConn: &pgconn.HijackedConn{Conn: upEnd}},
 				lease: &credential.Lease{}, rec: rec, leaveCache: func() {}, over: make(chan struct{}), whole: true,
 			}

@@ -49,6 +49,7 @@ func (s *session) hold(ctx context.Context, sub *subject, in *inbox, out *engine
 	// Nothing runs on the server any more: from here on a cancel means the hold.
 	s.setHolding(true)
 	defer s.setHolding(false)
+	s.unclaimed() // nobody waits for people; it is claimed again when they have decided
 	pending, err := s.server.o.Guard.Hold(ctx, s.asked(sub, state))
 	if err != nil {
 		return "", s.holdEnds(deniedRefusal(err), "unavailable"), nil
@@ -214,6 +215,16 @@ func relationsOf(facts *sqlfacts.Facts) []byte {
 	return out
 }
 
+// claimAgain waits until nobody changes what a held statement names, and keeps it so.
+func (s *session) claimAgain(ctx context.Context, sub *subject) (*engine.Refusal, error) {
+	for {
+		again, refusal, err := s.claim(ctx, sub.facts, false)
+		if !again || refusal != nil || err != nil {
+			return refusal, err
+		}
+	}
+}
+
 // readAgain reads the statement by the catalog of this moment: what its names mean may have changed while it was held.
 func (s *session) readAgain(ctx context.Context, sub *subject, state engine.State) error {
 	var path []string
@@ -323,6 +334,10 @@ func (s *session) release(ctx context.Context, sub *subject, pending *guard.Pend
 	if state.Skipped {
 		pending.Withdraw(context.WithoutCancel(ctx), "the database did not say in what state the session is")
 		return nil, s.holdEnds(&engine.Refusal{Code: codeForbidden, Message: "the state of the session is not known, so the approval was not used", Hint: "Run it again."}, "refused"), nil
+	}
+	if refusal, err := s.claimAgain(ctx, sub); refusal != nil || err != nil {
+		pending.Withdraw(context.WithoutCancel(ctx), "what it names is being changed")
+		return nil, refusal, err
 	}
 	if err := s.readAgain(ctx, sub, state); err != nil {
 		pending.Withdraw(context.WithoutCancel(ctx), "what its names mean could not be read again")

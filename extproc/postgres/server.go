@@ -43,7 +43,7 @@ type Server struct {
 func NewServer(o Options) *Server {
 	s := &Server{o: o, keys: newKeys(), sessions: map[string]*session{}}
 	s.life, s.end = context.WithCancel(context.Background())
-	s.catalogs = &catalogs{life: s.life, work: &s.work, now: o.Now, logger: o.Logger, names: o.Names, entries: map[string]*catalogEntry{}}
+	s.catalogs = &catalogs{life: s.life, work: &s.work, now: o.Now, logger: o.Logger, names: o.Names, entries: map[string]*catalogEntry{}, claims: map[string]*claims{}}
 	s.work.Go(s.watch)
 	return s
 }
@@ -211,6 +211,7 @@ func (s *Server) begin(ctx context.Context, origin wire.Origin, h *hello, a *gua
 			"application": h.parameters["application_name"],
 		},
 	}
+	session.claims = s.catalogs.claimsOn(up.route.place())
 	session.cache, session.leaveCache = s.catalog(a.Target, up) //nolint:contextcheck // a catalog outlives the session that asks for it first
 	start := &recordv1.SessionStart{
 		Principal: a.Principal, ClientAddress: origin.Client, Target: origin.Target,

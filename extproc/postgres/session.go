@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -38,6 +39,9 @@ type session struct {
 	rec       Recording
 	engine    *engine.Engine
 	cache     *relcache.Cache
+	// claims are what sessions on the database are changing; using is what this one has judged and not sent on yet.
+	claims *claims
+	using  atomic.Pointer[sqlfacts.Facts]
 	// leaveCache gives the cache back.
 	leaveCache func()
 	// attributes are what conditions of rules may read of the session.
@@ -197,6 +201,7 @@ func (s *session) close(ctx context.Context, reason string) {
 	s.server.keys.revoke(s, s.up.PID)
 	s.server.unregister(s)
 	s.leaveCache()
+	s.unclaim()
 	_ = s.up.Conn.Close()
 	if err := s.lease.Release(ctx); err != nil {
 		s.server.o.Logger.Warn("a lease could not be released", slog.String("session", s.id), slog.Any("error", err))
@@ -264,6 +269,7 @@ func (s *session) steps(ctx context.Context, in *inbox, out *engine.Output) (nee
 				return 0, err
 			}
 			in.consume(s.engine.Answer(grant, refusal, out))
+			s.begun()
 			// Small statements that came together leave together.
 			if out.ToServer.Size > serverBuffer || len(in.bytes()) == 0 {
 				if err := s.flush(out); err != nil {
@@ -371,6 +377,7 @@ func (s *session) relay() error {
 		consumed, more, err := s.engine.Server(in.bytes(), &out)
 		need = more
 		s.sawChanges(&out)
+		s.settleClaims()
 		if sendErr := s.show(&out); sendErr != nil {
 			return sendErr
 		}

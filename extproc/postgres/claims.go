@@ -1,0 +1,259 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/extproc/postgres/engine"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+)
+
+// claims are what sessions on one database are changing. A statement is judged by what its names mean now, and the server
+// looks them up later: behind a lock, or behind what was sent before it. So a change of a name waits until the statements
+// that were judged by it have run, and a statement waits until the change of a name that it uses is over; then it is judged
+// anew. It is a lock on names, beside the server's own on tables.
+//
+// Who uses a name publishes that first and looks for changes then; who changes one does it the other way round: one of
+// them sees the other.
+type claims struct {
+	// some is how many claims there are: most statements meet none.
+	some atomic.Int32
+
+	mu   sync.Mutex
+	held map[*session]change
+}
+
+// change is what a session's open transaction changes the meaning of.
+type change struct {
+	all   bool
+	names map[string]struct{}
+	// begun: the statement is on its way to the server.
+	begun bool
+}
+
+const (
+	// claimWait bounds the wait for others. The server's own locks would be waited for without end; two who wait for one
+	// another here are not found out.
+	claimWait = 30 * time.Second
+	claimTick = 2 * time.Millisecond
+)
+
+// changeOf is what statements may change the meaning of; false if of nothing.
+func changeOf(facts *sqlfacts.Facts) (c change, some bool) {
+	for i := range facts.Statements {
+		st := &facts.Statements[i]
+		for _, p := range st.Operation.Pairs {
+			switch p.Effect {
+			case policyv1.Effect_DDL, policyv1.Effect_UNKNOWN:
+			default:
+				continue
+			}
+			name := bare(p.Object)
+			c.all = c.all || name == "" || name == "*" || p.Effect == policyv1.Effect_UNKNOWN || st.MovesNames || st.MovesPath
+			if c.names == nil {
+				c.names = map[string]struct{}{}
+			}
+			c.names[name] = struct{}{}
+			some = true
+		}
+	}
+	return c, some
+}
+
+// bare is a name without its schema.
+func bare(object string) string { return object[strings.LastIndexByte(object, '.')+1:] }
+
+// meets reports whether statements use a name that is being changed.
+func (c change) meets(facts *sqlfacts.Facts) bool {
+	for i := range facts.Statements {
+		st := &facts.Statements[i]
+		for _, r := range st.Relations {
+			if _, named := c.names[r.Name]; named || c.all && r.Schema != "pg_catalog" {
+				return true
+			}
+		}
+		for _, p := range st.Operation.Pairs {
+			if !isOfRelation(p.Effect) || strings.HasPrefix(p.Object, "pg_catalog.") {
+				continue
+			}
+			if _, named := c.names[bare(p.Object)]; named || c.all {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isOfRelation(e policyv1.Effect) bool {
+	switch e {
+	case policyv1.Effect_READ, policyv1.Effect_INSERT, policyv1.Effect_UPDATE, policyv1.Effect_DELETE, policyv1.Effect_TRUNCATE,
+		policyv1.Effect_LOCK, policyv1.Effect_DDL, policyv1.Effect_EXECUTE:
+		return true
+	}
+	return false
+}
+
+// met reports whether another session changes a name that statements use; mu is held.
+func (c *claims) met(of *session, facts *sqlfacts.Facts) bool {
+	for s, ch := range c.held {
+		if s != of && ch.meets(facts) {
+			return true
+		}
+	}
+	return false
+}
+
+// inUse reports whether another session has a statement on its way that was judged by a name of the change.
+func (s *session) inUse(ch change) bool {
+	for _, other := range s.server.open() {
+		if other == s || other.claims != s.claims {
+			continue
+		}
+		if facts := other.using.Load(); facts != nil && ch.meets(facts) {
+			return true
+		}
+		if other.engine.Running(ch.meets) {
+			return true
+		}
+	}
+	return false
+}
+
+// claim makes sure that what a statement was judged by stays until it has run. again is true if it had to wait for others:
+// then it must be judged anew. A refusal says that the wait was too long.
+func (s *session) claim(ctx context.Context, facts *sqlfacts.Facts, unbounded bool) (again bool, r *engine.Refusal, err error) {
+	if !unbounded {
+		s.using.Store(facts)
+		if s.claims.some.Load() > 0 {
+			if again, r, err = s.waitFor(ctx, func() bool { return s.claims.free(s, facts) }); again || r != nil || err != nil {
+				return again, r, err
+			}
+		}
+	}
+	ch, changes := changeOf(facts)
+	if !changes {
+		return false, nil, nil
+	}
+	s.using.Store(nil) // it waits for those who use names, and must not be waited for
+	if again, r, err = s.waitFor(ctx, func() bool { return s.claims.take(s, facts, ch) }); again || r != nil || err != nil {
+		return again, r, err
+	}
+	_, r, err = s.waitFor(ctx, func() bool { return !s.inUse(ch) })
+	if r != nil || err != nil {
+		s.unclaimed()
+	}
+	return false, r, err
+}
+
+// free reports whether nobody else changes what statements use.
+func (c *claims) free(of *session, facts *sqlfacts.Facts) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.met(of, facts)
+}
+
+// take makes a claim, unless somebody else has one that meets it.
+func (c *claims) take(s *session, facts *sqlfacts.Facts, ch change) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.met(s, facts) {
+		return false
+	}
+	before, had := c.held[s]
+	if !had {
+		c.some.Add(1)
+	}
+	ch.all, ch.begun = ch.all || before.all, before.begun
+	for name := range before.names {
+		ch.names[name] = struct{}{}
+	}
+	c.held[s] = ch
+	return true
+}
+
+// waitFor waits until something holds; waited is true if it did not at once. While it waits, others need not wait for it.
+func (s *session) waitFor(ctx context.Context, holds func() bool) (waited bool, r *engine.Refusal, err error) {
+	if holds() {
+		return false, nil, nil
+	}
+	s.using.Store(nil)
+	tick := time.NewTicker(claimTick)
+	defer tick.Stop()
+	end := time.Now().Add(claimWait)
+	for !holds() {
+		select {
+		case <-s.over:
+			return true, nil, errSessionOver
+		case <-ctx.Done():
+			return true, nil, ctx.Err()
+		case <-tick.C:
+		}
+		if r := s.cancelledMeanwhile(); r != nil {
+			return true, r, nil
+		}
+		if time.Now().After(end) {
+			return true, &engine.Refusal{
+				Code: codeLocked, Message: "another session is changing what the statement names, or uses what it changes",
+				Detail: "Sluice waited for " + claimWait.String() + ".", Hint: "Try again once that transaction has ended.", Rule: "claim",
+			}, nil
+		}
+	}
+	return true, nil, nil
+}
+
+// begun says that what was claimed for is on its way: from now on the engine knows of it.
+func (s *session) begun() {
+	s.using.Store(nil)
+	c := s.claims
+	if c.some.Load() == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ch, ok := c.held[s]; ok {
+		ch.begun = true
+		c.held[s] = ch
+	}
+}
+
+// settleClaims lets go of what the session changed, once its transaction is over.
+func (s *session) settleClaims() {
+	c := s.claims
+	if c.some.Load() == 0 || !s.engine.Idle() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ch, ok := c.held[s]; ok && ch.begun {
+		delete(c.held, s)
+		c.some.Add(-1)
+	}
+}
+
+// unclaimed lets go of what has not begun: others need not wait for what people have not decided.
+func (s *session) unclaimed() {
+	s.using.Store(nil)
+	c := s.claims
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ch, ok := c.held[s]; ok && !ch.begun {
+		delete(c.held, s)
+		c.some.Add(-1)
+	}
+}
+
+// unclaim lets go of everything.
+func (s *session) unclaim() {
+	s.using.Store(nil)
+	c := s.claims
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.held[s]; ok {
+		delete(c.held, s)
+		c.some.Add(-1)
+	}
+}
