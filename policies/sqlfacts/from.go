@@ -121,16 +121,26 @@ func (w *walker) natural(start, middle, end int, level int32, known bool) {
 		if i >= middle {
 			from, to = start, middle
 		}
+		w.spend(len(rel.Columns))
 		for k := range rel.Columns {
+			at := itemColumn{i, k}
+			if _, known := w.natures[at]; known || !w.hasColumn(from, to, level, rel.Columns[k].Name) {
+				continue
+			}
 			if w.err != nil {
 				return
 			}
-			if w.hasColumn(from, to, level, rel.Columns[k].Name) {
-				w.use(i, rel.Columns[k].Name, "NATURAL JOIN")
+			if w.natures == nil {
+				w.natures = map[itemColumn]struct{}{}
 			}
+			w.natures[at] = struct{}{}
+			w.use(i, rel.Columns[k].Name, "NATURAL JOIN")
 		}
 	}
 }
+
+// itemColumn is a column, by its place, of an item of FROM: a chain of joins compares it again and again.
+type itemColumn struct{ item, column int }
 
 // hasColumn reports whether one of the items from and to has a column of that name.
 func (w *walker) hasColumn(from, to int, level int32, name string) bool {

@@ -31,8 +31,9 @@ type walker struct {
 	joins   []joinAlias
 	refs    []reference
 	fixed   []fixedUse
-	calls   map[callName]int // by what they are, if there are many
-	further []ColumnUse      // of relations that the statement does not name
+	natures map[itemColumn]struct{} // what NATURAL JOIN is known to compare
+	calls   map[callName]int        // by what they are, if there are many
+	further []ColumnUse             // of relations that the statement does not name
 	groups  []group
 	placed  []int32 // by constant: its group, or unplaced
 	params  [][]int32
