@@ -272,18 +272,18 @@ func (s *session) steps(ctx context.Context, in *inbox, out *engine.Output) (nee
 			s.begun()
 			// Small statements that came together leave together.
 			if out.ToServer.Size > serverBuffer || len(in.bytes()) == 0 {
-				if err := s.flush(out); err != nil {
+				if err := s.send(out); err != nil {
 					return 0, err
 				}
 			}
 			continue
 		case step.Closed:
-			if err := s.flush(out); err != nil {
+			if err := s.send(out); err != nil {
 				return 0, err
 			}
 			return 0, io.EOF
 		}
-		if err := s.flush(out); err != nil {
+		if err := s.send(out); err != nil {
 			return 0, err
 		}
 		if !step.Stalled {
@@ -308,6 +308,15 @@ func (s *session) protocolFault(err error) error {
 		return fatalf(p.Code, "protocol violation by the %s", p.Peer).cause(err)
 	}
 	return err
+}
+
+// send is flush for what was decided: questions of ours in between are no part of that.
+func (s *session) send(out *engine.Output) error {
+	if err := s.flush(out); err != nil {
+		return err
+	}
+	s.wentOn()
+	return nil
 }
 
 // flush records what the step let through, then sends it on.
@@ -339,11 +348,7 @@ func (s *session) flush(out *engine.Output) error {
 		return nil
 	}
 	s.server.o.Metrics.toServer.Add(float64(out.ToServer.Size))
-	if err := write(s.up.Conn, out.ToServer.Parts); err != nil {
-		return err
-	}
-	s.wentOn()
-	return nil
+	return write(s.up.Conn, out.ToServer.Parts)
 }
 
 // write sends parts in one system call where the connection can.
