@@ -8,9 +8,10 @@
 //	server's bytes ─▶ Server ──▶ Output
 //
 // It owns message framing, the order of requests and responses, prepared statements and portals, how a refusal puts
-// the server into the state that an error would have, and how rows are hidden on the way back. Bytes that nothing
-// inspects leave in the buffer that they came in. It refuses to know policy, people, approvals, connections, and what
-// a statement does beyond what its Question carries.
+// the server into the state that an error would have, what the server ignores while it reads COPY data, whether a result
+// is one that its statement may give, and how rows are hidden on the way back. Bytes that nothing inspects leave in the
+// buffer that they came in. It refuses to know policy, people, approvals, connections, and what a statement does beyond
+// what its Question carries.
 //
 // Client and Answer belong to one goroutine, Server to another.
 package engine
