@@ -23,6 +23,8 @@ import (
 const (
 	// shownBytes is how much of what is no text people see, in bytes.
 	shownBytes = 64
+	// kindBytes is how much of the type's name, in bytes: RFC 6838, 4.2 allows 127 for type and subtype each.
+	kindBytes = 255
 	// indentDepth is the deepest document that is laid out in lines: deeper, blanks would be most of it.
 	indentDepth = 32
 	// partDepth is how deep multipart bodies may nest.
@@ -222,8 +224,11 @@ func wide(body []byte, charset string) (string, bool) {
 
 // binary shows what is no text.
 func (v *View) binary(kind string, body []byte) string {
-	if kind == "" {
+	switch {
+	case kind == "":
 		kind = "no type"
+	case len(kind) > kindBytes: // a name has no bound of its own, and what people read has one
+		kind = strings.ToValidUTF8(kind[:kindBytes], "") + "…"
 	}
 	begins := strconv.QuoteToASCII(string(body[:min(shownBytes, len(body))]))
 	return fmt.Sprintf("%d bytes, %s, sha256 %x, begins with %s", len(body), kind, sha256.Sum256(body), v.Text(begins))

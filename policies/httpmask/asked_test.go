@@ -89,6 +89,7 @@ func FuzzAsked(f *testing.F) {
 			f.Add(kind, []byte(s))
 		}
 	}
+	f.Add("application/"+strings.Repeat("a", 11_000), []byte{0}) // the type's name, too, has a bound
 	p, err := compile(&testing.T{}, bundle)
 	if err != nil {
 		f.Fatal(err)
