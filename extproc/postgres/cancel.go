@@ -8,8 +8,6 @@ import (
 	"net"
 	"sync"
 	"time"
-
-	"github.com/sluicegate/sluice/extproc/postgres/engine"
 )
 
 // keys are the cancel keys of the sessions of this process. Agents get secrets of ours, never the server's; the process id
@@ -150,68 +148,25 @@ const overtaken = 3 * time.Millisecond
 // cancelStatement does what the client's cancel request asks: it ends a hold, stops a statement that is being decided, or
 // goes on to the server.
 func (s *session) cancelStatement(ctx context.Context) error {
-	if !s.busy() {
+	if !s.turn.busy() && s.engine.Answered() {
 		select {
 		case <-time.After(overtaken):
-		case <-s.over:
+		case <-s.pipes.over:
 			return nil
 		}
 	}
-	s.mu.Lock()
-	holding, deciding := s.holding, s.deciding
-	switch {
-	case holding:
-		select {
-		case s.cancels <- struct{}{}:
-		default:
-		}
-	case deciding:
-		s.cancelled = true
-	}
-	s.mu.Unlock()
+	holding, deciding := s.turn.cancel()
 	if holding || deciding && s.engine.Answered() {
 		return nil
 	}
 	return s.up.route.sendCancel(ctx, s.up.PID, s.up.SecretKey)
 }
 
-// busy reports whether a statement is anywhere between the agent's bytes and the server's answer.
-func (s *session) busy() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.holding || s.deciding || !s.engine.Answered()
-}
-
-// decides: from now on a cancel means the statement that was read.
-func (s *session) decides() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.deciding = true
-}
-
-// wentOn: what was decided is at the server; a cancel that came too late to stop it is for that.
-func (s *session) wentOn() {
-	s.mu.Lock()
-	late := s.cancelled
-	s.deciding, s.cancelled = false, false
-	s.mu.Unlock()
-	if !late {
-		return
-	}
+// passCancel passes a cancel on to the server, without waiting for that.
+func (s *session) passCancel() {
 	s.server.work.Go(func() {
 		if err := s.up.route.sendCancel(s.server.life, s.up.PID, s.up.SecretKey); err != nil {
 			s.server.o.Logger.Warn("a cancel request could not be passed on", slog.String("session", s.id), slog.Any("error", err))
 		}
 	})
-}
-
-// cancelledMeanwhile is the refusal of a statement for which a cancel came while it was being decided, nil if none did.
-func (s *session) cancelledMeanwhile() *engine.Refusal {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.cancelled {
-		return nil
-	}
-	s.cancelled = false
-	return &engine.Refusal{Code: codeCanceled, Message: "canceling statement due to user request", Hint: "It never ran.", Rule: "cancel"}
 }

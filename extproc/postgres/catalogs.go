@@ -79,7 +79,7 @@ func (c *catalogs) claimsOn(place string) *claims {
 	defer c.mu.Unlock()
 	found := c.claims[place]
 	if found == nil {
-		found = &claims{held: map[*session]change{}}
+		found = newClaims()
 		c.claims[place] = found
 	}
 	return found

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,7 +26,37 @@ type claims struct {
 	some atomic.Int32
 
 	mu   sync.Mutex
-	held map[*session]change
+	held map[*claimant]change
+	// all are who may use names.
+	all map[*claimant]struct{}
+}
+
+// claimant is a session, as those on the same database see it.
+type claimant struct {
+	claims *claims
+	engine *engine.Engine
+	turn   *turn
+	over   <-chan struct{}
+	// using is what it has judged and not sent on yet.
+	using atomic.Pointer[sqlfacts.Facts]
+}
+
+func newClaims() *claims { return &claims{held: map[*claimant]change{}, all: map[*claimant]struct{}{}} }
+
+// join adds a session.
+func (c *claims) join(e *engine.Engine, t *turn, over <-chan struct{}) *claimant {
+	m := &claimant{claims: c, engine: e, turn: t, over: over}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all[m] = struct{}{}
+	return m
+}
+
+// everybody are the sessions on the database.
+func (c *claims) everybody() []*claimant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.all))
 }
 
 // change is what a session's open transaction changes the meaning of.
@@ -98,9 +130,9 @@ func isOfRelation(e policyv1.Effect) bool {
 }
 
 // met reports whether another session changes a name that statements use; mu is held.
-func (c *claims) met(of *session, facts *sqlfacts.Facts) bool {
-	for s, ch := range c.held {
-		if s != of && ch.meets(facts) {
+func (c *claims) met(of *claimant, facts *sqlfacts.Facts) bool {
+	for m, ch := range c.held {
+		if m != of && ch.meets(facts) {
 			return true
 		}
 	}
@@ -108,9 +140,9 @@ func (c *claims) met(of *session, facts *sqlfacts.Facts) bool {
 }
 
 // inUse reports whether another session has a statement on its way that was judged by a name of the change.
-func (s *session) inUse(ch change) bool {
-	for _, other := range s.server.open() {
-		if other == s || other.claims != s.claims {
+func (m *claimant) inUse(ch change) bool {
+	for _, other := range m.claims.everybody() {
+		if other == m {
 			continue
 		}
 		if facts := other.using.Load(); facts != nil && ch.meets(facts) {
@@ -125,11 +157,11 @@ func (s *session) inUse(ch change) bool {
 
 // claim makes sure that what a statement was judged by stays until it has run. again is true if it had to wait for others:
 // then it must be judged anew. A refusal says that the wait was too long.
-func (s *session) claim(ctx context.Context, facts *sqlfacts.Facts, unbounded bool) (again bool, r *engine.Refusal, err error) {
+func (m *claimant) claim(ctx context.Context, facts *sqlfacts.Facts, unbounded bool) (again bool, r *engine.Refusal, err error) {
 	if !unbounded {
-		s.using.Store(facts)
-		if s.claims.some.Load() > 0 {
-			if again, r, err = s.waitFor(ctx, func() bool { return s.claims.free(s, facts) }); again || r != nil || err != nil {
+		m.using.Store(facts)
+		if m.claims.some.Load() > 0 {
+			if again, r, err = m.waitFor(ctx, func() bool { return m.claims.free(m, facts) }); again || r != nil || err != nil {
 				return again, r, err
 			}
 		}
@@ -138,32 +170,32 @@ func (s *session) claim(ctx context.Context, facts *sqlfacts.Facts, unbounded bo
 	if !changes {
 		return false, nil, nil
 	}
-	s.using.Store(nil) // it waits for those who use names, and must not be waited for
-	if again, r, err = s.waitFor(ctx, func() bool { return s.claims.take(s, facts, ch) }); again || r != nil || err != nil {
+	m.using.Store(nil) // it waits for those who use names, and must not be waited for
+	if again, r, err = m.waitFor(ctx, func() bool { return m.claims.take(m, facts, ch) }); again || r != nil || err != nil {
 		return again, r, err
 	}
-	_, r, err = s.waitFor(ctx, func() bool { return !s.inUse(ch) })
+	_, r, err = m.waitFor(ctx, func() bool { return !m.inUse(ch) })
 	if r != nil || err != nil {
-		s.unclaimed()
+		m.withdraw()
 	}
 	return false, r, err
 }
 
 // free reports whether nobody else changes what statements use.
-func (c *claims) free(of *session, facts *sqlfacts.Facts) bool {
+func (c *claims) free(of *claimant, facts *sqlfacts.Facts) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.met(of, facts)
 }
 
 // take makes a claim, unless somebody else has one that meets it.
-func (c *claims) take(s *session, facts *sqlfacts.Facts, ch change) bool {
+func (c *claims) take(m *claimant, facts *sqlfacts.Facts, ch change) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.met(s, facts) {
+	if c.met(m, facts) {
 		return false
 	}
-	before, had := c.held[s]
+	before, had := c.held[m]
 	if !had {
 		c.some.Add(1)
 	}
@@ -171,28 +203,28 @@ func (c *claims) take(s *session, facts *sqlfacts.Facts, ch change) bool {
 	for name := range before.names {
 		ch.names[name] = struct{}{}
 	}
-	c.held[s] = ch
+	c.held[m] = ch
 	return true
 }
 
 // waitFor waits until something holds; waited is true if it did not at once. While it waits, others need not wait for it.
-func (s *session) waitFor(ctx context.Context, holds func() bool) (waited bool, r *engine.Refusal, err error) {
+func (m *claimant) waitFor(ctx context.Context, holds func() bool) (waited bool, r *engine.Refusal, err error) {
 	if holds() {
 		return false, nil, nil
 	}
-	s.using.Store(nil)
+	m.using.Store(nil)
 	tick := time.NewTicker(claimTick)
 	defer tick.Stop()
 	end := time.Now().Add(claimWait)
 	for !holds() {
 		select {
-		case <-s.over:
+		case <-m.over:
 			return true, nil, errSessionOver
 		case <-ctx.Done():
 			return true, nil, ctx.Err()
 		case <-tick.C:
 		}
-		if r := s.cancelledMeanwhile(); r != nil {
+		if r := m.turn.cancelledMeanwhile(); r != nil {
 			return true, r, nil
 		}
 		if time.Now().After(end) {
@@ -206,54 +238,55 @@ func (s *session) waitFor(ctx context.Context, holds func() bool) (waited bool, 
 }
 
 // begun says that what was claimed for is on its way: from now on the engine knows of it.
-func (s *session) begun() {
-	s.using.Store(nil)
-	c := s.claims
+func (m *claimant) begun() {
+	m.using.Store(nil)
+	c := m.claims
 	if c.some.Load() == 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ch, ok := c.held[s]; ok {
+	if ch, ok := c.held[m]; ok {
 		ch.begun = true
-		c.held[s] = ch
+		c.held[m] = ch
 	}
 }
 
-// settleClaims lets go of what the session changed, once its transaction is over.
-func (s *session) settleClaims() {
-	c := s.claims
-	if c.some.Load() == 0 || !s.engine.Idle() {
+// settle lets go of what the session changed, once its transaction is over.
+func (m *claimant) settle() {
+	c := m.claims
+	if c.some.Load() == 0 || !m.engine.Idle() {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ch, ok := c.held[s]; ok && ch.begun {
-		delete(c.held, s)
+	if ch, ok := c.held[m]; ok && ch.begun {
+		delete(c.held, m)
 		c.some.Add(-1)
 	}
 }
 
-// unclaimed lets go of what has not begun: others need not wait for what people have not decided.
-func (s *session) unclaimed() {
-	s.using.Store(nil)
-	c := s.claims
+// withdraw lets go of what has not begun: others need not wait for what people have not decided.
+func (m *claimant) withdraw() {
+	m.using.Store(nil)
+	c := m.claims
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ch, ok := c.held[s]; ok && !ch.begun {
-		delete(c.held, s)
+	if ch, ok := c.held[m]; ok && !ch.begun {
+		delete(c.held, m)
 		c.some.Add(-1)
 	}
 }
 
-// unclaim lets go of everything.
-func (s *session) unclaim() {
-	s.using.Store(nil)
-	c := s.claims
+// leave lets go of everything: the session has ended.
+func (m *claimant) leave() {
+	m.using.Store(nil)
+	c := m.claims
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.held[s]; ok {
-		delete(c.held, s)
+	delete(c.all, m)
+	if _, ok := c.held[m]; ok {
+		delete(c.held, m)
 		c.some.Add(-1)
 	}
 }

@@ -31,47 +31,47 @@ type subject struct {
 	unbounded bool
 }
 
-// answer decides a question of the engine's. An error ends the session.
-func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
+// answer decides a question of the engine'j. An error ends the session.
+func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
 	if q.Stage == engine.AtExecute {
-		return s.again(q)
+		return j.again(q)
 	}
-	began := s.server.o.Now()
+	began := j.o.Now()
 	sub := &subject{q: q}
 	if q.Stage != engine.AtParse {
-		s.number++
-		sub.number = s.number
+		j.scribe.number++
+		sub.number = j.scribe.number
 	}
-	refusal, err := s.weighed(ctx, sub, out)
+	refusal, err := j.weighed(ctx, sub, out)
 	if refusal == nil && err == nil {
-		refusal = s.cancelledMeanwhile()
+		refusal = j.turn.cancelledMeanwhile()
 	}
-	decided := s.server.o.Now()
-	s.server.o.Metrics.decide.Observe(decided.Sub(began).Seconds())
+	decided := j.o.Now()
+	j.o.Metrics.decide.Observe(decided.Sub(began).Seconds())
 	if err != nil {
 		return nil, nil, err
 	}
 	if refusal != nil {
-		return nil, s.refused(sub, refusal), nil
+		return nil, j.refused(sub, refusal), nil
 	}
 	if q.Stage != engine.AtParse { // which runs nothing
-		s.altered = s.altered || altersCatalog(sub.facts)
-		s.moved = s.moved || moves(sub.facts)
-		s.renamed = s.renamed || movesNames(sub.facts.Statements)
+		j.altered = j.altered || altersCatalog(sub.facts)
+		j.moved = j.moved || moves(sub.facts)
+		j.renamed = j.renamed || movesNames(sub.facts.Statements)
 	}
 	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided, alters: altersCatalog(sub.facts)}
 	if q.Stage == engine.AtParse {
 		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g}, nil, nil
 	}
-	s.note(sub, recordv1.Decision_ALLOW, nil)
+	j.scribe.note(sub, recordv1.Decision_ALLOW, nil)
 	if sub.verdict.Verdict == policies.Hold {
-		if g.approvalID, refusal, err = s.hold(ctx, sub, in, out); err != nil || refusal != nil {
+		if g.approvalID, refusal, err = j.hold(ctx, sub, in, out); err != nil || refusal != nil {
 			return nil, refusal, err
 		}
-		if refusal = s.cancelledMeanwhile(); refusal != nil {
+		if refusal = j.turn.cancelledMeanwhile(); refusal != nil {
 			return nil, refusal, nil
 		}
-		g.policy, g.began = sub.verdict.Policy, s.server.o.Now()
+		g.policy, g.began = sub.verdict.Policy, j.o.Now()
 		g.released = g.began
 	}
 	return &engine.Grant{
@@ -80,13 +80,13 @@ func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out
 }
 
 // weighed is weigh, by a catalog that stays as it is for what the statement names until that has run.
-func (s *session) weighed(ctx context.Context, sub *subject, out *engine.Output) (*engine.Refusal, error) {
+func (j *judge) weighed(ctx context.Context, sub *subject, out *engine.Output) (*engine.Refusal, error) {
 	for {
-		refusal, err := s.weigh(ctx, sub, out)
+		refusal, err := j.weigh(ctx, sub, out)
 		if refusal != nil || err != nil || sub.q.Stage == engine.AtParse {
 			return refusal, err
 		}
-		again, refusal, err := s.claim(ctx, sub.facts, sub.unbounded)
+		again, refusal, err := j.claimant.claim(ctx, sub.facts, sub.unbounded)
 		if !again || refusal != nil || err != nil {
 			return refusal, err
 		}
@@ -95,28 +95,28 @@ func (s *session) weighed(ctx context.Context, sub *subject, out *engine.Output)
 
 // weigh finds out what the statement does and what the policy says. A refusal is the answer; without one it is allowed
 // or to be held, as the verdict says.
-func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (*engine.Refusal, error) {
+func (j *judge) weigh(ctx context.Context, sub *subject, out *engine.Output) (*engine.Refusal, error) {
 	q := sub.q
-	p, err := s.server.o.Guard.Current()
+	p, err := j.o.Guard.Current()
 	if err != nil {
 		return turnedAwayRefusal(err)
 	}
 	known := true
-	who, err := s.server.o.Guard.Principal(s.admission)
+	who, err := j.o.Guard.Principal(j.admission)
 	if err != nil {
 		return turnedAwayRefusal(err)
 	}
-	unbounded := p.Unbounded(who, s.admission.Target.GetName())
+	unbounded := p.Unbounded(who, j.admission.Target.GetName())
 	sub.unbounded = unbounded
 	if !unbounded { // else nothing that could have changed decides
-		if known, err = s.settled(ctx, out); err != nil {
+		if known, err = j.settled(ctx, out); err != nil {
 			return nil, err
 		}
-		if err := s.whereNamesAre(ctx, out); err != nil {
+		if err := j.whereNamesAre(ctx, out); err != nil {
 			return nil, err
 		}
 	}
-	catalog, err := s.snapshot(ctx, out, unbounded)
+	catalog, err := j.snapshot(ctx, out, unbounded)
 	if errors.Is(err, errSessionOver) || asFatal(err) {
 		return nil, err
 	}
@@ -127,9 +127,9 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 			Detail: "Sluice reads it over a connection of its own.", Hint: "Try again in a moment.",
 		}, nil
 	}
-	sub.views = s.viewsOf(p, catalog)
-	sub.facts, err = s.server.o.Analyzer.FactsContext(ctx, q.Text, catalog)
-	sub.described = s.describe(q, sub.facts, sub.views.record)
+	sub.views = j.viewsOf(p, catalog)
+	sub.facts, err = j.o.Analyzer.FactsContext(ctx, q.Text, catalog)
+	sub.described = j.scribe.describe(q, sub.facts, sub.views.record)
 	if err != nil {
 		return unreadable(err), nil
 	}
@@ -145,14 +145,14 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 	sub.operations = operationsOf(sub.facts)
 	if len(sub.operations) == 0 { // an empty string does nothing
 		sub.verdict = guard.Verdict{Policy: p, Decision: policies.Decision{Verdict: policies.Allow, Version: p.Version()}}
-		return nil, s.ended57P01()
+		return nil, j.ended57P01()
 	}
-	if sub.verdict, err = s.server.o.Guard.Decide(s.admission, sub.operations, s.attributes); err != nil {
+	if sub.verdict, err = j.o.Guard.Decide(j.admission, sub.operations, j.attributes); err != nil {
 		return turnedAwayRefusal(err)
 	}
 	if sub.verdict.Policy != p { // it changed in between
-		sub.views = s.viewsOf(sub.verdict.Policy, catalog)
-		sub.described = s.describe(q, sub.facts, sub.views.record)
+		sub.views = j.viewsOf(sub.verdict.Policy, catalog)
+		sub.described = j.scribe.describe(q, sub.facts, sub.views.record)
 	}
 	if sub.verdict.Verdict == policies.Deny {
 		return reasoned(refusalOf(codeForbidden, sub.verdict.Decision), sub.facts), nil
@@ -162,8 +162,8 @@ func (s *session) weigh(ctx context.Context, sub *subject, out *engine.Output) (
 			return r, nil
 		}
 	}
-	if p := sub.verdict.Policy; p.NamesRelations(s.admission.Principal, s.admission.Target.GetName()) {
-		if r := afterMove(sub.facts, s.renamed && !known); r != nil {
+	if p := sub.verdict.Policy; p.NamesRelations(j.admission.Principal, j.admission.Target.GetName()) {
+		if r := afterMove(sub.facts, j.renamed && !known); r != nil {
 			return r, nil
 		}
 	}
@@ -181,8 +181,8 @@ func maskName(name string) string {
 }
 
 // ended57P01 ends the session if its token has.
-func (s *session) ended57P01() error {
-	if err := s.server.o.Guard.Ended(s.admission); err != nil {
+func (j *judge) ended57P01() error {
+	if err := j.o.Guard.Ended(j.admission); err != nil {
 		return turnedAway(err)
 	}
 	return nil
@@ -365,31 +365,31 @@ const settleTimeout = 30 * time.Second
 
 // settled makes sure that the catalog is read again if something let through may have changed it. It is false while
 // that stands in an open transaction, which nobody else can look into.
-func (s *session) settled(ctx context.Context, out *engine.Output) (bool, error) {
-	if !s.altered {
+func (j *judge) settled(ctx context.Context, out *engine.Output) (bool, error) {
+	if !j.altered {
 		return true, nil
 	}
-	if !s.engine.Answered() {
-		s.engine.Flush(out) // a server keeps its answers for itself up to Sync
+	if !j.engine.Answered() {
+		j.engine.Flush(out) // a server keeps its answers for itself up to Sync
 	}
-	if err := s.flush(out); err != nil { // what was let through must run first
+	if err := j.pipes.flush(out); err != nil { // what was let through must run first
 		return false, err
 	}
 	end := time.Now().Add(settleTimeout)
-	for !s.engine.Answered() && time.Now().Before(end) {
+	for !j.engine.Answered() && time.Now().Before(end) {
 		select {
-		case <-s.over:
+		case <-j.pipes.over:
 			return false, errSessionOver
 		case <-ctx.Done():
 			return false, ctx.Err()
 		case <-time.After(time.Millisecond):
 		}
 	}
-	if !s.engine.Idle() {
+	if !j.engine.Idle() {
 		return false, nil
 	}
-	s.cache.Invalidate()
-	s.altered, s.renamed = false, false
+	j.catalog.Invalidate()
+	j.altered, j.renamed = false, false
 	return true, nil
 }
 
@@ -399,33 +399,33 @@ var errSessionOver = errors.New("the session is over")
 const releaseValid = 30 * time.Second
 
 // again decides once more, at Execute, by the policy of the moment (DESIGN 3.8).
-func (s *session) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error) {
+func (j *judge) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error) {
 	g := q.Run.Context.(*granted)
-	if g.approvalID != "" && !g.executed && s.server.o.Now().Sub(g.released) > releaseValid {
+	if g.approvalID != "" && !g.executed && j.o.Now().Sub(g.released) > releaseValid {
 		return nil, &engine.Refusal{
 			Code: codeForbidden, Message: "the approval was not used in time", Detail: fmt.Sprintf("What was released must be executed within %s.", releaseValid),
 			Hint: "Bind and execute it again; it will be held again.", Rule: "release",
 		}, nil
 	}
-	p, err := s.server.o.Guard.Current()
+	p, err := j.o.Guard.Current()
 	if err != nil {
 		r, err := turnedAwayRefusal(err)
 		return nil, r, err
 	}
-	if err := s.ended57P01(); err != nil {
+	if err := j.ended57P01(); err != nil {
 		return nil, nil, err
 	}
 	if p == g.policy || p.Version() == g.policy.Version() {
 		return nil, nil, nil
 	}
-	v, err := s.server.o.Guard.Decide(s.admission, operationsOf(q.Facts), s.attributes)
+	v, err := j.o.Guard.Decide(j.admission, operationsOf(q.Facts), j.attributes)
 	if err != nil {
 		r, err := turnedAwayRefusal(err)
 		return nil, r, err
 	}
 	switch v.Verdict {
 	case policies.Allow:
-		return s.underPolicy(q, g, v.Policy)
+		return j.underPolicy(q, g, v.Policy)
 	case policies.Hold:
 		return nil, &engine.Refusal{
 			Code: codeForbidden, Message: "the policy changed, run it again", Detail: "The statement now needs approval.",
@@ -436,9 +436,9 @@ func (s *session) again(q *engine.Question) (*engine.Grant, *engine.Refusal, err
 }
 
 // underPolicy lets what was granted under another policy go on, as this one shows it.
-func (s *session) underPolicy(q *engine.Question, g *granted, p *policies.Policy) (*engine.Grant, *engine.Refusal, error) {
+func (j *judge) underPolicy(q *engine.Question, g *granted, p *policies.Policy) (*engine.Grant, *engine.Refusal, error) {
 	g.policy = p
-	views := s.viewsOf(p, q.Run.Agent.Catalog())
+	views := j.viewsOf(p, q.Run.Agent.Catalog())
 	if v := views.agent.Check(q.Facts.Statements); v != nil {
 		return nil, masked(v), nil
 	}
@@ -460,29 +460,16 @@ func masked(v *masking.Violation) *engine.Refusal {
 }
 
 // refused records a statement that does not run.
-func (s *session) refused(sub *subject, r *engine.Refusal) *engine.Refusal {
+func (j *judge) refused(sub *subject, r *engine.Refusal) *engine.Refusal {
 	if sub.number == 0 {
-		s.number++
-		sub.number = s.number
+		j.scribe.number++
+		sub.number = j.scribe.number
 	}
 	recorded := *r
 	if sub.facts == nil {
 		// An error about a text that could not be read quotes it.
 		recorded.Message = sqlfacts.HideQuoted(r.Message)
 	}
-	s.note(sub, recordv1.Decision_DENY, &recorded)
+	j.scribe.note(sub, recordv1.Decision_DENY, &recorded)
 	return r
-}
-
-// note records the statement and what was decided. It is written before anything of the statement is sent on.
-func (s *session) note(sub *subject, verdict recordv1.Decision_Verdict, r *engine.Refusal) {
-	d := sub.verdict.Decision
-	if verdict == recordv1.Decision_ALLOW && d.Verdict == policies.Hold {
-		verdict = recordv1.Decision_HOLD
-	}
-	s.server.o.Metrics.decided(verdict)
-	h := &head{}
-	h.fill(sub.q, sub.number, &sub.described)
-	fillDecision(&h.decision, sub.number, verdict, d, r)
-	s.pending = append(s.pending, &h.events[0], &h.events[1])
 }

@@ -57,7 +57,7 @@ type (
 )
 
 // event is what the record says of a note, and whether that must survive a loss of power before it goes on.
-func (s *session) event(n *engine.Note) (e *recordv1.Event, durable bool) {
+func (s *scribe) event(n *engine.Note) (e *recordv1.Event, durable bool) {
 	g, _ := n.Run.Context.(*granted)
 	switch n.Kind {
 	case engine.NoteExecute:
@@ -75,7 +75,7 @@ func (s *session) event(n *engine.Note) (e *recordv1.Event, durable bool) {
 		o := &x.outcome
 		o.Number, o.CommandTag, o.Code, o.Message, o.Rows, o.Bytes = n.Run.Number, n.Tag, n.Code, n.Message, n.Rows, n.Bytes
 		if !g.began.IsZero() {
-			took := s.server.o.Now().Sub(g.began)
+			took := s.now().Sub(g.began)
 			x.took.Seconds, x.took.Nanos = int64(took/time.Second), int32(took%time.Second)
 			o.Took = &x.took
 		}
@@ -101,7 +101,7 @@ type doings struct {
 }
 
 // doingsOf keeps those of the last facts: a prepared statement is often the one before.
-func (s *session) doingsOf(facts *sqlfacts.Facts) doings {
+func (s *scribe) doingsOf(facts *sqlfacts.Facts) doings {
 	if s.last.facts == facts {
 		return s.last.doings
 	}
@@ -123,8 +123,7 @@ func (s *session) doingsOf(facts *sqlfacts.Facts) doings {
 // longestParameter is how much of a parameter a record shows; a longer one stands as its length and digest.
 const longestParameter = 64 << 10
 
-func (s *session) describe(q *engine.Question, facts *sqlfacts.Facts, view *masking.View) described {
-	hide := s.server.o.Recorder.Hide
+func (s *scribe) describe(q *engine.Question, facts *sqlfacts.Facts, view *masking.View) described {
 	if facts == nil {
 		// It could not be read, so nothing tells which of its constants is a secret.
 		return described{text: sqlfacts.HideQuoted(q.Text)}
@@ -140,10 +139,10 @@ func (s *session) describe(q *engine.Question, facts *sqlfacts.Facts, view *mask
 		}
 	}
 	if len(spans) > 0 {
-		d.text = sqlfacts.Redact(q.Text, spans, func(literal string) string { return hide([]byte(unquote(literal))) })
+		d.text = sqlfacts.Redact(q.Text, spans, func(literal string) string { return s.hide([]byte(unquote(literal))) })
 	}
 	if q.Bind != nil {
-		d.parameters = parametersOf(q.Bind, facts, view, hide)
+		d.parameters = parametersOf(q.Bind, facts, view, s.hide)
 		for _, f := range q.Bind.ResultFormats {
 			d.formats = append(d.formats, uint32(f)) //nolint:gosec // 0 or 1
 		}

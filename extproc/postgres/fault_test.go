@@ -8,10 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
-	"github.com/sluicegate/sluice/authz/credential"
 )
 
 // endOnly keeps the reason that a recording ended with.
@@ -28,24 +25,27 @@ func (e *endOnly) End(_ context.Context, reason string) error {
 	return nil
 }
 
+func (e *endOnly) Begin(context.Context, string, *recordv1.SessionStart) (Recording, error) {
+	return e, nil
+}
+
+func (*endOnly) Hide([]byte) string { return "hidden" }
+
 // A session without an engine panics at its first byte, whichever side that comes from.
 func TestAFaultOfOursEndsItsSessionOnly(t *testing.T) {
 	for _, side := range []string{"agent", "server"} {
 		t.Run(side, func(t *testing.T) {
 			var log strings.Builder
-			s := NewServer(Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			agent, agentEnd := net.Pipe()
 			up, upEnd := net.Pipe()
 			rec := &endOnly{}
-			one := &session{
-				claims: &claims{held: map[*session]change{}},
-				server: s, id: "p1-1", agent: agentEnd, up: &upstream{HijackedConn: &pgconn.HijackedConn{Conn: upEnd}},
-				lease: &credential.Lease{}, rec: rec, leaveCache: func() {}, over: make(chan struct{}), whole: true,
-			}
+			o := &Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), Recorder: rec}
+			one := newExchange(o, "p1-1", agentEnd, upEnd, nil, nil, nil, newClaims())
+			one.scribe.rec, one.pipes.whole = rec, true
 			ended := make(chan struct{})
 			go func() {
 				defer close(ended)
-				one.run(t.Context())
+				_ = one.scribe.end(t.Context(), one.run(t.Context())) // it has no error
 			}()
 			go func() { _, _ = io.Copy(io.Discard, agent) }() // it ends with the session
 			go func() { _, _ = io.Copy(io.Discard, up) }()

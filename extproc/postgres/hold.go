@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,99 +13,67 @@ import (
 
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
-	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
-	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
 const (
-	// probeTimeout bounds how long the server may take to say in what state it is, once what runs before has ended.
-	probeTimeout = 10 * time.Minute
-	// maxHeldInput is how much a client may send while a statement of it is held.
-	maxHeldInput = 1 << 20
 	// idleMargin is how long before the server's own idle_in_transaction_session_timeout a hold ends.
 	idleMargin = 500 * time.Millisecond
 )
 
 // hold keeps a statement until people have decided, in the live session. It returns the approval that was used, or a
 // refusal.
-func (s *session) hold(ctx context.Context, sub *subject, in *inbox, out *engine.Output) (string, *engine.Refusal, error) {
+func (j *judge) hold(ctx context.Context, sub *subject, in *inbox, out *engine.Output) (string, *engine.Refusal, error) {
 	if r := unshowable(sub.facts); r != nil {
-		return "", s.holdEnds(r, "refused"), nil
+		return "", j.holdEnds(r, "refused"), nil
 	}
-	state, err := s.probe(ctx, out)
+	state, err := j.pipes.probe(ctx, out)
 	if err != nil {
 		return "", nil, err
 	}
-	if r := s.cancelledMeanwhile(); r != nil { // it may have hit the question
-		return "", s.holdEnds(r, "cancelled"), nil
+	if r := j.turn.cancelledMeanwhile(); r != nil { // it may have hit the question
+		return "", j.holdEnds(r, "cancelled"), nil
 	}
-	if r := s.holdable(state); r != nil {
-		return "", s.holdEnds(r, "refused"), nil
+	if r := j.holdable(state); r != nil {
+		return "", j.holdEnds(r, "refused"), nil
 	}
 	// Nothing runs on the server any more: from here on a cancel means the hold.
-	s.setHolding(true)
-	defer s.setHolding(false)
-	s.unclaimed() // nobody waits for people; it is claimed again when they have decided
-	pending, err := s.server.o.Guard.Hold(ctx, s.asked(sub, state))
+	j.turn.hold(true)
+	defer j.turn.hold(false)
+	j.claimant.withdraw() // nobody waits for people; it is claimed again when they have decided
+	pending, err := j.o.Guard.Hold(ctx, j.asked(sub, state))
 	if err != nil {
-		return "", s.holdEnds(deniedRefusal(err), "unavailable"), nil
+		return "", j.holdEnds(deniedRefusal(err), "unavailable"), nil
 	}
-	s.server.o.Metrics.holding.Inc()
-	defer s.server.o.Metrics.holding.Dec()
-	if err := s.announce(sub, pending); err != nil {
+	j.o.Metrics.holding.Inc()
+	defer j.o.Metrics.holding.Dec()
+	if err := j.announce(sub, pending); err != nil {
 		pending.Withdraw(context.WithoutCancel(ctx), "the session ended")
 		return "", nil, err
 	}
-	approved, refusal, err := s.await(ctx, pending, in)
+	approved, refusal, err := j.await(ctx, pending, in)
 	if refusal == nil && err == nil {
-		approved, refusal, err = s.release(ctx, sub, pending, out)
+		approved, refusal, err = j.release(ctx, sub, pending, out)
 	}
-	if recordErr := s.recordHoldEnd(sub, pending, approved, refusal); recordErr != nil && err == nil {
+	ended := approved
+	if ended == nil {
+		ended = pending.Withdrawn()
+	}
+	if recordErr := j.scribe.holdEnds(sub.number, ended, refusal); recordErr != nil && err == nil {
 		return "", nil, recordErr
 	}
 	if err != nil || refusal != nil {
 		return "", refusal, err
 	}
-	s.server.o.Metrics.holds.WithLabelValues("approved").Inc()
+	j.o.Metrics.holds.WithLabelValues("approved").Inc()
 	return approved.GetId(), nil, nil
 }
 
-func (s *session) holdEnds(r *engine.Refusal, how string) *engine.Refusal {
-	s.server.o.Metrics.holds.WithLabelValues(how).Inc()
+func (j *judge) holdEnds(r *engine.Refusal, how string) *engine.Refusal {
+	j.o.Metrics.holds.WithLabelValues(how).Inc()
 	return r
-}
-
-func (s *session) setHolding(on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.holding = on
-	select { // what was asked for another statement does not count
-	case <-s.cancels:
-	default:
-	}
-}
-
-// probe asks the server for its state, behind all that was let through.
-func (s *session) probe(ctx context.Context, out *engine.Output) (engine.State, error) {
-	answer := s.engine.Probe(out)
-	if err := s.flush(out); err != nil {
-		return engine.State{}, err
-	}
-	timeout := time.NewTimer(probeTimeout)
-	defer timeout.Stop()
-	select {
-	case state := <-answer:
-		return state, nil
-	case <-s.over:
-		return engine.State{}, errSessionOver
-	case <-timeout.C:
-		return engine.State{}, fatalf("08006", "the database does not answer")
-	case <-ctx.Done():
-		return engine.State{}, ctx.Err()
-	}
 }
 
 // unshowable refuses to hold what people could not see: the data of a COPY comes after its decision.
@@ -123,14 +90,14 @@ func unshowable(facts *sqlfacts.Facts) *engine.Refusal {
 }
 
 // holdable refuses to hold where it could not run, or must not wait.
-func (s *session) holdable(state engine.State) *engine.Refusal {
+func (j *judge) holdable(state engine.State) *engine.Refusal {
 	switch {
 	case state.Skipped || state.Status == 'E':
 		return &engine.Refusal{
 			Code: codeAborted, Message: "current transaction is aborted, commands ignored until end of transaction block",
 			Detail: "The statement would have been held for approval.", Rule: "aborted",
 		}
-	case inTransaction(state) && s.admission.Target.GetPostgres().GetHoldInTransaction() == policyv1.Postgres_DENY:
+	case inTransaction(state) && j.admission.Target.GetPostgres().GetHoldInTransaction() == policyv1.Postgres_DENY:
 		return &engine.Refusal{
 			Code: codeForbidden, Message: "statements that need approval are not held inside a transaction on this target",
 			Hint: "Run it outside of a transaction.", Rule: "hold-in-transaction",
@@ -142,14 +109,14 @@ func (s *session) holdable(state engine.State) *engine.Refusal {
 func inTransaction(state engine.State) bool { return state.Status != 'I' || state.InBatch }
 
 // asked is what people see, and what their approval is bound to.
-func (s *session) asked(sub *subject, state engine.State) guard.Asked {
+func (j *judge) asked(sub *subject, state engine.State) guard.Asked {
 	a := guard.Asked{
-		Admission: s.admission, Verdict: sub.verdict, SessionID: s.id, Binding: binding(sub, state),
+		Admission: j.admission, Verdict: sub.verdict, SessionID: j.session, Binding: binding(sub, state),
 		Action: &approvalv1.Action{
 			Summary: sub.described.summary(), Text: sub.described.text, Parameters: sub.described.parameters,
 			Details: []*approvalv1.Detail{
-				{Name: "requester", Value: s.admission.Principal.GetIssuer() + ":" + s.admission.Principal.GetSubject()},
-				{Name: "target", Value: s.admission.Target.GetName()},
+				{Name: "requester", Value: j.admission.Principal.GetIssuer() + ":" + j.admission.Principal.GetSubject()},
+				{Name: "target", Value: j.admission.Target.GetName()},
 				{Name: "database", Value: state.Database},
 				{Name: "role", Value: state.Role},
 				{Name: "search_path", Value: state.SearchPath},
@@ -162,7 +129,7 @@ func (s *session) asked(sub *subject, state engine.State) guard.Asked {
 	}
 	a.Warnings = append(a.Warnings, "The transaction's locks are held while this waits.")
 	if ms, err := strconv.ParseInt(state.IdleTimeout, 10, 64); err == nil && ms > 0 {
-		a.Before = s.server.o.Now().Add(time.Duration(ms)*time.Millisecond - idleMargin)
+		a.Before = j.o.Now().Add(time.Duration(ms)*time.Millisecond - idleMargin)
 	}
 	return a
 }
@@ -216,9 +183,9 @@ func relationsOf(facts *sqlfacts.Facts) []byte {
 }
 
 // claimAgain waits until nobody changes what a held statement names, and keeps it so.
-func (s *session) claimAgain(ctx context.Context, sub *subject) (*engine.Refusal, error) {
+func (j *judge) claimAgain(ctx context.Context, sub *subject) (*engine.Refusal, error) {
 	for {
-		again, refusal, err := s.claim(ctx, sub.facts, false)
+		again, refusal, err := j.claimant.claim(ctx, sub.facts, false)
 		if !again || refusal != nil || err != nil {
 			return refusal, err
 		}
@@ -226,40 +193,37 @@ func (s *session) claimAgain(ctx context.Context, sub *subject) (*engine.Refusal
 }
 
 // readAgain reads the statement by the catalog of this moment: what its names mean may have changed while it was held.
-func (s *session) readAgain(ctx context.Context, sub *subject, state engine.State) error {
+func (j *judge) readAgain(ctx context.Context, sub *subject, state engine.State) error {
 	var path []string
 	if err := json.Unmarshal([]byte(state.Path), &path); err != nil {
 		return err
 	}
-	s.cache.Invalidate()
-	catalog, err := s.cache.Snapshot(ctx, path)
+	j.catalog.Invalidate()
+	catalog, err := j.catalog.Snapshot(ctx, path)
 	if err != nil {
 		return err
 	}
-	facts, err := s.server.o.Analyzer.FactsContext(ctx, sub.q.Text, catalog)
+	facts, err := j.o.Analyzer.FactsContext(ctx, sub.q.Text, catalog)
 	if err != nil {
 		return err
 	}
 	sub.facts, sub.operations = facts, operationsOf(facts)
-	sub.views = s.viewsOf(sub.verdict.Policy, catalog)
+	sub.views = j.viewsOf(sub.verdict.Policy, catalog)
 	return nil
 }
 
 // announce records the hold and tells the agent who can approve, until when, and how.
-func (s *session) announce(sub *subject, pending *guard.Pending) error {
+func (j *judge) announce(sub *subject, pending *guard.Pending) error {
 	a := pending.Approval()
-	s.pending = append(s.pending, &recordv1.Event{Kind: &recordv1.Event_HoldStart{HoldStart: &recordv1.HoldStart{Number: sub.number, Approval: a}}})
-	events := s.pending
-	s.pending = nil
-	if err := s.rec.Append(true, events...); err != nil {
-		return noRecord(err)
+	if err := j.scribe.holdBegins(sub.number, a); err != nil {
+		return err
 	}
 	detail := fmt.Sprintf("Rule %s. Needed: %s. Waits until %s.", strings.Join(a.GetRules(), ", "),
 		requirementText(a.GetRequirements()), a.GetExpiresAt().AsTime().UTC().Format(time.RFC3339))
 	for _, w := range a.GetWarnings() {
 		detail += " " + w
 	}
-	return s.tell(engine.Notice(&engine.Refusal{
+	return j.pipes.tell(engine.Notice(&engine.Refusal{
 		Code: "00000", Message: "held for approval: " + a.GetId(), Detail: detail,
 		Hint: "To approve: sluice approve " + a.GetId() + " - to give up: cancel the statement (Ctrl-C).",
 	}))
@@ -274,8 +238,8 @@ func requirementText(all []*approvalv1.Requirement) string {
 }
 
 // await waits for people, and for all that ends the wait: the client's cancel, its end, too much of it to keep, the
-// server's end, the session's.
-func (s *session) await(ctx context.Context, pending *guard.Pending, in *inbox) (*approvalv1.Approval, *engine.Refusal, error) {
+// server's end, the session'j.
+func (j *judge) await(ctx context.Context, pending *guard.Pending, in *inbox) (*approvalv1.Approval, *engine.Refusal, error) {
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
 	type decided struct {
@@ -287,36 +251,36 @@ func (s *session) await(ctx context.Context, pending *guard.Pending, in *inbox) 
 		a, err := pending.Wait(waiting)
 		result <- decided{a, err}
 	}()
-	watch := s.watchAgent(in)
+	watch := j.pipes.watchAgent(in)
 	withdraw := func(reason string) { pending.Withdraw(context.WithoutCancel(ctx), reason) }
 	var d decided
 	var refusal *engine.Refusal
 	var err error
 	select {
 	case d = <-result:
-	case <-s.cancels:
+	case <-j.turn.cancels:
 		withdraw("the client cancelled it")
-		refusal = s.holdEnds(&engine.Refusal{Code: codeCanceled, Message: "canceling statement due to user request", Hint: "It was held and never ran.", Rule: "cancel"}, "cancelled")
+		refusal = j.holdEnds(&engine.Refusal{Code: codeCanceled, Message: "canceling statement due to user request", Hint: "It was held and never ran.", Rule: "cancel"}, "cancelled")
 	case <-watch.ended:
-	case <-s.over:
+	case <-j.pipes.over:
 		withdraw("the session ended")
 		err = errSessionOver
 	}
-	more, readErr := watch.stop(s)
+	more, readErr := watch.stop(j.pipes)
 	in.append(more)
 	switch {
 	case err != nil || refusal != nil:
 	case errors.Is(readErr, errHeldInput):
 		withdraw("the client sent too much while it was held")
-		refusal = s.holdEnds(&engine.Refusal{
+		refusal = j.holdEnds(&engine.Refusal{
 			Code: codeTooLarge, Message: "too much was sent while a statement is held", Detail: "Sluice keeps at most 1 MiB.", Rule: "size",
 		}, "flooded")
 	case readErr != nil:
 		withdraw("the client went away")
-		s.server.o.Metrics.holds.WithLabelValues("gone").Inc()
+		j.o.Metrics.holds.WithLabelValues("gone").Inc()
 		err = readErr
 	case d.err != nil:
-		refusal = s.holdEnds(deniedRefusal(d.err), "refused")
+		refusal = j.holdEnds(deniedRefusal(d.err), "refused")
 	case d.approval == nil: // the session's end stopped the watch
 		withdraw("the session ended")
 		err = errSessionOver
@@ -325,57 +289,40 @@ func (s *session) await(ctx context.Context, pending *guard.Pending, in *inbox) 
 }
 
 // release asks the server for its state again and uses the approval.
-func (s *session) release(ctx context.Context, sub *subject, pending *guard.Pending, out *engine.Output) (*approvalv1.Approval, *engine.Refusal, error) {
-	state, err := s.probe(ctx, out)
+func (j *judge) release(ctx context.Context, sub *subject, pending *guard.Pending, out *engine.Output) (*approvalv1.Approval, *engine.Refusal, error) {
+	state, err := j.pipes.probe(ctx, out)
 	if err != nil {
 		pending.Withdraw(context.WithoutCancel(ctx), "the session ended")
 		return nil, nil, err
 	}
 	if state.Skipped {
 		pending.Withdraw(context.WithoutCancel(ctx), "the database did not say in what state the session is")
-		return nil, s.holdEnds(&engine.Refusal{Code: codeForbidden, Message: "the state of the session is not known, so the approval was not used", Hint: "Run it again."}, "refused"), nil
+		return nil, j.holdEnds(&engine.Refusal{Code: codeForbidden, Message: "the state of the session is not known, so the approval was not used", Hint: "Run it again."}, "refused"), nil
 	}
-	if refusal, err := s.claimAgain(ctx, sub); refusal != nil || err != nil {
+	if refusal, err := j.claimAgain(ctx, sub); refusal != nil || err != nil {
 		pending.Withdraw(context.WithoutCancel(ctx), "what it names is being changed")
 		return nil, refusal, err
 	}
-	if err := s.readAgain(ctx, sub, state); err != nil {
+	if err := j.readAgain(ctx, sub, state); err != nil {
 		pending.Withdraw(context.WithoutCancel(ctx), "what its names mean could not be read again")
-		return nil, s.holdEnds(&engine.Refusal{
+		return nil, j.holdEnds(&engine.Refusal{
 			Code: codeNotReady, Message: "the database's catalog cannot be read, so the approval was not used", Hint: "Run it again in a moment.",
 		}, "refused"), nil
 	}
-	approved, verdict, err := pending.Release(ctx, sub.operations, s.attributes, binding(sub, state))
+	approved, verdict, err := pending.Release(ctx, sub.operations, j.attributes, binding(sub, state))
 	if err != nil {
 		var d *guard.Denied
 		if errors.As(err, &d) && d.Kind == guard.SessionEnded {
 			return nil, nil, turnedAway(err)
 		}
-		return nil, s.holdEnds(deniedRefusal(err), "refused"), nil
+		return nil, j.holdEnds(deniedRefusal(err), "refused"), nil
 	}
 	sub.verdict = verdict
-	sub.views = s.viewsOf(verdict.Policy, sub.views.agent.Catalog())
+	sub.views = j.viewsOf(verdict.Policy, sub.views.agent.Catalog())
 	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
 		return nil, masked(v), nil
 	}
 	return approved, nil, nil
-}
-
-// recordHoldEnd writes how the wait ended. The end of one that goes on is durable before the statement is.
-func (s *session) recordHoldEnd(sub *subject, pending *guard.Pending, approved *approvalv1.Approval, refusal *engine.Refusal) error {
-	a := approved
-	if a == nil {
-		a = pending.Withdrawn()
-	}
-	events := []*recordv1.Event{{Kind: &recordv1.Event_HoldEnd{HoldEnd: &recordv1.HoldEnd{Number: sub.number, Approval: a}}}}
-	if refusal != nil {
-		denial := decisionOf(sub.number, recordv1.Decision_DENY, policies.Decision{Rules: a.GetRules(), Version: a.GetBundleVersion()}, refusal)
-		events = append(events, &recordv1.Event{Kind: &recordv1.Event_Decision{Decision: denial}})
-	}
-	if err := s.rec.Append(true, events...); err != nil {
-		return noRecord(err)
-	}
-	return nil
 }
 
 func deniedRefusal(err error) *engine.Refusal {
@@ -384,47 +331,4 @@ func deniedRefusal(err error) *engine.Refusal {
 		return &engine.Refusal{Code: codeSystem, Message: "an internal error"}
 	}
 	return refusalOf(codeOf(d.Kind), d.Decision)
-}
-
-var errHeldInput = errors.New("too much input while a statement is held")
-
-// watch reads on from the client while a statement of it is held, so that its end is seen.
-type watch struct {
-	ended chan struct{}
-	read  []byte
-	err   error
-}
-
-func (s *session) watchAgent(in *inbox) *watch {
-	w := &watch{ended: make(chan struct{})}
-	room := maxHeldInput - len(in.bytes())
-	go func() {
-		defer close(w.ended)
-		buf := make([]byte, 4096)
-		for {
-			n, err := s.agent.Read(buf)
-			w.read = append(w.read, buf[:n]...)
-			switch {
-			case len(w.read) > room:
-				w.err = errHeldInput
-				return
-			case err != nil:
-				w.err = err
-				return
-			}
-		}
-	}()
-	return w
-}
-
-// stop ends the watch and returns what it read. The error is nil if nothing but the stop ended it.
-func (w *watch) stop(s *session) ([]byte, error) {
-	_ = s.agent.SetReadDeadline(time.Unix(1, 0))
-	<-w.ended
-	s.readOn()
-	var timeout net.Error
-	if errors.As(w.err, &timeout) && timeout.Timeout() {
-		return w.read, nil
-	}
-	return w.read, w.err
 }

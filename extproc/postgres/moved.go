@@ -39,21 +39,21 @@ func behindMove(facts *sqlfacts.Facts) *engine.Refusal {
 // whereNamesAre makes sure that the next text is read as the server will read it: with the search_path of the moment, and
 // with strings that end where they seem to. It asks only if something let through may have changed that, and goes on
 // asking until it has asked outside of a transaction, whose end could take a change back.
-func (s *session) whereNamesAre(ctx context.Context, out *engine.Output) error {
-	if !s.moved {
+func (j *judge) whereNamesAre(ctx context.Context, out *engine.Output) error {
+	if !j.moved {
 		return nil
 	}
-	state, err := s.askPath(ctx, out)
+	state, err := j.askPath(ctx, out)
 	if err == nil && !state.Skipped {
-		s.moved = inTransaction(state)
+		j.moved = inTransaction(state)
 	}
 	return err
 }
 
 // askPath asks the server where names are looked up and how texts are read. Where it skips what comes up to Sync, it says
 // nothing, and will skip what comes next as well.
-func (s *session) askPath(ctx context.Context, out *engine.Output) (engine.State, error) {
-	state, err := s.probe(ctx, out)
+func (j *judge) askPath(ctx context.Context, out *engine.Output) (engine.State, error) {
+	state, err := j.pipes.probe(ctx, out)
 	if err != nil || state.Skipped {
 		return state, err
 	}
@@ -65,25 +65,25 @@ func (s *session) askPath(ctx context.Context, out *engine.Output) (engine.State
 	if err := json.Unmarshal([]byte(state.Path), &path); err != nil {
 		return state, fatalf(codeSystem, "an internal error").cause(err)
 	}
-	s.up.path = path
+	j.path = path
 	return state, nil
 }
 
 // snapshot is the catalog of this moment. Which schemas names are looked up in depends on what schemas there are, and who
 // may use them: with another catalog the session asks again.
-func (s *session) snapshot(ctx context.Context, out *engine.Output, unbounded bool) (sqlfacts.Catalog, error) {
+func (j *judge) snapshot(ctx context.Context, out *engine.Output, unbounded bool) (sqlfacts.Catalog, error) {
 	for {
-		catalog, err := s.cache.Snapshot(ctx, s.up.path)
-		if err != nil || unbounded || catalog.Version() == s.pathOf {
+		catalog, err := j.catalog.Snapshot(ctx, j.path)
+		if err != nil || unbounded || catalog.Version() == j.pathOf {
 			return catalog, err
 		}
-		before := s.up.path
-		state, err := s.askPath(ctx, out)
+		before := j.path
+		state, err := j.askPath(ctx, out)
 		if err != nil || state.Skipped {
 			return catalog, err
 		}
-		if slices.Equal(before, s.up.path) {
-			s.pathOf = catalog.Version()
+		if slices.Equal(before, j.path) {
+			j.pathOf = catalog.Version()
 			return catalog, nil
 		}
 	}
@@ -92,21 +92,4 @@ func (s *session) snapshot(ctx context.Context, out *engine.Output, unbounded bo
 func asFatal(err error) bool {
 	var f *fatal
 	return errors.As(err, &f)
-}
-
-// sawChanges makes every session on the database look again, before the agent hears that its change is done.
-func (s *session) sawChanges(out *engine.Output) {
-	for i := range out.Notes {
-		n := &out.Notes[i]
-		if n.Kind != engine.NoteOutcome || n.Code != "" {
-			continue
-		}
-		if g, ok := n.Run.Context.(*granted); ok && g.alters {
-			s.changed = true
-		}
-	}
-	if s.changed && s.engine.Status() == 'I' {
-		s.server.catalogs.changed(s.up.route.place())
-		s.changed = false
-	}
 }

@@ -203,22 +203,17 @@ func (s *Server) begin(ctx context.Context, origin wire.Origin, h *hello, a *gua
 		_ = lease.Release(ctx) // it was never used
 		return nil, unreachable(a, err)
 	}
-	session := &session{
-		server: s, id: id, agent: h.conn, up: up, admission: a, lease: lease, engine: engine.New(up.TxStatus),
-		cancels: make(chan struct{}, 1), over: make(chan struct{}),
-		attributes: map[string]any{
-			"database": a.Target.GetPostgres().GetDatabase(), "role": up.role, "client_address": origin.Client,
-			"application": h.parameters["application_name"],
-		},
+	attributes := map[string]any{
+		"database": a.Target.GetPostgres().GetDatabase(), "role": up.role, "client_address": origin.Client,
+		"application": h.parameters["application_name"],
 	}
-	session.claims = s.catalogs.claimsOn(up.route.place())
-	session.cache, session.leaveCache = s.catalog(a.Target, up) //nolint:contextcheck // a catalog outlives the session that asks for it first
+	session := s.newSession(id, h.conn, up, a, lease, attributes) //nolint:contextcheck // a catalog outlives the session that asks for it first
 	start := &recordv1.SessionStart{
 		Principal: a.Principal, ClientAddress: origin.Client, Target: origin.Target,
 		Database: a.Target.GetPostgres().GetDatabase(), Role: up.role, Application: h.parameters["application_name"],
 		EnvoyNode: origin.Node, ListenerRevision: origin.Revision, Processor: s.o.Processor, BundleVersion: a.Version,
 	}
-	if session.rec, err = s.o.Recorder.Begin(ctx, id, start); err != nil {
+	if session.scribe.rec, err = s.o.Recorder.Begin(ctx, id, start); err != nil {
 		session.close(ctx, "the session cannot be recorded")
 		return nil, noRecord(err)
 	}
@@ -231,6 +226,19 @@ func (s *Server) begin(ctx context.Context, origin wire.Origin, h *hello, a *gua
 		return nil, err
 	}
 	return session, nil
+}
+
+// newSession puts the parts of a session together. Its record is begun by the caller.
+func (s *Server) newSession(id string, agent net.Conn, up *upstream, a *guard.Admission, lease *credential.Lease, attributes map[string]any) *session {
+	out := &session{server: s, id: id, admission: a, up: up, lease: lease}
+	place := up.route.place()
+	cache, leave := s.catalog(a.Target, up)
+	out.leaveCatalog = leave
+	out.exchange = newExchange(&s.o, id, agent, up.Conn, engine.New(up.TxStatus), a, attributes, s.catalogs.claimsOn(place))
+	out.judge.catalog, out.judge.path = cache, up.path
+	out.catalogChanged = func() { s.catalogs.changed(place) }
+	out.cancelServer = out.passCancel
+	return out
 }
 
 func unreachable(a *guard.Admission, err error) *fatal {

@@ -18,13 +18,13 @@ type views struct {
 	agent, record *masking.View
 }
 
-func (s *session) viewsOf(p *policies.Policy, catalog sqlfacts.Catalog) views {
-	c := &s.views
+func (j *judge) viewsOf(p *policies.Policy, catalog sqlfacts.Catalog) views {
+	c := &j.views
 	if c.policy == p && c.version == catalog.Version() && c.views.agent != nil {
 		return c.views
 	}
-	target := s.admission.Target.GetName()
-	mine, everybodys := p.Masks(s.admission.Principal, target), p.Masks(nil, target)
+	target := j.admission.Target.GetName()
+	mine, everybodys := p.Masks(j.admission.Principal, target), p.Masks(nil, target)
 	v := views{agent: masking.NewView(mine, catalog)}
 	v.record = v.agent
 	if !mine.Equal(everybodys) {
