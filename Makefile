@@ -56,8 +56,10 @@ test: build ## Run the unit tests with the race detector, then the end-to-end te
 fuzz: check ## Run each fuzz target for FUZZTIME (20s).
 	deploy/tools/fuzz $(FUZZTIME)
 
-model: check ## Hold the PostgreSQL engine against a model of the server for MODEL_STEPS (1000000) random steps.
+model: check ## Hold the PostgreSQL engine, then whole sessions, against a model of the server for MODEL_STEPS (1000000) random steps each.
 	go test ./extproc/postgres/engine -run TestTheEngineSaysWhatAGuardedPostgreSQLWould -count=1 -v -timeout 60m -args -model.steps=$(MODEL_STEPS) | \
+		grep -v '^=== RUN'
+	go test ./extproc/postgres -run '^Test(TheExchange|ACancel|ALoss|AMask)' -count=1 -v -timeout 60m -args -model.steps=$$(( $(MODEL_STEPS) / 9 )) | \
 		grep -v '^=== RUN'
 
 peers: build ## Run pgx's own tests on the database and through Sluice, and tell what differs (not part of ci).

@@ -136,36 +136,21 @@ func (s *Server) cancel(ctx context.Context, h *hello, client string) {
 	session := s.keys.find(ctx, h.cancel.ProcessID, h.cancel.SecretKey, source, s.o.Now())
 	if session == nil {
 		s.o.Metrics.refused.WithLabelValues("cancel").Inc()
-	} else if err := session.cancelStatement(ctx); err != nil {
+	} else if err := session.cancel(ctx); err != nil {
 		s.o.Logger.WarnContext(ctx, "a cancel request could not be passed on", slog.String("session", session.id), slog.Any("error", err))
 	}
 	_ = h.conn.Close() // with TLS, it says so
 }
 
-// overtaken is how long a cancel waits for the statement that it is for: it came by another connection.
-const overtaken = 3 * time.Millisecond
-
-// cancelStatement does what the client's cancel request asks: it ends a hold, stops a statement that is being decided, or
-// goes on to the server.
-func (s *session) cancelStatement(ctx context.Context) error {
-	if !s.turn.busy() && s.engine.Answered() {
-		select {
-		case <-time.After(overtaken):
-		case <-s.pipes.over:
-			return nil
-		}
-	}
-	holding, deciding := s.turn.cancel()
-	if holding || deciding && s.engine.Answered() {
-		return nil
-	}
+// passCancel passes a cancel on to the database.
+func (s *session) passCancel(ctx context.Context) error {
 	return s.up.route.sendCancel(ctx, s.up.PID, s.up.SecretKey)
 }
 
-// passCancel passes a cancel on to the server, without waiting for that.
-func (s *session) passCancel() {
+// passCancelLate is passCancel for a cancel that nobody waits for any more.
+func (s *session) passCancelLate() {
 	s.server.work.Go(func() {
-		if err := s.up.route.sendCancel(s.server.life, s.up.PID, s.up.SecretKey); err != nil {
+		if err := s.passCancel(s.server.life); err != nil {
 			s.server.o.Logger.Warn("a cancel request could not be passed on", slog.String("session", s.id), slog.Any("error", err))
 		}
 	})

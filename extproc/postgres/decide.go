@@ -102,6 +102,7 @@ func (j *judge) weigh(ctx context.Context, sub *subject, out *engine.Output) (*e
 		return turnedAwayRefusal(err)
 	}
 	known := true
+	j.unread = false
 	who, err := j.o.Guard.Principal(j.admission)
 	if err != nil {
 		return turnedAwayRefusal(err)
@@ -170,7 +171,7 @@ func (j *judge) weigh(ctx context.Context, sub *subject, out *engine.Output) (*e
 	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
 		return masked(v), nil
 	}
-	return nil, nil
+	return j.unsure(q.Text, sub.facts), nil
 }
 
 func maskName(name string) string {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
@@ -26,8 +27,9 @@ type exchange struct {
 	claimant *claimant
 	// catalogChanged tells every session on the database to look again.
 	catalogChanged func()
-	// cancelServer asks the server to stop what it runs, without waiting for that.
-	cancelServer func()
+	// cancelServer asks the server to stop what it runs; cancelLate does without waiting for that.
+	cancelServer func(context.Context) error
+	cancelLate   func()
 
 	// changed belongs to the server's side: something that may have changed the catalog was done, and is not committed.
 	changed bool
@@ -166,7 +168,7 @@ func (x *exchange) send(out *engine.Output) error {
 		return err
 	}
 	if x.turn.wentOn() {
-		x.cancelServer()
+		x.cancelLate()
 	}
 	return nil
 }
@@ -201,6 +203,26 @@ func (x *exchange) relay() error {
 		}
 		in.consume(consumed)
 	}
+}
+
+// overtaken is how long a cancel waits for the statement that it is for: it came by another connection.
+const overtaken = 3 * time.Millisecond
+
+// cancel does what the client's cancel request asks: it ends a hold, stops a statement that is being decided, or
+// goes on to the server.
+func (x *exchange) cancel(ctx context.Context) error {
+	if !x.turn.busy() && x.engine.Answered() {
+		select {
+		case <-time.After(overtaken):
+		case <-x.pipes.over:
+			return nil
+		}
+	}
+	holding, deciding := x.turn.cancel()
+	if holding || deciding && x.engine.Answered() {
+		return nil
+	}
+	return x.cancelServer(ctx)
 }
 
 // settings ends the session where a setting left what Sluice needs.

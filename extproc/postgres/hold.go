@@ -93,10 +93,9 @@ func unshowable(facts *sqlfacts.Facts) *engine.Refusal {
 func (j *judge) holdable(state engine.State) *engine.Refusal {
 	switch {
 	case state.Skipped || state.Status == 'E':
-		return &engine.Refusal{
-			Code: codeAborted, Message: "current transaction is aborted, commands ignored until end of transaction block",
-			Detail: "The statement would have been held for approval.", Rule: "aborted",
-		}
+		r := aborted("")
+		r.Detail = "The statement would have been held for approval."
+		return r
 	case inTransaction(state) && j.admission.Target.GetPostgres().GetHoldInTransaction() == policyv1.Postgres_DENY:
 		return &engine.Refusal{
 			Code: codeForbidden, Message: "statements that need approval are not held inside a transaction on this target",

@@ -55,6 +55,7 @@ func (j *judge) whereNamesAre(ctx context.Context, out *engine.Output) error {
 func (j *judge) askPath(ctx context.Context, out *engine.Output) (engine.State, error) {
 	state, err := j.pipes.probe(ctx, out)
 	if err != nil || state.Skipped {
+		j.unread = true
 		return state, err
 	}
 	if state.StandardStrings != "on" || !strings.EqualFold(state.Encoding, "UTF8") {
@@ -86,6 +87,36 @@ func (j *judge) snapshot(ctx context.Context, out *engine.Output, unbounded bool
 			j.pathOf = catalog.Version()
 			return catalog, nil
 		}
+	}
+}
+
+// unsure refuses what would not be read as it was judged, if the server could not be asked: in a failed transaction it may
+// send nothing but the end of that, and in words that read the same in every way.
+func (j *judge) unsure(text string, facts *sqlfacts.Facts) *engine.Refusal {
+	if !j.unread || readsTheSame(text) && !slices.ContainsFunc(facts.Statements, func(st sqlfacts.Statement) bool { return !ends(&st) }) {
+		return nil
+	}
+	return aborted("Send ROLLBACK alone.")
+}
+
+// ends reports whether a statement may run in a transaction that has failed.
+func ends(st *sqlfacts.Statement) bool {
+	return st.Kind == sqlfacts.Commit || st.Kind == sqlfacts.Rollback || st.Kind == sqlfacts.RollbackToSavepoint
+}
+
+// readsTheSame reports whether no setting changes where the tokens of a text end.
+func readsTheSame(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c == '\'' || c == '\\' || c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func aborted(hint string) *engine.Refusal {
+	return &engine.Refusal{
+		Code: codeAborted, Message: "current transaction is aborted, commands ignored until end of transaction block", Hint: hint, Rule: "aborted",
 	}
 }
 

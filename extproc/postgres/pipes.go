@@ -163,6 +163,9 @@ func (p *pipes) probe(ctx context.Context, out *engine.Output) (engine.State, er
 	defer timeout.Stop()
 	select {
 	case state := <-answer:
+		if state.Failed {
+			p.engine.Resume(out)
+		}
 		return state, nil
 	case <-p.over:
 		return engine.State{}, errSessionOver

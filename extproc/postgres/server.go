@@ -237,7 +237,7 @@ func (s *Server) newSession(id string, agent net.Conn, up *upstream, a *guard.Ad
 	out.exchange = newExchange(&s.o, id, agent, up.Conn, engine.New(up.TxStatus), a, attributes, s.catalogs.claimsOn(place))
 	out.judge.catalog, out.judge.path = cache, up.path
 	out.catalogChanged = func() { s.catalogs.changed(place) }
-	out.cancelServer = out.passCancel
+	out.cancelServer, out.cancelLate = out.passCancel, out.passCancelLate
 	return out
 }
 

@@ -314,6 +314,35 @@ func TestProbeBehindAnErrorIsSkipped(t *testing.T) {
 	}
 }
 
+// In a batch the server's error for a question of ours ends the batch: the agent hears of it, unless its transaction had
+// failed before, of which it has heard.
+func TestAFailedProbeTakesNothingWithItUnheard(t *testing.T) {
+	for _, c := range []struct{ code, agent, status string }{
+		{"25P02", "1Z", "failed"}, {"57014", "1EZ", ""}, {"57P01", "1EZ", ""},
+	} {
+		s := newScript(t)
+		s.mustSend(parse("", "rollback"))
+		var out Output
+		answer := s.engine.Probe(&out)
+		s.take(&out)
+		s.mustAnswer(parsed(), failure(c.code, "no answer", ""))
+		st := <-answer
+		if !st.Skipped || st.Failed != (c.status == "failed") {
+			t.Errorf("%s: %+v", c.code, st)
+		}
+		if st.Failed {
+			s.engine.Resume(&out)
+			s.take(&out)
+			s.mustAnswer(ready('E')) // swallowed
+		}
+		s.mustSend(syncMessage())
+		s.mustAnswer(ready('E'))
+		if got := kinds(s.agent); got != c.agent || !s.engine.Answered() {
+			t.Errorf("%s: the agent got %s", c.code, got)
+		}
+	}
+}
+
 func TestMalformedMessagesEndTheSession(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"negative length":      {'Q', 0xff, 0xff, 0xff, 0xff},

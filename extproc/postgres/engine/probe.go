@@ -14,12 +14,16 @@ type State struct {
 	// Status is the transaction status, InBatch whether an implicit transaction is open.
 	Status  byte
 	InBatch bool
-	// Skipped: the server ignores everything up to Sync, so it did not answer and would not run the statement either.
+	// Skipped: the server did not answer. It ignores everything up to Sync, so it would not run the statement either; or
+	// the transaction has failed, and it runs nothing but its end.
 	Skipped bool
+	// Failed is the second of these, within a batch: the server refused to answer, and ignores the rest of the batch until
+	// Resume.
+	Failed bool
 }
 
-// probeSQL names everything by its schema: the search_path is what is asked about.
-const probeSQL = `SELECT pg_catalog.concat(pg_catalog.current_setting('role'), '/', current_user), pg_catalog.current_setting('search_path'),` +
+// ProbeSQL is what Probe asks. It names everything by its schema: the search_path is what is asked about.
+const ProbeSQL = `SELECT pg_catalog.concat(pg_catalog.current_setting('role'), '/', current_user), pg_catalog.current_setting('search_path'),` +
 	` pg_catalog.pg_my_temp_schema()::pg_catalog.text, pg_catalog.current_database()::pg_catalog.text,` +
 	` (SELECT setting FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'idle_in_transaction_session_timeout'),` +
 	` pg_catalog.array_to_json(pg_catalog.current_schemas(true))::pg_catalog.text,` +
@@ -52,6 +56,33 @@ func (p *probe) complete() {
 	p.finish(s)
 }
 
+// probeFailed: the server has an error for the question. Behind one of a batch it ignores the rest of that, which the agent
+// must hear of; but not if the transaction had failed before: then the rest may be its end.
+func (e *Engine) probeFailed(p *probe, msg, body []byte, out *Output) error {
+	fields, ok := decodeErrorFields(body)
+	switch severity := fields.get('V'); {
+	case !ok:
+		return violation("server", "malformed error or notice")
+	case severity == "FATAL" || severity == "PANIC", p.asked.InBatch && fields.get('C') != "25P02":
+		if _, _, err := e.relay('E', msg, body, nil, out); err != nil {
+			return err
+		}
+	case p.asked.InBatch:
+		p.finish(State{Skipped: true, Failed: true, InBatch: true, Status: 'E'})
+	}
+	e.skip(out)
+	return nil
+}
+
+// Resume lets the server read on behind a question that Failed, by a Sync of the engine's own: it ends no transaction that
+// has failed. It belongs to the agent's side, between a Question and its Answer.
+func (e *Engine) Resume(out *Output) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.push(awaiting{kind: awaitSync, own: true}, out)
+	out.ToServer.make(appendSync)
+}
+
 // Flush asks the server to send what it has answered.
 func (e *Engine) Flush(out *Output) { out.ToServer.make(appendFlush) }
 
@@ -67,7 +98,7 @@ func (e *Engine) Probe(out *Output) <-chan State {
 	}
 	const name = reserved + "probe"
 	out.ToServer.make(func(b []byte) []byte {
-		b = appendParse(b, name, probeSQL)
+		b = appendParse(b, name, ProbeSQL)
 		b = appendBind(b, name, name)
 		b = appendExecute(b, name)
 		b = appendClose(b, 'P', name)

@@ -133,8 +133,7 @@ func (e *Engine) failed(msg, body []byte, out *Output) error {
 		return nil
 	}
 	if a.probe != nil {
-		e.skip(out)
-		return nil
+		return e.probeFailed(a.probe, msg, body, out)
 	}
 	code, message, err := e.relay('E', msg, body, a.run, out)
 	if err != nil {

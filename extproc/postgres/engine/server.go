@@ -377,8 +377,10 @@ func (e *Engine) ready(msg, body []byte, out *Output) error {
 	}
 	e.wake()
 	if done.kind == awaitSync && done.own {
-		done.probe.asked.Status = s.status
-		done.probe.complete()
+		if done.probe != nil {
+			done.probe.asked.Status = s.status
+			done.probe.complete()
+		}
 		return nil
 	}
 	out.toAgent(msg)

@@ -113,6 +113,15 @@ func index(list []*Statement) map[string]*Statement {
 	return m
 }
 
+// Probe makes the model answer a text of a guard's own with one row, all of it text. It is for before the first backend.
+func Probe(sql string, row ...string) {
+	s := &Statement{SQL: sql, action: actionRows, rows: [][]string{row}}
+	for range row {
+		s.fields = append(s.fields, Field{"?column?", 0, 0, typeText, -1})
+	}
+	statements[sql] = s
+}
+
 // Texts are all statements that the model understands, in a fixed order, Syntax and the empty one included; not Refused,
 // which a real server would run.
 func Texts() []string {

@@ -1,0 +1,179 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/prometheus/client_golang/prometheus"
+	"pgregory.net/rapid"
+
+	"github.com/sluicegate/sluice/extproc/postgres/pgmodel"
+	"github.com/sluicegate/sluice/policies"
+)
+
+// What the agent hears of a whole session, the policy and the catalog changing under it, is what a PostgreSQL that refused
+// and masked would have sent, and it is what the record says.
+func TestTheExchangeSaysWhatAGuardedPostgreSQLWould(t *testing.T) {
+	exchangeModel(t, func(r *rapid.T, c *exchanged) {
+		c.run()
+		ideal := c.ideal()
+		defer ideal.Stop()
+		answered, status := c.x.engine.Answered(), c.x.engine.Status()
+		took := c.over()
+		want, got := transcript(ideal.Take()), transcript(c.heard)
+		if took > time.Second {
+			r.Fatalf("it took %s\non\n%s", took, c.words())
+		}
+		c.compareRecord()
+		if ideal.Closed && len(got) > 0 && strings.HasPrefix(got[len(got)-1], "E FATAL") {
+			return // the server gave up, and the session with it
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			r.Fatalf("differs (-ideal +session):\n%s\non\n%s", diff, c.words())
+		}
+		if !answered || status != ideal.Status {
+			r.Fatalf("in the end: answered %v, status %c, ideal %c\non\n%s", answered, status, ideal.Status, c.words())
+		}
+	})
+}
+
+// A cancel may come at any time. It stops a statement that is being decided, or comes too late: in any case all that is
+// sent is answered, no secret is shown, and both sides agree in the end.
+func TestACancelLeavesTheExchangeInOrder(t *testing.T) {
+	exchangeModel(t, func(r *rapid.T, c *exchanged) {
+		var cancels sync.WaitGroup
+		c.run(func() { cancels.Go(func() { _ = c.x.cancel(context.Background()) }) }) // the server knows none
+		cancels.Wait()
+		answered, status := c.x.engine.Answered(), c.x.engine.Status()
+		took := c.over()
+		c.compareRecord()
+		c.noSecrets()
+		if c.backend.Closed && c.gaveUp() {
+			return
+		}
+		if !answered || status != c.backend.Status || took > time.Second {
+			r.Fatalf("in the end: answered %v, status %c, the server's %c, after %s\non\n%s", answered, status, c.backend.Status, took, c.words())
+		}
+	})
+}
+
+// Whatever is lost, and whenever, what the agent has heard is the beginning of what it would have heard, the session ends at
+// once, and its end is recorded.
+func TestALossEndsTheExchangeAtOnce(t *testing.T) {
+	for name, lose := range map[string]func(c *exchanged){
+		"the server":            func(c *exchanged) { c.server.close() },
+		"the agent":             func(c *exchanged) { c.agent.close() },
+		"both":                  func(c *exchanged) { c.agent.close(); c.server.close() },
+		"a write to the server": func(c *exchanged) { c.toServer.fails.Store(true); c.later = c.server.close },
+		"a write to the agent":  func(c *exchanged) { c.toAgent.fails.Store(true); c.later = c.agent.close },
+		"the session is ended": func(c *exchanged) {
+			c.x.pipes.stop(fatalf(codeShutdown, "the session was ended"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			exchangeModel(t, func(r *rapid.T, c *exchanged) {
+				c.runTo(func() { lose(c) })
+				ideal := c.ideal()
+				defer ideal.Stop()
+				c.settle() // a server that lives ends what it does
+				if c.later != nil {
+					c.later()
+					c.settle()
+				}
+				select {
+				case <-c.done:
+				case <-time.After(2 * goodbyeTimeout):
+					r.Fatalf("it goes on\non\n%s", c.words())
+				}
+				c.over()
+				c.noSecrets()
+				if c.rec.ended == "" || len(c.rec.faults) > 0 {
+					r.Fatalf("the record: %q, ended %q", c.rec.faults, c.rec.ended)
+				}
+				want, got := transcript(ideal.Take()), transcript(c.heard)
+				for len(got) > 0 && (strings.HasPrefix(got[len(got)-1], "E FATAL") || strings.HasPrefix(got[len(got)-1], "cut ")) {
+					got = got[:len(got)-1]
+				}
+				if len(got) > len(want) || !slices.Equal(want[:len(got)], got) {
+					r.Fatalf("differs (-ideal +session):\n%s\non\n%s", cmp.Diff(want, got), c.words())
+				}
+			})
+		})
+	}
+}
+
+// A mask that comes into force while a session goes on hides from then on, whatever was bound or begun before.
+func TestAMaskHidesFromTheMomentItIsInForce(t *testing.T) {
+	before := compileBundle(t, strings.Replace(vaultBundle, "public.vault.key", "public.other.key", 1), "v0")
+	exchangeModel(t, func(r *rapid.T, c *exchanged) {
+		after := c.bundles
+		c.bundles = []*policies.Policy{before}
+		c.policy.Store(before)
+		all := messages(c.said)
+		at := rapid.IntRange(0, len(all)).Draw(r, "messages before")
+		c.unsent = append(bytes.Join(all[:at], nil), pgmodel.Farewell()...)
+		c.run()
+		known := len(c.heard)
+		c.bundles = after
+		c.policy.Store(after[0])
+		c.unsent = append(bytes.Join(all[at:], nil), pgmodel.Farewell()...)
+		c.run()
+		c.over()
+		for _, secret := range pgmodel.Secrets() {
+			if bytes.Contains(c.heard[known:], []byte(secret)) {
+				r.Fatalf("%q is shown: %s\nwhen it was hidden, behind\n%s\non\n%s", secret, transcript(c.heard[known:]),
+					strings.Join(pgmodel.Requests(bytes.Join(all[:at], nil)), "\n"), strings.Join(pgmodel.Requests(bytes.Join(all[at:], nil)), "\n"))
+			}
+		}
+	})
+}
+
+// Where names are looked up is asked again when the catalog has changed. In a transaction that has failed the server does
+// not answer that, which once took the rest of the batch with it, unheard.
+func TestAFailedTransactionEndsThoughTheCatalogChanged(t *testing.T) {
+	frontend := func(m pgproto3.FrontendMessage) []byte {
+		b, err := m.Encode(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	query := func(sql string) []byte { return frontend(&pgproto3.Query{String: sql}) }
+	parse := func(name, sql string) []byte { return frontend(&pgproto3.Parse{Name: name, Query: sql}) }
+	bind, execute, sync := frontend(&pgproto3.Bind{}), frontend(&pgproto3.Execute{}), frontend(&pgproto3.Sync{})
+	closed := frontend(&pgproto3.Close{ObjectType: 'S', Name: "b"})
+	changed, fails := []byte("changed"), [][]byte{query("begin"), query("select 1/0")}
+	for name, c := range map[string]struct {
+		parts [][]byte
+		want  string // what is heard behind the error
+	}{
+		"in one batch":           {[][]byte{changed, parse("", "rollback"), changed, bind, execute, sync}, `1, 2, C "ROLLBACK\x00", Z "I"`},
+		"prepared before":        {[][]byte{closed, changed, parse("", "commit"), bind, execute, sync}, `3, 1, 2, C "ROLLBACK\x00", Z "I"`},
+		"twice":                  {[][]byte{closed, changed, parse("", "rollback"), changed, bind, execute, sync}, `3, 1, 2, C "ROLLBACK\x00", Z "I"`},
+		"by a simple query":      {[][]byte{changed, query("rollback")}, `C "ROLLBACK\x00", Z "I"`},
+		"something else":         {[][]byte{closed, changed, parse("", "select n from pub"), bind, execute, sync}, `3, E ERROR 34000, 26000 or 25P02, Z "E"`},
+		"something behind":       {[][]byte{changed, query("rollback;select n from pub"), query("rollback")}, `E ERROR 34000, 26000 or 25P02, Z "E", C "ROLLBACK\x00", Z "I"`},
+		"something behind, late": {[][]byte{parse("", "rollback"), changed, bind, execute, changed, parse("", "select n from pub"), bind, execute, sync}, `1, 2, C "ROLLBACK\x00", 1, 2, D "\x00\x01\x00\x00\x00\x011", D "\x00\x01\x00\x00\x00\x012", D "\x00\x01\x00\x00\x00\x013", C "SELECT 3\x00", Z "I"`},
+		"denied":                 {[][]byte{closed, changed, parse("", pgmodel.Refused), sync}, `3, E ERROR 42501, Z "E"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newExchanged(nil, []*policies.Policy{compileBundle(t, vaultBundle, "v1")}, NewMetrics(prometheus.NewRegistry()), nil)
+				before := len(x.talk(fails...))
+				got := strings.Join(x.talk(c.parts...)[before:], ", ")
+				x.over()
+				if got != c.want {
+					t.Errorf("heard %s, want %s", got, c.want)
+				}
+			})
+		})
+	}
+}
