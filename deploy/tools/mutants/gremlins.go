@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -23,9 +25,10 @@ const (
 
 // gremlins runs the program of that name.
 type gremlins struct {
-	program string
-	workers int
-	dryRun  bool
+	program  string
+	workers  int
+	dryRun   bool
+	progress io.Writer // nil: none
 }
 
 // result is what gremlins writes with --output.
@@ -68,6 +71,9 @@ func (g *gremlins) unleash(ctx context.Context, p *pkg) ([]mutant, error) {
 	}
 	mutants, err := g.call(ctx, p, s, dir, limitAtLeast+limitTimes*took)
 	for i := range mutants {
+		if !p.hasTests() {
+			mutants[i].Status = notCovered
+		}
 		covered.mark(&mutants[i])
 	}
 	return mutants, err
@@ -75,7 +81,7 @@ func (g *gremlins) unleash(ctx context.Context, p *pkg) ([]mutant, error) {
 
 // baseline runs the tests without a mutation, for their coverage and their time.
 func (s *setup) baseline(ctx context.Context, p *pkg, dir, profile string) (time.Duration, error) {
-	if len(p.TestGoFiles)+len(p.XTestGoFiles) == 0 {
+	if !p.hasTests() {
 		return 0, os.WriteFile(profile, []byte("mode: set\n"), 0o600)
 	}
 	binary := filepath.Join(dir, "baseline.test")
@@ -109,7 +115,7 @@ func (g *gremlins) call(ctx context.Context, p *pkg, s *setup, dir string, limit
 		// Directories below are packages of their own.
 		"--exclude-files", "/",
 	}
-	if g.dryRun {
+	if g.dryRun || !p.hasTests() {
 		args = append(args, "--dry-run")
 	}
 	cmd := exec.CommandContext(ctx, program, append(args, "./"+p.name())...) //nolint:gosec // the pinned tool
@@ -118,8 +124,13 @@ func (g *gremlins) call(ctx context.Context, p *pkg, s *setup, dir string, limit
 	// It removes its copies of the module before it ends.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("gremlins: %w\n%s", err, out)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if g.progress != nil {
+		cmd.Stdout = io.MultiWriter(&out, g.progress)
+	}
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("gremlins: %w\n%s", err, out.Bytes())
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -1,7 +1,7 @@
 // Command mutants runs mutation tests with gremlins, package by package, and says which changes of
 // the code no test notices. DESIGN: deploy/MUTANTS.md.
 //
-//	mutants [-workers N] [-dry-run] [PACKAGE...]
+//	mutants [-workers N] [-dry-run] [-v] [PACKAGE...]
 //
 // It exits with 0 only if, in each tree that has a floor, the share of killed mutants is not below it.
 // Gremlins finds and applies the mutants. It calls `go` for tests; mutants puts itself in that place
@@ -54,12 +54,16 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 	flags.SetOutput(stderr)
 	flags.StringVar(&g.program, "gremlins", "gremlins", "the `program` of gremlins")
 	flags.IntVar(&g.workers, "workers", 1, "how many mutants are tried at once")
+	verbose := flags.Bool("v", false, "show each mutant as gremlins tells it")
 	flags.BoolVar(&g.dryRun, "dry-run", false, "count mutants and try none")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
 		}
 		return 2
+	}
+	if *verbose {
+		g.progress = stderr
 	}
 	patterns := flags.Args()
 	if len(patterns) == 0 {
@@ -86,8 +90,7 @@ func all(ctx context.Context, stdout io.Writer, g *gremlins, patterns []string) 
 	}
 	total := &table{}
 	for _, p := range packages {
-		if len(p.TestGoFiles)+len(p.XTestGoFiles) == 0 && !g.dryRun {
-			fmt.Fprintf(stdout, "%s has no tests\n", p.name())
+		if p.helpsTests() {
 			continue
 		}
 		mutants, err := g.unleash(ctx, p)

@@ -48,6 +48,12 @@ func (p *pkg) name() string {
 	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, p.Module.Path), "/")
 }
 
+// helpsTests: a package of fixtures or of a suite for several drivers holds tests of others, like a
+// file of tests.
+func (p *pkg) helpsTests() bool { return strings.HasSuffix(p.name(), "test") && !p.hasTests() }
+
+func (p *pkg) hasTests() bool { return len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 }
+
 // flags make a run of the tests short and the same each time.
 func (p *pkg) flags() []string {
 	flags := []string{"-test.short", "-test.failfast"}

@@ -73,7 +73,7 @@ func standIn(args []string) int {
 		if err != nil {
 			return 0, err
 		}
-		text, err := os.ReadFile(filepath.Join(filepath.Dir(self), setupName)) //nolint:gosec // a file of ours
+		text, err := os.ReadFile(filepath.Join(filepath.Dir(self), setupName))
 		if err != nil {
 			return 0, err
 		}
@@ -103,7 +103,7 @@ func (s *setup) answer(args []string) (int, error) {
 		return 0, nil
 	case profile > 0 && profile < len(args):
 		time.Sleep(baselineForGremlins)
-		return 0, os.WriteFile(args[profile], s.everything(), 0o600)
+		return 0, os.WriteFile(args[profile], s.everything(), 0o600) //nolint:gosec // where gremlins wants it
 	default:
 		return s.try(args[len(args)-1])
 	}
@@ -132,7 +132,7 @@ func (s *setup) try(pkg string) (int, error) {
 	}
 	// The tests die with the thread that started them.
 	runtime.LockOSThread()
-	cmd := exec.CommandContext(context.Background(), binary, s.Flags...)
+	cmd := exec.CommandContext(context.Background(), binary, s.Flags...) //nolint:gosec // built above
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err := cmd.Run()
 	switch _, failed := errors.AsType[*exec.ExitError](err); {
