@@ -13,13 +13,17 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 FUZZTIME ?= 20s
 # How many steps make model takes.
 MODEL_STEPS ?= 1000000
+# The packages that make mutants changes; without any, all that have a floor.
+MUTANTS ?=
+# How many mutants it tries at once.
+MUTANTS_WORKERS ?= 1
 # The longest that the end-to-end tests may take.
 E2E_TIMEOUT ?= 20m
 
 install := deploy/tools/install
 servers := envoy postgresql valkey
 
-.PHONY: help tools check generate build lint test fuzz model peers bench bench-http soak up demo ci generated clean
+.PHONY: help tools check generate build lint test fuzz model mutants peers bench bench-http soak up demo ci generated clean
 
 help: ## List the targets.
 	@echo "usage: make TARGET"
@@ -61,6 +65,10 @@ model: check ## Hold the PostgreSQL engine, then whole sessions, against a model
 		grep -v '^=== RUN'
 	go test ./extproc/postgres -run '^Test(TheExchange|ACancel|ALoss|AMask)' -count=1 -v -timeout 60m -args -model.steps=$$(( $(MODEL_STEPS) / 9 )) | \
 		grep -v '^=== RUN'
+
+mutants: check ## Change the code of MUTANTS=./pkg/... token by token, and tell what no test notices (a night; not part of ci).
+	@$(install) gremlins
+	go run ./deploy/tools/mutants -workers $(MUTANTS_WORKERS) $(MUTANTS)
 
 peers: build ## Run pgx's own tests on the database and through Sluice, and tell what differs (not part of ci).
 	@$(install) $(servers)

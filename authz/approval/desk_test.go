@@ -282,7 +282,10 @@ func TestAClosedDeskEndsWaits(t *testing.T) {
 
 func TestAThousandHoldsShareOneSubscription(t *testing.T) {
 	o := open(t)
-	const n = 1000
+	n := 1000
+	if testing.Short() {
+		n = 100
+	}
 	holds := make([]*approval.Hold, n)
 	for i := range holds {
 		holds[i] = o.hold(t, 5*time.Minute, need(1, "corp:dba"))

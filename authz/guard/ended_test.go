@@ -1,6 +1,8 @@
 package guard_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +70,47 @@ func TestAHoldEndsAtOnceWithItsRuleOrGroup(t *testing.T) {
 	d.approve(t, p)
 	if err := d.release(t, p); err != nil {
 		t.Errorf("nothing of it has changed: %v", err)
+	}
+}
+
+// A hold may wait for minutes, and policies change for others meanwhile.
+func TestAHoldOutlivesAChangeThatHasNothingToDoWithIt(t *testing.T) {
+	d := open(t)
+	p := d.hold(t)
+	d.policies.policy.Store(compile(t, strings.Replace(bundle, "No dropping.", "Never.", 1), "v2"))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*guard.WatchEvery)
+	defer cancel()
+	if _, err := p.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	if got := d.state(t, p.Approval().GetId()); got != approvalv1.State_PENDING {
+		t.Errorf("people see it as %v", got)
+	}
+}
+
+// Whoever a policy made of a token is whom the next policy is asked about.
+func TestEachPolicyIsAskedAboutWhomTheLastOneFound(t *testing.T) {
+	d := open(t)
+	a := d.admit(t)
+	var asked []*identity.Identity
+	var found []*identity.Identity
+	d.issuers(func(who *identity.Identity) (*identity.Identity, error) {
+		asked = append(asked, who)
+		if len(found) == 2 {
+			return who, nil
+		}
+		next := agent(time.Hour)
+		next.Key = who.Key
+		found = append(found, next)
+		return next, nil
+	})
+	for range 4 {
+		if _, err := d.Principal(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked[1] != found[0] || asked[2] != found[1] || asked[3] != found[1] {
+		t.Error("a policy is asked about somebody else")
 	}
 }
 

@@ -97,6 +97,18 @@ func TestWhatPeopleDoNotApproveIsNotReleased(t *testing.T) {
 	}
 }
 
+func TestARejectionSaysWhoRejected(t *testing.T) {
+	d := open(t)
+	p := d.hold(t)
+	d.vote(t, p.Approval().GetId(), "alice", approvalv1.Vote_APPROVE)
+	d.vote(t, p.Approval().GetId(), "bob", approvalv1.Vote_REJECT)
+	_, err := p.Wait(patient(t))
+	var denied *guard.Denied
+	if !errors.As(err, &denied) || !strings.Contains(denied.Detail, "was rejected by corp:bob.") {
+		t.Errorf("got %+v", denied)
+	}
+}
+
 func TestAnExpiredHoldIsNotReleased(t *testing.T) {
 	d := open(t)
 	asked := d.asked(t, d.admit(t))

@@ -25,11 +25,9 @@ func decodeParse(body []byte) (m parseMessage, ok bool) {
 	if len(body) != 4*count {
 		return m, false
 	}
-	if count > 0 {
-		m.types = make([]uint32, count)
-		for i := range m.types {
-			m.types[i] = binary.BigEndian.Uint32(body[4*i:])
-		}
+	m.types = make([]uint32, count)
+	for i := range m.types {
+		m.types[i] = binary.BigEndian.Uint32(body[4*i:])
 	}
 	return m, true
 }
@@ -97,7 +95,8 @@ func int16s(dst []int16, b []byte) (out []int16, rest []byte, ok bool) {
 	return dst, b[2*count:], true
 }
 
-// hidesOrigin reports whether a view hides one of the columns of a RowDescription by its origin.
+// hidesOrigin reports whether a view hides one of the columns of a RowDescription by its origin. The number of columns
+// is there.
 func hidesOrigin(v *masking.View, body []byte) (hides, ok bool) {
 	count := int(binary.BigEndian.Uint16(body))
 	body = body[2:]
@@ -114,11 +113,8 @@ func hidesOrigin(v *masking.View, body []byte) (hides, ok bool) {
 	return hides, len(body) == 0
 }
 
-// decodeFields reads a RowDescription.
+// decodeFields reads a RowDescription; as for hidesOrigin, the number of columns is there.
 func decodeFields(body []byte) (fields []masking.Field, ok bool) {
-	if len(body) < 2 {
-		return nil, false
-	}
 	count := int(binary.BigEndian.Uint16(body))
 	body = body[2:]
 	fields = make([]masking.Field, 0, count)

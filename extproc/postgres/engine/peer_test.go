@@ -24,14 +24,18 @@ type script struct {
 	// again is the grant of an Execute that asks for so many rows, nil where that of Bind counts.
 	again func(run *Run, most uint32) *Grant
 	masks policies.MaskSet
+	// record is the view of the record, nil if it is that of the agent.
+	record *masking.View
 
 	server, agent []byte
-	asked         []string
-	notes         []Note
-	rest          []byte
-	stalled       bool
-	closed        bool
-	number        uint64
+	// recorded is what the record holds of agent.
+	recorded []byte
+	asked    []string
+	notes    []Note
+	rest     []byte
+	stalled  bool
+	closed   bool
+	number   uint64
 }
 
 func newScript(t testing.TB) *script {
@@ -83,7 +87,11 @@ func (s *script) pump() error {
 				taken += s.engine.Answer(nil, r, &out)
 			} else {
 				s.number++
-				taken += s.engine.Answer(&Grant{Number: s.number, Facts: s.facts(q.Text), Agent: s.view, Record: s.view}, nil, &out)
+				g := &Grant{Number: s.number, Facts: s.facts(q.Text), Agent: s.view, Record: s.view}
+				if s.record != nil {
+					g.Record = s.record
+				}
+				taken += s.engine.Answer(g, nil, &out)
 			}
 		}
 		s.take(&out)
@@ -130,6 +138,13 @@ func (s *script) take(out *Output) {
 	}
 	for _, p := range out.ToAgent.Parts {
 		s.agent = append(s.agent, p...)
+	}
+	record := &out.ToAgent
+	if out.Dual {
+		record = &out.ForRecord
+	}
+	for _, p := range record.Parts {
+		s.recorded = append(s.recorded, p...)
 	}
 	s.notes = append(s.notes, out.Notes...)
 	out.Reset()

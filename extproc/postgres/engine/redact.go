@@ -174,9 +174,7 @@ func (e *Engine) notice(msg, body []byte, out *Output) {
 		}
 		run = a.run
 	}
-	if _, _, err := e.relay('N', msg, body, run, out); err != nil {
-		return // a notice that cannot be read is not shown
-	}
+	_, _, _ = e.relay('N', msg, body, run, out) // a notice that cannot be read is not shown
 }
 
 // notification keeps the channel and drops the payload where masks apply: it can carry anything.

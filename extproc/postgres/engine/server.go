@@ -9,8 +9,8 @@ import (
 
 // server is the state of the server's side; only Server touches it.
 type server struct {
-	// passing and dropping are the bytes still to come of a message that needs not be seen whole.
-	passing, dropping int
+	// passing are the bytes still to come of a message that needs not be seen whole.
+	passing int
 	// gaveUp: the server has said FATAL.
 	gaveUp bool
 }
@@ -54,21 +54,12 @@ func (e *Engine) Server(in []byte, out *Output) (consumed, need int, err error) 
 	}
 }
 
-// serverRest goes on with a message that is passed or dropped in pieces.
+// serverRest goes on with a message that is passed in pieces.
 func (e *Engine) serverRest(in []byte, out *Output) int {
-	s := &e.server
-	switch {
-	case s.passing > 0:
-		n := min(s.passing, len(in))
-		s.passing -= n
-		out.toAgent(in[:n])
-		return n
-	case s.dropping > 0:
-		n := min(s.dropping, len(in))
-		s.dropping -= n
-		return n
-	}
-	return 0
+	n := min(e.server.passing, len(in))
+	e.server.passing -= n
+	out.toAgent(in[:n])
+	return n
 }
 
 // toAgent passes bytes to the agent, and as they are into the record.
