@@ -130,8 +130,7 @@ func (i *instance) services() http.Handler {
 	may := access{i.policy()}
 	if p := i.process; p != nil {
 		if p.store != nil {
-			approvals := approval.NewService(p.store, p.feed, p.signer, callerOf, may, i.logger)
-			i.metrics.MustRegister(approvals.Metrics())
+			approvals := approval.NewService(p.store, p.feed, p.signer, callerOf, may, i.logger, i.told)
 			mux.Handle(approvalv1connect.NewApprovalServiceHandler(approvals, options...))
 		}
 		mux.Handle(sessionv1connect.NewSessionServiceHandler(&sessionService{process: p, may: may}, options...))

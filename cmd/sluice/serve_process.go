@@ -74,15 +74,22 @@ func startProcess(ctx context.Context, i *instance, sources identity.Sources) (_
 	if err := p.openApprovals(i, sources); err != nil {
 		return p, err
 	}
+	inForce := ""
 	p.policies, err = client.New(ctx, client.Options{
 		Socket: p.config.GetXds(), NodeID: p.config.GetId(), MaxAge: p.config.GetPolicyMaxAge().AsDuration(),
 		StateFile: filepath.Join(i.config.GetStateDir(), "bundle.pb"), Now: time.Now, Logger: i.logger,
 		Apply: func(b *policyv1.Bundle) (*policies.Policy, error) {
 			compiled, err := policies.Compile(b)
-			if err != nil {
-				return nil, err
+			if err == nil {
+				err = i.identities.Update(b.GetIssuers())
 			}
-			return compiled, i.identities.Update(b.GetIssuers())
+			if err != nil || b.GetVersion() != inForce { // it comes again with each stream
+				i.told.PolicyChanged("processor", err == nil)
+			}
+			if err == nil {
+				inForce = b.GetVersion()
+			}
+			return compiled, err
 		},
 	})
 	if err != nil {
@@ -179,7 +186,7 @@ func (p *processRole) listen(ctx context.Context, i *instance, sources identity.
 	if p.listener, err = peer.ListenAs(ctx, "process.postgres", p.config.GetPostgres(), i.logger); err != nil {
 		return err
 	}
-	g := guard.New(p.policies, i.identities, p.desk, p.durable(i.config.GetRedis()), time.Now)
+	g := guard.New(p.policies, i.identities, p.desk, p.durable(i.config.GetRedis()), i.told, time.Now)
 	credentials := credential.NewBroker(sources)
 	p.server = postgres.NewServer(postgres.Options{
 		Processor: p.config.GetId(), Guard: g,
@@ -190,7 +197,7 @@ func (p *processRole) listen(ctx context.Context, i *instance, sources identity.
 			return resources.EgressSocket(p.config.GetEgressDir(), target, endpoint)
 		},
 		SessionID:      func() (string, error) { return record.NewSessionID(p.config.GetId(), rand.Reader) },
-		StartupTimeout: p.config.GetStartupTimeout().AsDuration(), Metrics: postgres.NewMetrics(i.metrics),
+		StartupTimeout: p.config.GetStartupTimeout().AsDuration(), Metrics: postgres.NewMetrics(i.metrics), Told: i.told,
 		Now: time.Now, Random: rand.Reader, Logger: i.logger,
 	})
 	i.goes(ctx, "postgres listener", func(context.Context) error {

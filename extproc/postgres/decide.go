@@ -12,6 +12,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/masking"
@@ -34,7 +35,11 @@ type subject struct {
 // answer decides a question of the engine's. An error ends the session.
 func (s *session) answer(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
 	if q.Stage == engine.AtExecute {
-		return s.again(q)
+		grant, refusal, err := s.again(q)
+		if refusal != nil {
+			s.denied(&subject{q: q, number: q.Run.Number, facts: q.Facts, described: described{doings: s.doingsOf(q.Facts)}}, refusal)
+		}
+		return grant, refusal, err
 	}
 	began := s.server.o.Now()
 	sub := &subject{q: q}
@@ -481,6 +486,12 @@ func (s *session) note(sub *subject, verdict recordv1.Decision_Verdict, r *engin
 		verdict = recordv1.Decision_HOLD
 	}
 	s.server.o.Metrics.decided(verdict)
+	switch verdict {
+	case recordv1.Decision_ALLOW:
+		s.server.o.Told.Allowed(oplog.Postgres, s.admission.Target.GetName(), firstRule(d))
+	case recordv1.Decision_DENY:
+		s.denied(sub, r)
+	}
 	h := &head{}
 	h.fill(sub.q, sub.number, &sub.described)
 	fillDecision(&h.decision, sub.number, verdict, d, r)

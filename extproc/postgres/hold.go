@@ -16,6 +16,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
@@ -34,17 +35,17 @@ const (
 // refusal.
 func (s *session) hold(ctx context.Context, sub *subject, in *inbox, out *engine.Output) (string, *engine.Refusal, error) {
 	if r := unshowable(sub.facts); r != nil {
-		return "", s.holdEnds(r, "refused"), nil
+		return "", s.unheld(sub, r, "refused"), nil
 	}
 	state, err := s.probe(ctx, out)
 	if err != nil {
 		return "", nil, err
 	}
 	if r := s.cancelledMeanwhile(); r != nil { // it may have hit the question
-		return "", s.holdEnds(r, "cancelled"), nil
+		return "", s.unheld(sub, r, "cancelled"), nil
 	}
 	if r := s.holdable(state); r != nil {
-		return "", s.holdEnds(r, "refused"), nil
+		return "", s.unheld(sub, r, "refused"), nil
 	}
 	// Nothing runs on the server any more: from here on a cancel means the hold.
 	s.setHolding(true)
@@ -52,7 +53,7 @@ func (s *session) hold(ctx context.Context, sub *subject, in *inbox, out *engine
 	s.unclaimed() // nobody waits for people; it is claimed again when they have decided
 	pending, err := s.server.o.Guard.Hold(ctx, s.asked(sub, state))
 	if err != nil {
-		return "", s.holdEnds(deniedRefusal(err), "unavailable"), nil
+		return "", s.unheld(sub, deniedRefusal(err), "unavailable"), nil
 	}
 	s.server.o.Metrics.holding.Inc()
 	defer s.server.o.Metrics.holding.Dec()
@@ -145,6 +146,7 @@ func inTransaction(state engine.State) bool { return state.Status != 'I' || stat
 func (s *session) asked(sub *subject, state engine.State) guard.Asked {
 	a := guard.Asked{
 		Admission: s.admission, Verdict: sub.verdict, SessionID: s.id, Binding: binding(sub, state),
+		Protocol: oplog.Postgres, Number: sub.number,
 		Action: &approvalv1.Action{
 			Summary: sub.described.summary(), Text: sub.described.text, Parameters: sub.described.parameters,
 			Details: []*approvalv1.Detail{
@@ -356,7 +358,7 @@ func (s *session) release(ctx context.Context, sub *subject, pending *guard.Pend
 	sub.verdict = verdict
 	sub.views = s.viewsOf(verdict.Policy, sub.views.agent.Catalog())
 	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
-		return nil, masked(v), nil
+		return nil, s.unheld(sub, masked(v), "refused"), nil
 	}
 	return approved, nil, nil
 }
