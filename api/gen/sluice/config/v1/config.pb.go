@@ -674,9 +674,10 @@ type Redis struct {
 	//	*Redis_Unix
 	Address  isRedis_Address `protobuf_oneof:"address"`
 	Username string          `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
-	Password *v1.DataSource  `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
-	Tls      bool            `protobuf:"varint,5,opt,name=tls,proto3" json:"tls,omitempty"`
-	// PEM file; the system's roots if absent.
+	// It is read anew for each connection.
+	Password *v1.DataSource `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
+	Tls      bool           `protobuf:"varint,5,opt,name=tls,proto3" json:"tls,omitempty"`
+	// PEM file, read again when it changes; the system's roots if absent.
 	TlsCa string `protobuf:"bytes,6,opt,name=tls_ca,json=tlsCa,proto3" json:"tls_ca,omitempty"`
 	// Hold statements even if the server may lose what it acknowledged (appendfsync is not always, or keys are evicted).
 	AcceptLoss    bool `protobuf:"varint,7,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
