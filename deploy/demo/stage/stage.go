@@ -42,7 +42,7 @@ type Stage struct {
 	PG, Direct string
 	// Wide is host:port of a plaintext listener on the same database, on which agents may do nearly everything.
 	Wide string
-	// API, IDP and EnvoyAdmin are base URLs.
+	// API and IDP are base URLs. EnvoyAdmin is unix:PATH: whoever can reach it can have Envoy log what it carries, tokens too.
 	API, IDP, EnvoyAdmin string
 	// PolicyDir is watched; Recordings is where the record is.
 	PolicyDir, Recordings string
@@ -227,8 +227,8 @@ func (s *Stage) startEnvoy(ctx context.Context, o Options, p ports) error {
 	config := envoy.Default()
 	config.NodeID = "envoy-1"
 	config.XDS = envoy.XDS{Socket: s.xdsSocket()}
-	config.Admin = envoy.Admin{Address: fmt.Sprintf("127.0.0.1:%d", p.admin)}
-	s.EnvoyAdmin = "http://" + config.Admin.Address
+	config.Admin = envoy.Admin{Socket: filepath.Join(s.sockets, "envoy-admin.sock")}
+	s.EnvoyAdmin = "unix:" + config.Admin.Socket
 	bootstrap, err := envoy.Bootstrap(config)
 	if err != nil {
 		return err
