@@ -104,9 +104,8 @@ func TestAMaskNamesAResponseHeaderWithAnUnderscore(t *testing.T) {
 	policy := strings.Replace(evasionPolicy(t, s, "scored", port, service.Listener.Addr().String(), ""), "headers: [x-secret, set-cookie]", "headers: [x_api_key, x_trace, _token]", 1)
 	policyFile(t, s, "90-scored.yaml", policy)
 	defer policyFile(t, s, "90-scored.yaml", "")
-	ask := func(as string) http.Header {
+	ask := func(as string) (got http.Header) {
 		t.Helper()
-		var res *http.Response
 		waitUntil(t, "the target does not answer", func() bool {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", port), nil)
 			if err != nil {
@@ -114,13 +113,14 @@ func TestAMaskNamesAResponseHeaderWithAnUnderscore(t *testing.T) {
 			}
 			req.Host = "api.test"
 			req.Header.Set("Authorization", "Bearer "+mustToken(t, s, as))
-			if res, err = http.DefaultClient.Do(req); err != nil {
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
 				return false
 			}
-			_ = res.Body.Close()
-			return res.StatusCode == http.StatusOK
+			got = res.Header
+			return res.Body.Close() == nil && res.StatusCode == http.StatusOK
 		})
-		return res.Header
+		return got
 	}
 	text := fmt.Sprint(ask("agent"))
 	for _, name := range []string{"X_Api_Key", "x_trace", "_token"} {

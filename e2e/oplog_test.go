@@ -3,9 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -43,20 +41,11 @@ next:
 // metricOf is one series of the sluice process, as it is exposed; 0 if there is none.
 func metricOf(t *testing.T, s *stage.Stage, series string) (value float64) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.API+"/metrics", nil)
+	body, err := s.Metrics(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(body)) {
+	for line := range strings.Lines(body) {
 		if text, ok := strings.CutPrefix(line, series+" "); ok {
 			if _, err := fmt.Sscan(text, &value); err != nil {
 				t.Fatal(err)

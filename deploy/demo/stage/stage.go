@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -317,6 +318,31 @@ func (s *Stage) Sluice(ctx context.Context, as string, args ...string) (string, 
 	}
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// Metrics are those of the sluice process, as an auditor sees them.
+func (s *Stage) Metrics(ctx context.Context) (string, error) {
+	token, err := s.Token(ctx, "carol")
+	if err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.API+"/metrics", http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	body, err := io.ReadAll(res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
+		return "", err
+	}
+	if res.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("metrics: %s: %s", res.Status, body)
+	}
+	return string(body), nil
 }
 
 // writeEnv writes what a shell needs, export KEY="value" a line, in one move: who sees it sees all of it.
