@@ -112,12 +112,19 @@ func TestTheAPIIsForThoseWhomPolicyNames(t *testing.T) {
 
 func TestHealthReadinessAndMetrics(t *testing.T) {
 	s := sharedStage(t)
-	for path, want := range map[string]string{
-		"/healthz": "", "/readyz": "", "/metrics": "sluice_postgres_sessions",
+	for path, c := range map[string]struct {
+		as, want string
+		status   int
+	}{
+		"/healthz": {}, "/readyz": {}, "/metrics": {"carol", "sluice_postgres_sessions", 200},
+		"/metrics?": {"", "audit_read", 401}, "/metrics?agent": {"agent", "audit_read", 403}, "/metrics?alice": {"alice", "audit_read", 403},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.API+path, nil)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if c.as != "" {
+			req.Header.Set("Authorization", "Bearer "+mustToken(t, s, c.as))
 		}
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
@@ -125,7 +132,7 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 		}
 		body, err := io.ReadAll(res.Body)
 		_ = res.Body.Close()
-		if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+		if err != nil || res.StatusCode != max(c.status, 200) || !strings.Contains(string(body), c.want) {
 			t.Errorf("%s: %s, %v", path, res.Status, err)
 		}
 	}

@@ -302,7 +302,7 @@ func TestEnvoyGoesAwayAndComesBack(t *testing.T) {
 	config := envoy.Default()
 	config.NodeID = "envoy-1"
 	config.XDS = envoy.XDS{Socket: filepath.Join(filepath.Dir(s.ProcessorSocket()), "xds.sock")}
-	config.Admin = envoy.Admin{Address: strings.TrimPrefix(s.EnvoyAdmin, "http://")}
+	config.Admin = envoy.Admin{Socket: strings.TrimPrefix(s.EnvoyAdmin, "unix:")}
 	bootstrap, err := envoy.Bootstrap(config)
 	if err != nil {
 		t.Fatal(err)

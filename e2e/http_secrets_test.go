@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -301,20 +300,11 @@ func (v *vault) recorded() (out []heap) {
 }
 
 func (v *vault) metrics() heap {
-	req, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, v.s.API+"/metrics", nil)
+	text, err := v.s.Metrics(v.t.Context())
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	data, err := io.ReadAll(res.Body)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return heap{"metrics", data}
+	return heap{"metrics", []byte(text)}
 }
 
 // partsOf are all parts of a token's claims and signature of 16 bytes.

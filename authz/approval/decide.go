@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+	"github.com/sluicegate/sluice/authz/oplog"
 )
 
 const (
@@ -40,6 +40,7 @@ func (s *Service) Decide(ctx context.Context, req *connect.Request[approvalv1.De
 			return nil, err
 		}
 		if err := s.mayDecide(who, a, req.Msg); err != nil {
+			s.tell(who, a, req.Msg.GetChoice(), oplog.Refused)
 			return nil, err
 		}
 		if voted(who, a, req.Msg.GetChoice()) { // the answer to the first try was lost
@@ -56,13 +57,17 @@ func (s *Service) Decide(ctx context.Context, req *connect.Request[approvalv1.De
 		if err != nil {
 			return nil, err
 		}
-		s.votes.WithLabelValues(a.GetTarget(), strings.ToLower(req.Msg.GetChoice().String()), Word(a.GetState())).Inc()
-		s.log.InfoContext(ctx, "approval: a vote", slog.String("approval", a.GetId()), slog.String("target", a.GetTarget()),
-			slog.Any("rules", a.GetRules()), slog.String("voter", who.GetIssuer()+":"+who.GetSubject()),
-			slog.String("choice", req.Msg.GetChoice().String()), slog.String("state", Word(a.GetState())))
+		s.tell(who, a, req.Msg.GetChoice(), Word(a.GetState()))
 		return connect.NewResponse(&approvalv1.DecideResponse{Approval: a}), nil
 	}
 	return nil, connect.NewError(connect.CodeUnavailable, errors.New("others vote at the same time; try again"))
+}
+
+// tell tells operators of a vote, without the words that people give for it.
+func (s *Service) tell(who *identityv1.Principal, a *approvalv1.Approval, choice approvalv1.Vote_Choice, state string) {
+	s.told.Voted(&oplog.Vote{
+		Approval: a.GetId(), Target: a.GetTarget(), Rules: a.GetRules(), Voter: who, Choice: strings.ToLower(choice.String()), State: state,
+	})
 }
 
 func checkRequest(req *approvalv1.DecideRequest) error {

@@ -20,6 +20,7 @@ import (
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	"github.com/sluicegate/sluice/authz/approval"
 	"github.com/sluicegate/sluice/authz/approval/redisstore"
+	"github.com/sluicegate/sluice/authz/oplog/oplogtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,6 +32,7 @@ type office struct {
 	feed   *approval.Feed
 	desk   *approval.Desk
 	signer *approval.Signer
+	told   *oplogtest.Book // nil: nobody is told
 }
 
 func open(t *testing.T) *office {

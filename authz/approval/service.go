@@ -10,13 +10,13 @@ import (
 	"strconv"
 
 	"connectrpc.com/connect"
-	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 	"github.com/sluicegate/sluice/api/gen/sluice/approval/v1/approvalv1connect"
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/authz/oplog"
 )
 
 const (
@@ -48,20 +48,15 @@ type Service struct {
 	caller Caller
 	access Access
 	log    *slog.Logger
-	votes  *prometheus.CounterVec
+	told   *oplog.Log
 }
 
 var _ approvalv1connect.ApprovalServiceHandler = (*Service)(nil)
 
-// NewService serves the approvals of a store and signs the votes that it hears.
-func NewService(store Store, feed *Feed, signer *Signer, caller Caller, access Access, log *slog.Logger) *Service {
-	return &Service{store: store, feed: feed, signer: signer, caller: caller, access: access, log: log, votes: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "sluice_approval_votes_total", Help: "Votes that this API took, and the state that followed.",
-	}, []string{"target", "choice", "state"})}
+// NewService serves the approvals of a store and signs the votes that it hears. told hears of them, too.
+func NewService(store Store, feed *Feed, signer *Signer, caller Caller, access Access, log *slog.Logger, told *oplog.Log) *Service {
+	return &Service{store: store, feed: feed, signer: signer, caller: caller, access: access, log: log, told: told}
 }
-
-// Metrics is for a registry.
-func (s *Service) Metrics() prometheus.Collector { return s.votes }
 
 // Get implements the service. What one may not see is not found.
 func (s *Service) Get(ctx context.Context, req *connect.Request[approvalv1.GetRequest]) (*connect.Response[approvalv1.GetResponse], error) {

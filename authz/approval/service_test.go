@@ -21,6 +21,7 @@ import (
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/authz/approval"
+	"github.com/sluicegate/sluice/authz/oplog"
 )
 
 // people are who may call; the header says who does.
@@ -70,8 +71,12 @@ func (o *office) serve(t *testing.T) func(who string) approvalv1connect.Approval
 		}
 		return p, nil
 	}
+	var told *oplog.Log
+	if o.told != nil {
+		told = o.told.Log
+	}
 	_, handler := approvalv1connect.NewApprovalServiceHandler(
-		approval.NewService(o.store, o.feed, o.signer, caller, auditors{}, slog.New(slog.DiscardHandler)))
+		approval.NewService(o.store, o.feed, o.signer, caller, auditors{}, slog.New(slog.DiscardHandler), told))
 	known := people()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p := known[r.Header.Get("X-Caller")]; p != nil {

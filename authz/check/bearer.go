@@ -55,9 +55,10 @@ func unidentified(token string, err error) *problem {
 	}
 	var refused *identity.Error
 	if errors.As(err, &refused) {
+		p.reason = refused.Kind.String()
 		p.Detail = refused.Public()
 		if refused.Kind == identity.Unavailable {
-			p.Status, p.Type, p.Title = 503, "unavailable", "Cannot be decided now"
+			p.Status, p.Type, p.Title, p.Hint = 503, "unavailable", "Cannot be decided now", identity.UnavailableHint
 		}
 	}
 	return p

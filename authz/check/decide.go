@@ -166,6 +166,7 @@ func (a *asking) decision(verdict recordv1.Decision_Verdict, d policies.Decision
 
 // refused records a request that does not go on.
 func (a *asking) refused(d policies.Decision, p *problem) *problem {
+	a.denied(d, p)
 	if err := a.session.rec.Append(false, a.decision(recordv1.Decision_DENY, d, p)); err != nil {
 		return noRecord(err)
 	}

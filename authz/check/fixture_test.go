@@ -35,6 +35,7 @@ import (
 	"github.com/sluicegate/sluice/authz/credential"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/authz/oplog/oplogtest"
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/httptag"
 )
@@ -221,6 +222,7 @@ type fixture struct {
 	policies *source
 	tape     *tape
 	store    *redisstore.Store
+	told     *oplogtest.Book
 	service  *approval.Service
 	ahead    atomic.Int64
 	ids      atomic.Int64
@@ -238,6 +240,7 @@ func open(t *testing.T) *fixture {
 	t.Cleanup(func() { _ = client.Close() })
 	f.store = redisstore.New(client)
 	log := slog.New(slog.DiscardHandler)
+	f.told = oplogtest.New(f.now)
 	feed := approval.NewFeed(f.store, log)
 	t.Cleanup(feed.Close)
 	signer := approval.NewSigner(ed25519.NewKeyFromSeed([]byte(strings.Repeat("k", ed25519.SeedSize))))
@@ -245,16 +248,16 @@ func open(t *testing.T) *fixture {
 	t.Cleanup(desk.Close)
 	f.service = approval.NewService(f.store, feed, signer, func(ctx context.Context) (*identityv1.Principal, error) {
 		return ctx.Value(voterKey{}).(*identityv1.Principal), nil
-	}, everybody{}, log)
+	}, everybody{}, log, f.told.Log)
 	tags, err := httptag.New([]byte(strings.Repeat("t", 32)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.Server = NewServer(Options{
 		Tags:      tags,
-		Processor: "p1", Guard: guard.New(f.policies, tokens{f.now}, desk, func(context.Context) error { return nil }, f.now),
+		Processor: "p1", Guard: guard.New(f.policies, tokens{f.now}, desk, func(context.Context) error { return nil }, f.told.Log, f.now),
 		Credentials: credential.NewBroker(identity.Sources{LookupEnv: func(name string) (string, bool) { return realToken, name == "API_TOKEN" }}),
-		Recorder:    f.tape, Shown: plain{}, Metrics: NewMetrics(prometheus.NewRegistry()), Now: f.now, Random: rand.Reader, Logger: log,
+		Recorder:    f.tape, Shown: plain{}, Metrics: NewMetrics(prometheus.NewRegistry()), Told: f.told.Log, Now: f.now, Random: rand.Reader, Logger: log,
 		SessionID: func() (string, error) { return fmt.Sprintf("p1-%d", f.ids.Add(1)), nil },
 	})
 	t.Cleanup(func() { f.Close(context.Background()) })

@@ -10,6 +10,7 @@ import (
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -105,6 +106,7 @@ func (h *held) ask() *problem {
 	var err error
 	h.pending, err = a.server.o.Guard.Hold(h.ctx, guard.Asked{
 		Admission: a.admission, Verdict: h.verdict, SessionID: a.session.id, Action: action, Binding: a.binding(),
+		Protocol: oplog.HTTP, Number: a.number,
 	})
 	if err != nil {
 		return a.refused(h.verdict.Decision, h.turnedAway(err))

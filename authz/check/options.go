@@ -9,6 +9,7 @@ import (
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/credential"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/httptag"
 )
@@ -55,7 +56,9 @@ type Options struct {
 	// SessionID makes an id for a session.
 	SessionID func() (string, error)
 	Metrics   *Metrics
-	Now       func() time.Time
-	Random    io.Reader
-	Logger    *slog.Logger
+	// Told hears of denials and refused logins.
+	Told   *oplog.Log
+	Now    func() time.Time
+	Random io.Reader
+	Logger *slog.Logger
 }

@@ -31,6 +31,9 @@ type problem struct {
 	// token: the agent showed one, and needs another.
 	token bool
 	cause error // for the log
+	// login: it kept somebody out, for this reason.
+	login  bool
+	reason string
 }
 
 // Error implements error: what ends a hold is told to whoever waits.
@@ -56,6 +59,14 @@ func internal(err error) *problem {
 	return &problem{Status: 500, Type: "internal", Title: "An internal error", Detail: "Nothing was forwarded.", cause: err}
 }
 
+// misconfigured is a fault of whoever set Sluice up: the agent can do nothing about it, and trying again may help later.
+func misconfigured(detail string, err error) *problem {
+	return &problem{
+		Status: 503, Type: "misconfigured", Title: "Sluice is misconfigured", Detail: detail + " Nothing was forwarded.",
+		Hint: "Ask whoever runs Sluice: its log says what does not fit.", cause: err,
+	}
+}
+
 // noRecord says that what cannot be recorded does not happen.
 func noRecord(err error) *problem {
 	if _, ours := errors.AsType[*guard.PanicError](err); ours {
@@ -74,7 +85,7 @@ func turnedAway(err error) *problem {
 		return internal(err)
 	}
 	p := denial(d.Decision)
-	p.cause = d.Err
+	p.cause, p.reason = d.Err, d.Kind.String()
 	switch d.Kind {
 	case guard.NotReady, guard.Unavailable:
 		p.Status, p.Type = 503, "unavailable"

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicegate/sluice/api/peer"
 	"github.com/sluicegate/sluice/api/peer/peergrpc"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -92,7 +93,8 @@ func (s *Server) Check(ctx context.Context, in *envoy_service_auth_v3.CheckReque
 	var p *problem
 	err := guard.Safely(func() error {
 		if r, p = read(in); p == nil {
-			p = vouched(ctx, r)
+			name, _ := peergrpc.NameOf(ctx)
+			p = vouched(name, r)
 		}
 		if p == nil {
 			ok, p = s.answer(ctx, r)
@@ -109,7 +111,7 @@ func (s *Server) Check(ctx context.Context, in *envoy_service_auth_v3.CheckReque
 	if ctx.Err() != nil {
 		return nil, grpcstatus.FromContextError(ctx.Err()).Err() // nobody hears the answer
 	}
-	if p.cause != nil {
+	if p.cause != nil && !p.login {
 		s.o.Logger.Warn("a request was refused", slog.String("target", r.target), slog.String("problem", p.Type), slog.Any("error", p.cause))
 	}
 	s.o.Metrics.requests.WithLabelValues(strconv.Itoa(p.Status)).Inc()
@@ -117,10 +119,10 @@ func (s *Server) Check(ctx context.Context, in *envoy_service_auth_v3.CheckReque
 }
 
 // vouched checks that an Envoy speaks for itself: the certificate that it shows is of the node that it names.
-func vouched(ctx context.Context, r *request) *problem {
-	name, _ := peergrpc.NameOf(ctx)
+func vouched(name peer.Name, r *request) *problem {
 	if name.Verified() && (name.Role != peer.Envoy || name.ID != r.node) {
-		return internal(fmt.Errorf("the certificate is of %s/%s, the request of node %q", name.Role, name.ID, r.node))
+		return misconfigured("The Envoy that asks shows the certificate of another node.",
+			fmt.Errorf("the certificate is of %s/%s, the request of node %q", name.Role, name.ID, r.node))
 	}
 	return nil
 }
@@ -149,29 +151,32 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 	token := r.bearer()
 	who, err := s.o.Guard.Identify(ctx, token)
 	if err != nil {
-		return nil, nil, unidentified(token, err)
+		return nil, nil, s.loginRefused(r, nil, unidentified(token, err))
 	}
 	if r.shows(token) {
-		return nil, nil, malformed("The token stands in another place than the header Authorization: it would go on.")
+		p := malformed("The token stands in another place than the header Authorization: it would go on.")
+		p.reason = "token_elsewhere"
+		return nil, nil, s.loginRefused(r, who.Principal, p)
 	}
 	admission, err := s.o.Guard.Connect(who, r.target)
 	if err != nil {
-		return nil, nil, turnedAway(err)
-	}
-	if p := tooLong(r, admission.Target); p != nil {
-		return nil, nil, p
+		return nil, nil, s.loginRefused(r, who.Principal, turnedAway(err))
 	}
 	policy, err := s.o.Guard.Current()
 	if err != nil {
-		return nil, nil, turnedAway(err)
+		return nil, nil, s.loginRefused(r, who.Principal, turnedAway(err))
 	}
 	a := &asking{
 		server: s, request: r, admission: admission,
 		policy: policy,
 	}
+	if p := tooLong(r, admission.Target); p != nil {
+		a.denied(policies.Decision{}, p)
+		return nil, nil, p
+	}
 	var p *problem
 	if a.session, a.number, p = s.enter(ctx, r, admission, policy); p != nil {
-		return nil, nil, p
+		return nil, nil, s.loginRefused(r, who.Principal, p)
 	}
 	defer func() {
 		if h == nil && !a.through {
@@ -251,6 +256,7 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 	}
 	events := []*recordv1.Event{{Kind: &recordv1.Event_Execution{Execution: x}}}
 	if approval == "" {
+		s.o.Told.Allowed(oplog.HTTP, r.target, firstRule(v.Decision))
 		events = append([]*recordv1.Event{a.decision(recordv1.Decision_ALLOW, v.Decision, nil)}, events...)
 	}
 	if err := a.session.rec.Append(approval != "" || !r.safe(), events...); err != nil {

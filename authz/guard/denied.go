@@ -23,6 +23,28 @@ const (
 	Changed
 )
 
+// String is the kind as a word for logs and metrics.
+func (k Kind) String() string {
+	switch k {
+	case Forbidden:
+		return "forbidden"
+	case NotReady:
+		return "not_ready"
+	case SessionEnded:
+		return "session_ended"
+	case Unavailable:
+		return "unavailable"
+	case Rejected:
+		return "rejected"
+	case Expired:
+		return "expired"
+	case Changed:
+		return "changed"
+	default:
+		return "unknown"
+	}
+}
+
 // Denied says no, with words for whoever asked.
 type Denied struct {
 	Kind Kind
@@ -36,3 +58,11 @@ func (d *Denied) Error() string { return d.Message }
 
 // Unwrap returns the cause.
 func (d *Denied) Unwrap() error { return d.Err }
+
+// Rule is the first that decided, empty for none.
+func (d *Denied) Rule() string {
+	if len(d.Rules) == 0 {
+		return ""
+	}
+	return d.Rules[0]
+}

@@ -24,6 +24,7 @@ import (
 	"github.com/sluicegate/sluice/authz/approval/redisstore"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/authz/oplog/oplogtest"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -107,6 +108,7 @@ type door struct {
 	policies *source
 	redis    *miniredis.Miniredis
 	store    *redisstore.Store
+	told     *oplogtest.Book
 	service  *approval.Service
 	signer   *approval.Signer
 	ahead    atomic.Int64
@@ -135,19 +137,20 @@ func open(t *testing.T) *door {
 	t.Cleanup(func() { _ = client.Close() })
 	d.store = redisstore.New(client)
 	log := slog.New(slog.DiscardHandler)
+	d.told = oplogtest.New(d.now)
 	feed := approval.NewFeed(d.store, log)
 	t.Cleanup(feed.Close)
 	desk := approval.NewDesk(d.store, feed, approval.NewKeyring(d.signer.Public()), "p1", d.now, log)
 	t.Cleanup(desk.Close)
 	d.service = approval.NewService(d.store, feed, d.signer, func(ctx context.Context) (*identityv1.Principal, error) {
 		return ctx.Value(voterKey{}).(*identityv1.Principal), nil
-	}, everybody{}, log)
+	}, everybody{}, log, d.told.Log)
 	d.Guard = guard.New(d.policies, tokens{agent(time.Hour), &d.again}, desk, func(context.Context) error {
 		if err := d.durable.Load(); err != nil {
 			return *err
 		}
 		return nil
-	}, d.now)
+	}, d.told.Log, d.now)
 	return d
 }
 

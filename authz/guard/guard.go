@@ -13,6 +13,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/authz/approval"
 	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -36,13 +37,14 @@ type Guard struct {
 	durable    func(context.Context) error
 	now        func() time.Time
 	random     io.Reader
+	told       *oplog.Log
 	ended      endings
 }
 
 // New makes a guard. desk may be nil where nothing can be held; durable tells whether the approval store keeps what
-// it acknowledged, and is asked before each hold.
-func New(p Policies, i Identities, desk *approval.Desk, durable func(context.Context) error, now func() time.Time) *Guard {
-	return &Guard{policies: p, identities: i, desk: desk, durable: durable, now: now, random: rand.Reader}
+// it acknowledged, and is asked before each hold. told hears of holds and their ends.
+func New(p Policies, i Identities, desk *approval.Desk, durable func(context.Context) error, told *oplog.Log, now func() time.Time) *Guard {
+	return &Guard{policies: p, identities: i, desk: desk, durable: durable, told: told, now: now, random: rand.Reader}
 }
 
 // Admission is somebody who was let in to a target, for one session.

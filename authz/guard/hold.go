@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -13,6 +14,7 @@ import (
 
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 	"github.com/sluicegate/sluice/authz/approval"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -27,6 +29,9 @@ type Asked struct {
 	Admission *Admission
 	Verdict   Verdict
 	SessionID string
+	// Protocol and Number, of the command within its session, are for operators.
+	Protocol string
+	Number   uint64
 	// Action is what people see: hidden values are hidden in it.
 	Action *approvalv1.Action
 	// Binding is what it is, in true bytes and in order.
@@ -43,7 +48,16 @@ type Pending struct {
 	hold  *approval.Hold
 	nonce []byte
 	bound []byte
+
+	command oplog.Command
+	over    sync.Once // its end is told
 }
+
+// Ends of a hold, where it is no denial that ends it.
+const (
+	approved  = "approved"
+	withdrawn = "withdrawn"
+)
 
 // withdrawTimeout bounds how long the store is told that nobody waits any more.
 const withdrawTimeout = 5 * time.Second
@@ -97,7 +111,20 @@ func (g *Guard) Hold(ctx context.Context, asked Asked) (*Pending, error) {
 	if p.hold, err = g.desk.Hold(ctx, a); err != nil {
 		return nil, unavailable(err)
 	}
+	p.command = oplog.Command{
+		Protocol: asked.Protocol, Target: a.GetTarget(), Session: asked.SessionID, Principal: a.GetRequester(), Number: asked.Number,
+		Rules: asked.Verdict.Rules, Policy: asked.Verdict.Version,
+	}
+	if len(a.GetRules()) > 0 {
+		p.command.Rule = a.GetRules()[0]
+	}
+	g.told.Held(&p.command, id, until)
 	return p, nil
+}
+
+// ended tells operators how the wait ended; the first word counts.
+func (p *Pending) ended(how string) {
+	p.over.Do(func() { p.guard.told.HoldEnded(&p.command, p.hold.ID(), how) })
 }
 
 // until is the least of what the rules give, the session's end, and the protocol's own deadline.
@@ -153,25 +180,30 @@ func (p *Pending) Wait(ctx context.Context) (*approvalv1.Approval, error) {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case errors.As(err, &d):
+			p.ended(d.Kind.String())
 			p.Withdraw(ctx, d.Message)
 			return nil, d
 		}
+		p.ended(Unavailable.String())
 		return nil, unavailable(err)
 	}
 	switch a.GetState() {
 	case approvalv1.State_APPROVED:
-		return a, nil
+		return a, nil // it ends with its release
 	case approvalv1.State_REJECTED:
+		p.ended(Rejected.String())
 		return a, &Denied{Kind: Rejected, Decision: policies.Decision{
 			Message: "rejected: " + reasonOf(a), Detail: "Approval " + a.GetId() + " was rejected" + by(a) + ".",
 			Hint: "Nothing was run. Change what was objected to, and ask again.",
 		}}
 	case approvalv1.State_EXPIRED:
+		p.ended(Expired.String())
 		return a, &Denied{Kind: Expired, Decision: policies.Decision{
 			Message: "approval expired", Detail: fmt.Sprintf("Nobody decided on approval %s before %s.", a.GetId(), a.GetExpiresAt().AsTime().UTC().Format(time.RFC3339)),
 			Hint: "Nothing was run. Ask somebody who can approve, and try again.",
 		}}
 	default:
+		p.ended(withdrawn)
 		return a, &Denied{Kind: Changed, Decision: policies.Decision{
 			Message: "the approval was withdrawn: " + reasonOf(a), Detail: "Approval " + a.GetId() + ".", Hint: "Nothing was run.",
 		}}
@@ -200,14 +232,20 @@ func by(a *approvalv1.Approval) string {
 func (p *Pending) Release(ctx context.Context, operations []policies.Operation, attributes map[string]any, binding []Field) (*approvalv1.Approval, Verdict, error) {
 	v, err := p.stillHolds(operations, attributes, binding)
 	if err != nil {
+		var d *Denied
+		if errors.As(err, &d) {
+			p.ended(d.Kind.String())
+		}
 		p.Withdraw(ctx, err.Error())
 		return nil, v, err
 	}
 	a, err := p.hold.Consume(ctx)
 	if err != nil {
+		p.ended(Unavailable.String())
 		p.Withdraw(ctx, "it could not be used")
 		return nil, v, unavailable(err)
 	}
+	p.ended(approved)
 	return a, v, nil
 }
 
@@ -247,6 +285,7 @@ func sameRequirement(a, b policies.Requirement) bool {
 // Withdraw ends the wait: nothing can be released from then on. It needs no answer from the store to be true here, and
 // the store is told although ctx has ended.
 func (p *Pending) Withdraw(ctx context.Context, reason string) {
+	p.ended(withdrawn)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
 	defer cancel()
 	// The hold is dead in this process whatever the store says; there it ends at its deadline at the latest.
@@ -258,6 +297,10 @@ func unavailable(err error) *Denied {
 		Message: "this needs approval, and approvals are not available: " + public(err),
 		Detail:  "Nothing was run.", Hint: "Try again later, or ask whoever runs Sluice.",
 	}}
+	var quorum *approval.QuorumError
+	if errors.As(err, &quorum) && quorum.Fault == approval.UnknownKey {
+		d.Hint = "Whoever runs Sluice can name the key in process.vote_keys: it is vote.key.pub in the state_dir of the processor whose API took the vote."
+	}
 	return d
 }
 
@@ -271,7 +314,7 @@ func public(err error) string {
 	case errors.Is(err, approval.ErrNotFound):
 		return "the approval store lost the approval"
 	case errors.As(err, &quorum):
-		return "the votes do not bear it"
+		return "the votes do not bear it: " + quorum.Fault.String()
 	case errors.As(err, &state):
 		return state.Error()
 	case errors.Is(err, approval.ErrUnavailable):

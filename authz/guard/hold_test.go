@@ -451,7 +451,7 @@ func TestWithoutAStoreNothingIsHeldOrReleased(t *testing.T) {
 	})
 	t.Run("none at all", func(t *testing.T) {
 		d := open(t)
-		bare := guard.New(d.policies, tokens{}, nil, nil, time.Now)
+		bare := guard.New(d.policies, tokens{}, nil, nil, nil, time.Now)
 		_, err := bare.Hold(t.Context(), d.asked(t, d.admit(t)))
 		wantDenied(t, err, guard.Unavailable, "not available")
 	})

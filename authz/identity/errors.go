@@ -120,6 +120,10 @@ func (e *Error) Public() string {
 	}
 }
 
+// UnavailableHint is what to do where Kind is Unavailable: another token would fare no better.
+const UnavailableHint = "Nothing is wrong with the token as far as is known. Try again in a moment; if it stays so, whoever runs Sluice " +
+	"should look at its log: it says why the issuer's keys cannot be read."
+
 // maxShownIssuer bounds what is shown of an issuer that nobody vouches for, in bytes.
 const maxShownIssuer = 200
 

@@ -100,20 +100,27 @@ func TestAStrangerIsRefusedInTheProtocolThatItSpeaks(t *testing.T) {
 	}
 }
 
-func TestMetricsAreForAuditorsAndThisHost(t *testing.T) {
+func TestMetricsAreForAuditorsAndForThisHostWhereThatIsConfigured(t *testing.T) {
 	ids, err := identity.New(nil, identity.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ids.Close()
-	h := newCallers(&instance{identities: ids, logger: slog.New(slog.DiscardHandler), metrics: prometheus.NewRegistry()}).auditors(access{noPolicy{}}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "numbers") }))
-	for from, want := range map[string]int{"127.0.0.1:1": 200, "[::1]:1": 200, "[::ffff:127.0.0.1]:1": 200, "192.0.2.7:1": 401, "[2001:db8::1]:1": 401} {
-		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
-		r.RemoteAddr = from
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if w.Code != want {
-			t.Errorf("from %s: %d", from, w.Code)
+	numbers := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "numbers") })
+	c := newCallers(&instance{identities: ids})
+	for from, local := range map[string]bool{"127.0.0.1:1": true, "[::1]:1": true, "[::ffff:127.0.0.1]:1": true, "192.0.2.7:1": false, "[2001:db8::1]:1": false} {
+		for _, open := range []bool{false, true} {
+			want := http.StatusUnauthorized
+			if local && open {
+				want = http.StatusOK
+			}
+			r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+			r.RemoteAddr = from
+			w := httptest.NewRecorder()
+			c.auditors(access{noPolicy{}}, open, numbers).ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("from %s, open %v: %d", from, open, w.Code)
+			}
 		}
 	}
 }

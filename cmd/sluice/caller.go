@@ -3,19 +3,16 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"connectrpc.com/connect"
-	"github.com/prometheus/client_golang/prometheus"
 
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -24,44 +21,14 @@ type callerKey struct{}
 // callers finds out who calls the API, from the bearer token of each call (RFC 6750).
 type callers struct {
 	identities *identity.Registry
-	logger     *slog.Logger
-	refused    *prometheus.CounterVec // by kind
-
-	mu    sync.Mutex
-	since time.Time
-	lines int // since then
-	quiet int // refusals without a line
+	told       *oplog.Log
 }
 
-// maxRefusals bounds the lines of a second: a stranger must not fill the log. All are counted.
-const maxRefusals = 20
+func newCallers(i *instance) *callers { return &callers{identities: i.identities, told: i.told} }
 
-func newCallers(i *instance) *callers {
-	c := &callers{identities: i.identities, logger: i.logger, refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "sluice_api_logins_refused_total", Help: "Calls of the API whose token was refused.",
-	}, []string{"kind"})}
-	i.metrics.MustRegister(c.refused)
-	return c
-}
-
-// refuse notes that a call's token was refused: one line, without the token.
+// refuse tells that a call's token was refused.
 func (c *callers) refuse(r *http.Request, kind string, err error) {
-	c.refused.WithLabelValues(kind).Inc()
-	c.mu.Lock()
-	if now := time.Now(); now.Sub(c.since) >= time.Second {
-		c.since, c.lines = now, 0
-	}
-	c.lines++
-	if c.lines > maxRefusals {
-		c.quiet++
-		c.mu.Unlock()
-		return
-	}
-	quiet := c.quiet
-	c.quiet = 0
-	c.mu.Unlock()
-	c.logger.WarnContext(r.Context(), "login refused", slog.String("at", "api"), slog.String("kind", kind),
-		slog.String("client", r.RemoteAddr), slog.String("call", r.URL.Path), slog.Any("error", err), slog.Int("untold", quiet))
+	c.told.LoginRefused(&oplog.Login{Protocol: oplog.API, Client: r.RemoteAddr, Reason: kind, Err: err})
 }
 
 // middleware puts the caller into the context of each request. Without one a request ends here: nothing of its body is
@@ -107,7 +74,7 @@ func (c *callers) verify(r *http.Request) (*identityv1.Principal, error) {
 	if err != nil {
 		var refused *identity.Error
 		if errors.As(err, &refused) {
-			c.refuse(r, fmt.Sprint(refused.Kind), errors.New(refused.Public()))
+			c.refuse(r, refused.Kind.String(), errors.New(refused.Public()))
 			code := connect.CodeUnauthenticated
 			if refused.Kind == identity.Unavailable {
 				code = connect.CodeUnavailable

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluicegate/sluice/authz/oplog"
 )
 
 // logged is a log that is read while it is written to.
@@ -130,6 +132,7 @@ func (p *place) run() *running {
 	r.instance = &instance{
 		config: config, logger: slog.New(slog.NewJSONHandler(r.log, nil)), metrics: prometheus.NewRegistry(), failed: make(chan error, 8),
 	}
+	r.told = oplog.New(r.logger, r.metrics, time.Now)
 	ctx, cancel := context.WithCancel(p.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.serve(ctx) }()

@@ -29,7 +29,7 @@ type envoyFlags struct {
 	Key     string `help:"PEM key of this node, for mutual TLS."`
 	CA      string `help:"PEM certificates that the control plane's must chain to."`
 	Secrets string `name:"secrets-dir" placeholder:"DIR" help:"Where to write the two files through which Envoy reads certificate, key and CA again when they are replaced by renaming. Default: the directory of --cert. 'none': it reads them at its start only."`
-	Admin   string `default:"127.0.0.1:9901" placeholder:"ADDRESS" help:"Envoy's admin interface: unix:PATH, or a loopback HOST:PORT."`
+	Admin   string `default:"unix:/run/sluice/envoy-admin.sock" placeholder:"ADDRESS" help:"Envoy's admin interface: unix:PATH in a directory of mode 0700, or a loopback HOST:PORT, which is open to everybody on the host: whoever reaches it can have Envoy log what it carries, tokens too."`
 }
 
 func (f envoyFlags) config() envoy.Config {

@@ -11,12 +11,14 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
 	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/authz/oplog"
 )
 
 type serveCommand struct {
@@ -41,6 +43,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) error {
 	logger := slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level}))
 	i := &instance{config: config, logger: logger, metrics: prometheus.NewRegistry(), failed: make(chan error, 8)}
 	i.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	i.told = oplog.New(logger, i.metrics, time.Now)
 	return i.serve(ctx)
 }
 
@@ -49,6 +52,7 @@ type instance struct {
 	config  *configv1.Config
 	logger  *slog.Logger
 	metrics *prometheus.Registry
+	told    *oplog.Log
 
 	identities *identity.Registry
 	control    *controlRole

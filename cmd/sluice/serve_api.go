@@ -88,7 +88,7 @@ func (i *instance) handler() http.Handler {
 	mux.Handle("/", who.middleware(i.services()))
 	mux.Handle("GET /healthz", probe(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
 	mux.Handle("GET /readyz", probe(i.readyz))
-	mux.Handle("GET /metrics", who.auditors(access{i.policy()}, promhttp.HandlerFor(i.metrics, promhttp.HandlerOpts{})))
+	mux.Handle("GET /metrics", who.auditors(access{i.policy()}, i.config.GetApi().GetOpenMetrics(), promhttp.HandlerFor(i.metrics, promhttp.HandlerOpts{})))
 	return mux
 }
 
@@ -100,10 +100,11 @@ func probe(next http.HandlerFunc) http.Handler {
 	})
 }
 
-// auditors lets those through who may read the record, and whoever is on this host: numbers tell of targets and rules.
-func (c *callers) auditors(may access, next http.Handler) http.Handler {
+// auditors lets those through who may read the record: numbers tell of targets and rules. Where that is configured, open,
+// it also lets through whoever is on this host.
+func (c *callers) auditors(may access, open bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if address, err := netip.ParseAddr(hostOf(r.RemoteAddr)); err == nil && address.Unmap().IsLoopback() && r.Header.Get("Authorization") == "" {
+		if address, err := netip.ParseAddr(hostOf(r.RemoteAddr)); err == nil && address.Unmap().IsLoopback() && open && r.Header.Get("Authorization") == "" {
 			known(r.Context())
 			next.ServeHTTP(w, r)
 			return
@@ -113,7 +114,7 @@ func (c *callers) auditors(may access, next http.Handler) http.Handler {
 		case err != nil:
 			unread(w)
 			w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
-			http.Error(w, "metrics need a bearer token with audit_read, or a client on this host", http.StatusUnauthorized)
+			http.Error(w, "metrics need a bearer token with audit_read, or api.open_metrics and a client on this host", http.StatusUnauthorized)
 		case !may.May(who, policyv1.Permission_audit_read):
 			http.Error(w, "the policy gives you no audit_read", http.StatusForbidden)
 		default:
@@ -130,8 +131,7 @@ func (i *instance) services() http.Handler {
 	may := access{i.policy()}
 	if p := i.process; p != nil {
 		if p.store != nil {
-			approvals := approval.NewService(p.store, p.feed, p.signer, callerOf, may, i.logger)
-			i.metrics.MustRegister(approvals.Metrics())
+			approvals := approval.NewService(p.store, p.feed, p.signer, callerOf, may, i.logger, i.told)
 			mux.Handle(approvalv1connect.NewApprovalServiceHandler(approvals, options...))
 		}
 		mux.Handle(sessionv1connect.NewSessionServiceHandler(&sessionService{process: p, may: may}, options...))

@@ -104,8 +104,12 @@ func (c *controlRole) apply(ctx context.Context, r source.Result) {
 	if r.Faults != nil {
 		faults = r.Faults
 	}
+	before := c.current.Load()
 	err := c.serve(ctx, r.Bundle, r.Policy, faults)
 	if err == nil {
+		if before == nil || before.Version() != r.Bundle.GetVersion() {
+			c.instance.told.PolicyChanged("control", true)
+		}
 		c.told = ""
 		c.keep(ctx, r.Bundle)
 		return
@@ -146,6 +150,7 @@ func (c *controlRole) refuse(ctx context.Context, r source.Result, err error) {
 	}
 	if text := err.Error(); text != c.told {
 		c.told = text
+		c.instance.told.PolicyChanged("control", false)
 		c.instance.logger.ErrorContext(ctx, "policy refused, the last good one stays",
 			slog.String("version", r.Bundle.GetVersion()), slog.Any("error", err))
 	}

@@ -61,7 +61,7 @@ func (p *processRole) serveHTTP(ctx context.Context, i *instance, g *guard.Guard
 		Tags:      tags,
 		Shown:     exthttp.Shown{Views: views, Hide: p.recorder.Hide},
 		SessionID: func() (string, error) { return record.NewSessionID(p.config.GetId(), rand.Reader) },
-		Metrics:   check.NewMetrics(i.metrics), Now: time.Now, Random: rand.Reader, Logger: i.logger,
+		Metrics:   check.NewMetrics(i.metrics), Told: i.told, Now: time.Now, Random: rand.Reader, Logger: i.logger,
 	})
 	h.grpc = grpc.NewServer(
 		grpc.Creds(peergrpc.Credentials(peer.Envoy)), grpc.MaxConcurrentStreams(maxStreams), grpc.MaxRecvMsgSize(maxMessage),

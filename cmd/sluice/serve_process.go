@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,19 +69,25 @@ func startProcess(ctx context.Context, i *instance, sources identity.Sources) (_
 	if err := p.openRecorder(ctx, i); err != nil {
 		return p, err
 	}
-	//nolint:contextcheck // the feed and the desk live until stop, not as long as the start
-	if err := p.openApprovals(i, sources); err != nil {
+	if err := p.openApprovals(ctx, i, sources); err != nil {
 		return p, err
 	}
+	inForce := ""
 	p.policies, err = client.New(ctx, client.Options{
 		Socket: p.config.GetXds(), NodeID: p.config.GetId(), MaxAge: p.config.GetPolicyMaxAge().AsDuration(),
 		StateFile: filepath.Join(i.config.GetStateDir(), "bundle.pb"), Now: time.Now, Logger: i.logger,
 		Apply: func(b *policyv1.Bundle) (*policies.Policy, error) {
 			compiled, err := policies.Compile(b)
-			if err != nil {
-				return nil, err
+			if err == nil {
+				err = i.identities.Update(b.GetIssuers())
 			}
-			return compiled, i.identities.Update(b.GetIssuers())
+			if err != nil || b.GetVersion() != inForce { // it comes again with each stream
+				i.told.PolicyChanged("processor", err == nil)
+			}
+			if err == nil {
+				inForce = b.GetVersion()
+			}
+			return compiled, err
 		},
 	})
 	if err != nil {
@@ -107,7 +112,7 @@ func (p *processRole) openRecorder(ctx context.Context, i *instance) (err error)
 
 // openApprovals connects to Redis. Nothing is asked of it before something is held: what needs no approval goes on
 // without it.
-func (p *processRole) openApprovals(i *instance, sources identity.Sources) (err error) {
+func (p *processRole) openApprovals(ctx context.Context, i *instance, sources identity.Sources) (err error) {
 	state := i.config.GetStateDir()
 	if p.signer, err = approval.OpenSigner(filepath.Join(state, "vote.key"), rand.Reader); err != nil {
 		return fmt.Errorf("vote key: %w", err)
@@ -124,42 +129,16 @@ func (p *processRole) openApprovals(i *instance, sources identity.Sources) (err 
 	if err != nil || c == nil {
 		return err
 	}
-	options, err := redisOptions(c, sources)
+	options, err := redisOptions(ctx, i, c, sources)
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	redis.SetLogger(quiet{})
 	p.redis = redis.NewClient(options)
 	p.store = redisstore.New(p.redis)
-	p.feed = approval.NewFeed(p.store, i.logger)
-	p.desk = approval.NewDesk(p.store, p.feed, p.keys, p.config.GetId(), time.Now, i.logger)
+	p.feed = approval.NewFeed(p.store, i.logger)                                             //nolint:contextcheck // it lives until stop
+	p.desk = approval.NewDesk(p.store, p.feed, p.keys, p.config.GetId(), time.Now, i.logger) //nolint:contextcheck // likewise
 	return nil
-}
-
-// quiet drops what the Redis client would print: its errors come back to whoever asked.
-type quiet struct{}
-
-// Printf implements the logger of go-redis.
-func (quiet) Printf(context.Context, string, ...any) {}
-
-func redisOptions(c *configv1.Redis, sources identity.Sources) (*redis.Options, error) {
-	password, err := sources.Resolve(c.GetPassword())
-	if err != nil {
-		return nil, err
-	}
-	o := &redis.Options{Network: "tcp", Addr: c.GetTcp(), Username: c.GetUsername(), Password: string(password), ContextTimeoutEnabled: true}
-	if c.GetUnix() != "" {
-		o.Network, o.Addr = "unix", c.GetUnix()
-	}
-	if c.GetTls() {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		if ca := c.GetTlsCa(); ca != "" {
-			if o.TLSConfig.RootCAs, err = readPool(ca); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return o, nil
 }
 
 // listen takes connections from Envoy.
@@ -179,7 +158,7 @@ func (p *processRole) listen(ctx context.Context, i *instance, sources identity.
 	if p.listener, err = peer.ListenAs(ctx, "process.postgres", p.config.GetPostgres(), i.logger); err != nil {
 		return err
 	}
-	g := guard.New(p.policies, i.identities, p.desk, p.durable(i.config.GetRedis()), time.Now)
+	g := guard.New(p.policies, i.identities, p.desk, p.durable(i.config.GetRedis()), i.told, time.Now)
 	credentials := credential.NewBroker(sources)
 	p.server = postgres.NewServer(postgres.Options{
 		Processor: p.config.GetId(), Guard: g,
@@ -190,7 +169,7 @@ func (p *processRole) listen(ctx context.Context, i *instance, sources identity.
 			return resources.EgressSocket(p.config.GetEgressDir(), target, endpoint)
 		},
 		SessionID:      func() (string, error) { return record.NewSessionID(p.config.GetId(), rand.Reader) },
-		StartupTimeout: p.config.GetStartupTimeout().AsDuration(), Metrics: postgres.NewMetrics(i.metrics),
+		StartupTimeout: p.config.GetStartupTimeout().AsDuration(), Metrics: postgres.NewMetrics(i.metrics), Told: i.told,
 		Now: time.Now, Random: rand.Reader, Logger: i.logger,
 	})
 	i.goes(ctx, "postgres listener", func(context.Context) error {

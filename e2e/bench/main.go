@@ -124,13 +124,13 @@ VACUUM ANALYZE;
 	}
 	stops = append(stops, func() { _ = l.Close() })
 	go relay(ctx, l, fmt.Sprintf("127.0.0.1:%d", database))
-	var ports [3]int
+	var ports [2]int
 	for i := range ports {
 		if ports[i], err = stack.FreePort(ctx); err != nil {
 			return nil, end, err
 		}
 	}
-	e, err := startPlainEnvoy(starting, dir, ports[0], ports[1], ports[2], database, socket)
+	e, err := startPlainEnvoy(starting, dir, ports[0], ports[1], database, socket)
 	if err != nil {
 		return nil, end, err
 	}

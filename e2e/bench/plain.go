@@ -14,7 +14,7 @@ import (
 )
 
 // startPlainEnvoy runs an Envoy that knows nothing of Sluice: one listener to the database, one to the relay.
-func startPlainEnvoy(ctx context.Context, dir string, toDatabase, toRelay, admin, database int, relaySocket string) (*stack.Envoy, error) {
+func startPlainEnvoy(ctx context.Context, dir string, toDatabase, toRelay, database int, relaySocket string) (*stack.Envoy, error) {
 	listener := func(name string, port int) string {
 		return fmt.Sprintf(`{"name": %q, "address": {"socket_address": {"address": "127.0.0.1", "port_value": %d}},
 			"filter_chains": [{"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": {
@@ -26,8 +26,8 @@ func startPlainEnvoy(ctx context.Context, dir string, toDatabase, toRelay, admin
 			{"endpoint": {"address": %s}}]}]}}`, name, name, address)
 	}
 	text := fmt.Sprintf(`{"node": {"id": "bench", "cluster": "bench"},
-		"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": %d}}},
-		"static_resources": {"listeners": [%s, %s], "clusters": [%s, %s]}}`, admin,
+		"admin": {"address": {"pipe": {"path": %q, "mode": 384}}},
+		"static_resources": {"listeners": [%s, %s], "clusters": [%s, %s]}}`, relaySocket+".admin",
 		listener("database", toDatabase), listener("relay", toRelay),
 		cluster("database", fmt.Sprintf(`{"socket_address": {"address": "127.0.0.1", "port_value": %d}}`, database)),
 		cluster("relay", fmt.Sprintf(`{"pipe": {"path": %q}}`, relaySocket)))

@@ -138,7 +138,7 @@ func (p *place) waiting(ctx context.Context, c *crowd, a arm, envoy *stack.Envoy
 	if err := counted(string(text), "cluster.processor/http.upstream_rq_active: ", want); err != nil || !a.sluice {
 		return err
 	}
-	metrics, err := p.metrics(ctx)
+	metrics, err := p.stage.Metrics(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,19 +156,6 @@ func counted(text, begin string, want int) error {
 		}
 	}
 	return fmt.Errorf("nothing says %q", begin)
-}
-
-func (p *place) metrics(ctx context.Context) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.stage.API+"/metrics", http.NoBody)
-	if err != nil {
-		return "", err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	text, err := io.ReadAll(res.Body)
-	return string(text), errors.Join(err, res.Body.Close())
 }
 
 // crowd is many requests that wait.

@@ -63,14 +63,14 @@ func newPlace(ctx context.Context, dir string) (*place, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return p, err
 	}
-	var ports [6]int
+	var ports [5]int
 	var err error
 	for i := range ports {
 		if ports[i], err = stack.FreePort(ctx); err != nil {
 			return p, err
 		}
 	}
-	servicePort, plainPort, noopPort, adminPort, maskedPort, detectedPort := ports[0], ports[1], ports[2], ports[3], ports[4], ports[5]
+	servicePort, plainPort, noopPort, maskedPort, detectedPort := ports[0], ports[1], ports[2], ports[3], ports[4]
 	service := at(servicePort)
 	if _, err := p.child("service", service); err != nil {
 		return p, err
@@ -85,7 +85,7 @@ func newPlace(ctx context.Context, dir string) (*place, error) {
 	if err != nil {
 		return p, err
 	}
-	if p.plain, err = startPlainEnvoy(ctx, dir, socket, adminPort, plainPort, noopPort, servicePort); err != nil {
+	if p.plain, err = startPlainEnvoy(ctx, dir, socket, plainPort, noopPort, servicePort); err != nil {
 		return p, err
 	}
 	p.stops = append(p.stops, p.plain.Stop)

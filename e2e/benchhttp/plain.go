@@ -19,7 +19,7 @@ import (
 
 // startPlainEnvoy runs an Envoy that knows nothing of Sluice, but is set up as Sluice sets up its own (xds/resources),
 // without xDS: one listener has all filters but the router taken out, the other asks the no-op processor.
-func startPlainEnvoy(ctx context.Context, dir, noopSocket string, adminPort, plainPort, noopPort, servicePort int) (*stack.Envoy, error) {
+func startPlainEnvoy(ctx context.Context, dir, noopSocket string, plainPort, noopPort, servicePort int) (*stack.Envoy, error) {
 	target := func(name string, port int) *policyv1.Target {
 		return &policyv1.Target{
 			Name:     name,
@@ -48,10 +48,7 @@ func startPlainEnvoy(ctx context.Context, dir, noopSocket string, adminPort, pla
 		StaticResources: &envoy_config_bootstrap_v3.Bootstrap_StaticResources{Listeners: built.Listeners, Clusters: built.Clusters},
 		Node:            &envoy_config_core_v3.Node{Id: "bench", Cluster: "bench"},
 		Admin: &envoy_config_bootstrap_v3.Admin{Address: &envoy_config_core_v3.Address{
-			Address: &envoy_config_core_v3.Address_SocketAddress{SocketAddress: &envoy_config_core_v3.SocketAddress{
-				Address:       "127.0.0.1",
-				PortSpecifier: &envoy_config_core_v3.SocketAddress_PortValue{PortValue: uint32(adminPort)},
-			}},
+			Address: &envoy_config_core_v3.Address_Pipe{Pipe: &envoy_config_core_v3.Pipe{Path: noopSocket + ".admin", Mode: 0o600}},
 		}},
 	}
 	e, err := stack.StartEnvoy(ctx, stack.EnvoyOptions{Bootstrap: b, LogFile: filepath.Join(dir, "plain-envoy.log")})

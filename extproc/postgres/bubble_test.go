@@ -28,6 +28,7 @@ import (
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/extproc/postgres/pgmodel"
 	"github.com/sluicegate/sluice/policies"
@@ -266,14 +267,15 @@ func newExchanged(r *rapid.T, bundles []*policies.Policy, metrics *Metrics, part
 	c.toAgent, c.toServer = &faulty{Conn: agentEnd}, &faulty{Conn: serverEnd}
 	c.unsent = c.said
 	c.policy.Store(bundles[0])
-	g := guard.New(c.policy, vouching{}, nil, nil, time.Now)
+	told := oplog.New(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), time.Now)
+	g := guard.New(c.policy, vouching{}, nil, nil, told, time.Now)
 	a, err := g.Connect(&identity.Identity{Principal: &identityv1.Principal{
 		Issuer: "corp", Subject: "agent", Groups: []string{"agents"}, ExpiresAt: timestamppb.New(time.Now().Add(time.Hour)),
 	}}, "vault")
 	if err != nil {
 		panic(err)
 	}
-	o := &Options{Guard: g, Recorder: c.rec, Analyzer: sqlfacts.NewAnalyzer(1 << 20), Metrics: metrics, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}
+	o := &Options{Guard: g, Recorder: c.rec, Analyzer: sqlfacts.NewAnalyzer(1 << 20), Metrics: metrics, Now: time.Now, Logger: slog.New(slog.DiscardHandler), Told: told}
 	c.x = newExchange(o, "p1-1", c.toAgent, c.toServer, engine.New('I'), a, nil, newClaims())
 	c.x.scribe.rec, c.x.pipes.whole, c.x.judge.catalog, c.x.judge.path = c.rec, true, c.tables, []string{"pg_catalog", "public"}
 	c.x.catalogChanged = c.tables.Invalidate

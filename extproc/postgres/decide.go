@@ -12,6 +12,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/masking"
@@ -31,10 +32,14 @@ type subject struct {
 	unbounded bool
 }
 
-// answer decides a question of the engine'j. An error ends the session.
+// answer decides a question of the engine's. An error ends the session.
 func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
 	if q.Stage == engine.AtExecute {
-		return j.again(q)
+		grant, refusal, err := j.again(q)
+		if refusal != nil {
+			j.denied(&subject{q: q, number: q.Run.Number, facts: q.Facts, described: described{doings: j.scribe.doingsOf(q.Facts)}}, refusal)
+		}
+		return grant, refusal, err
 	}
 	began := j.o.Now()
 	sub := &subject{q: q}
@@ -63,7 +68,7 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 	if q.Stage == engine.AtParse {
 		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g}, nil, nil
 	}
-	j.scribe.note(sub, recordv1.Decision_ALLOW, nil)
+	j.note(sub, recordv1.Decision_ALLOW, nil)
 	if sub.verdict.Verdict == policies.Hold {
 		if g.approvalID, refusal, err = j.hold(ctx, sub, in, out); err != nil || refusal != nil {
 			return nil, refusal, err
@@ -471,6 +476,20 @@ func (j *judge) refused(sub *subject, r *engine.Refusal) *engine.Refusal {
 		// An error about a text that could not be read quotes it.
 		recorded.Message = sqlfacts.HideQuoted(r.Message)
 	}
-	j.scribe.note(sub, recordv1.Decision_DENY, &recorded)
+	j.note(sub, recordv1.Decision_DENY, &recorded)
 	return r
+}
+
+// note tells and records what was decided on a statement.
+func (j *judge) note(sub *subject, verdict recordv1.Decision_Verdict, r *engine.Refusal) {
+	d := sub.verdict.Decision
+	switch {
+	case verdict == recordv1.Decision_DENY:
+		j.denied(sub, r)
+	case d.Verdict == policies.Hold:
+		verdict = recordv1.Decision_HOLD
+	default:
+		j.o.Told.Allowed(oplog.Postgres, j.admission.Target.GetName(), firstRule(d))
+	}
+	j.scribe.note(sub, verdict, r)
 }

@@ -34,6 +34,8 @@ const (
 type fatal struct {
 	refusal engine.Refusal
 	err     error
+	// reason is a word for operators; without one it is the SQLSTATE.
+	reason string
 }
 
 // Error implements error.
@@ -72,12 +74,13 @@ func unidentified(err error) *fatal {
 	if !errors.As(err, &refused) {
 		return fatalf(codeNoIdentity, "the token was refused").cause(err)
 	}
-	code := codeNoIdentity
-	if refused.Kind == identity.Unavailable {
-		code = codeNotReady
-	}
-	return fatalf(code, "%s", refused.Public()).
+	f := fatalf(codeNoIdentity, "%s", refused.Public()).
 		hint("The password must be a current token from your identity provider, for Sluice's audience (in the demo: bin/sluice token --as NAME).").cause(err)
+	f.reason = refused.Kind.String()
+	if refused.Kind == identity.Unavailable {
+		f.refusal.Code, f.refusal.Hint = codeNotReady, identity.UnavailableHint
+	}
+	return f
 }
 
 // turnedAway is how a connection ends that guard does not let in.
@@ -87,6 +90,7 @@ func turnedAway(err error) *fatal {
 		return fatalf(codeSystem, "an internal error").cause(err)
 	}
 	f := fatalf(codeOf(d.Kind), "%s", d.Message).cause(d.Err)
+	f.reason = d.Kind.String()
 	f.refusal.Detail, f.refusal.Hint, f.refusal.Rule = d.Detail, d.Hint, firstRule(d.Decision)
 	return f
 }

@@ -14,6 +14,7 @@ import (
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -27,17 +28,17 @@ const (
 // refusal.
 func (j *judge) hold(ctx context.Context, sub *subject, in *inbox, out *engine.Output) (string, *engine.Refusal, error) {
 	if r := unshowable(sub.facts); r != nil {
-		return "", j.holdEnds(r, "refused"), nil
+		return "", j.unheld(sub, r, "refused"), nil
 	}
 	state, err := j.pipes.probe(ctx, out)
 	if err != nil {
 		return "", nil, err
 	}
 	if r := j.turn.cancelledMeanwhile(); r != nil { // it may have hit the question
-		return "", j.holdEnds(r, "cancelled"), nil
+		return "", j.unheld(sub, r, "cancelled"), nil
 	}
 	if r := j.holdable(state); r != nil {
-		return "", j.holdEnds(r, "refused"), nil
+		return "", j.unheld(sub, r, "refused"), nil
 	}
 	// Nothing runs on the server any more: from here on a cancel means the hold.
 	j.turn.hold(true)
@@ -45,7 +46,7 @@ func (j *judge) hold(ctx context.Context, sub *subject, in *inbox, out *engine.O
 	j.claimant.withdraw() // nobody waits for people; it is claimed again when they have decided
 	pending, err := j.o.Guard.Hold(ctx, j.asked(sub, state))
 	if err != nil {
-		return "", j.holdEnds(deniedRefusal(err), "unavailable"), nil
+		return "", j.unheld(sub, deniedRefusal(err), "unavailable"), nil
 	}
 	j.o.Metrics.holding.Inc()
 	defer j.o.Metrics.holding.Dec()
@@ -111,6 +112,7 @@ func inTransaction(state engine.State) bool { return state.Status != 'I' || stat
 func (j *judge) asked(sub *subject, state engine.State) guard.Asked {
 	a := guard.Asked{
 		Admission: j.admission, Verdict: sub.verdict, SessionID: j.session, Binding: binding(sub, state),
+		Protocol: oplog.Postgres, Number: sub.number,
 		Action: &approvalv1.Action{
 			Summary: sub.described.summary(), Text: sub.described.text, Parameters: sub.described.parameters,
 			Details: []*approvalv1.Detail{
@@ -237,7 +239,7 @@ func requirementText(all []*approvalv1.Requirement) string {
 }
 
 // await waits for people, and for all that ends the wait: the client's cancel, its end, too much of it to keep, the
-// server's end, the session'j.
+// server's end, the session's.
 func (j *judge) await(ctx context.Context, pending *guard.Pending, in *inbox) (*approvalv1.Approval, *engine.Refusal, error) {
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
@@ -319,7 +321,7 @@ func (j *judge) release(ctx context.Context, sub *subject, pending *guard.Pendin
 	sub.verdict = verdict
 	sub.views = j.viewsOf(verdict.Policy, sub.views.agent.Catalog())
 	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
-		return nil, masked(v), nil
+		return nil, j.unheld(sub, masked(v), "refused"), nil
 	}
 	return approved, nil, nil
 }

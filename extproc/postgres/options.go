@@ -11,6 +11,7 @@ import (
 	"github.com/sluicegate/sluice/authz/credential"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/extproc/postgres/relcache"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -54,7 +55,9 @@ type Options struct {
 	// StartupTimeout is how long a client may take from connecting to its first ReadyForQuery.
 	StartupTimeout time.Duration
 	Metrics        *Metrics
-	Now            func() time.Time
-	Random         io.Reader
-	Logger         *slog.Logger
+	// Told hears of denials and refused logins.
+	Told   *oplog.Log
+	Now    func() time.Time
+	Random io.Reader
+	Logger *slog.Logger
 }

@@ -31,14 +31,10 @@ type scribe struct {
 
 // note records the statement and what was decided. It is written before anything of the statement is sent on.
 func (s *scribe) note(sub *subject, verdict recordv1.Decision_Verdict, r *engine.Refusal) {
-	d := sub.verdict.Decision
-	if verdict == recordv1.Decision_ALLOW && d.Verdict == policies.Hold {
-		verdict = recordv1.Decision_HOLD
-	}
 	s.metrics.decided(verdict)
 	h := &head{}
 	h.fill(sub.q, sub.number, &sub.described)
-	fillDecision(&h.decision, sub.number, verdict, d, r)
+	fillDecision(&h.decision, sub.number, verdict, sub.verdict.Decision, r)
 	s.pending = append(s.pending, &h.events[0], &h.events[1])
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/credential"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/extproc/postgres/relcache"
 	"github.com/sluicegate/sluice/extproc/wire"
@@ -115,7 +117,7 @@ func (s *Server) handle(ctx context.Context, raw net.Conn) {
 	}
 	h, err := s.greet(ctx, conn)
 	if err != nil {
-		s.turnAway(ctx, conn, h, err)
+		s.turnAway(conn, h, err)
 		return
 	}
 	if h.cancel != nil {
@@ -124,23 +126,27 @@ func (s *Server) handle(ctx context.Context, raw net.Conn) {
 	}
 	session, err := s.admit(ctx, conn.Origin, h)
 	if err != nil {
-		s.turnAway(ctx, conn, h, err)
+		s.turnAway(conn, h, err)
 		return
 	}
 	session.run(ctx)
 }
 
-// turnAway tells the client why, if it can still be told.
-func (s *Server) turnAway(ctx context.Context, conn *wire.Conn, h *hello, err error) {
+// turnAway tells operators, and the client why, if it can still be told.
+func (s *Server) turnAway(conn *wire.Conn, h *hello, err error) {
 	var f *fatal
+	login := &oplog.Login{Protocol: oplog.Postgres, Target: conn.Origin.Target, Client: conn.Origin.Client, Reason: "gone", Err: err}
+	if h != nil {
+		login.Principal = h.who
+	}
 	if !errors.As(err, &f) {
 		s.o.Metrics.refused.WithLabelValues("connection").Inc()
-		s.o.Logger.InfoContext(ctx, "a client went away at startup", slog.String("client", conn.Origin.Client), slog.Any("error", err))
+		s.o.Told.LoginRefused(login)
 		return
 	}
 	s.o.Metrics.refused.WithLabelValues(f.refusal.Code).Inc()
-	s.o.Logger.WarnContext(ctx, "a connection was refused", slog.String("client", conn.Origin.Client),
-		slog.String("target", conn.Origin.Target), slog.String("code", f.refusal.Code), slog.Any("error", err))
+	login.Rule, login.Reason = f.refusal.Rule, cmp.Or(f.reason, f.refusal.Code)
+	s.o.Told.LoginRefused(login)
 	to := net.Conn(conn)
 	if h != nil {
 		to = h.conn
@@ -165,6 +171,7 @@ func (s *Server) admit(ctx context.Context, origin wire.Origin, h *hello) (*sess
 	if err != nil {
 		return nil, unidentified(err)
 	}
+	h.who = who.Principal
 	admission, err := s.o.Guard.Connect(who, origin.Target)
 	if err != nil {
 		return nil, turnedAway(err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	"github.com/sluicegate/sluice/extproc/wire"
 )
 
@@ -39,6 +40,8 @@ type hello struct {
 	encrypted  bool
 	// cancel is set if the client asks for a cancel and nothing else.
 	cancel *pgproto3.CancelRequest
+	// who they proved to be; nil before that.
+	who *identityv1.Principal
 }
 
 // buffered is a connection whose first bytes were read ahead.

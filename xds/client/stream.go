@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/xds/resources"
 )
 
@@ -150,10 +151,14 @@ func (c *Client) take(ctx context.Context, res *envoy_service_discovery_v3.Delta
 		if b.GetVersion() == "" {
 			return fmt.Errorf("%s: the bundle has no version", resources.Stable)
 		}
+		var before *policyv1.Bundle
+		if old := c.state.Load(); old != nil {
+			before = old.bundle
+		}
 		if err := c.apply(b, state{up: true}); err != nil {
 			return fmt.Errorf("%s: %w", resources.Stable, err)
 		}
-		c.options.Logger.InfoContext(ctx, "policy in force", slog.String("version", b.GetVersion()))
+		c.options.Logger.InfoContext(ctx, "policy in force", slog.String("version", b.GetVersion()), slog.Any("changes", policies.Changes(before, b)))
 	}
 	return nil
 }

@@ -142,12 +142,14 @@ func (s *Server) push(ctx context.Context, b *policyv1.Bundle) error {
 	if err := s.bundles.SetSnapshot(ctx, resources.Stable, newBundleSnapshot(b)); err != nil {
 		return fmt.Errorf("xds server: %w", err)
 	}
+	changes := policies.Changes(s.bundle, b)
 	s.bundle, s.bundleAt = b, s.options.Now()
 	s.stale, s.secrets = "", secrets
 	if err := s.send(ctx, snapshots); err != nil {
 		return err
 	}
-	s.options.Logger.InfoContext(ctx, "policy served", slog.String("version", b.GetVersion()), slog.Int("envoys", len(snapshots)))
+	s.options.Logger.InfoContext(ctx, "policy served", slog.String("version", b.GetVersion()), slog.Int("envoys", len(snapshots)),
+		slog.Any("changes", changes))
 	return nil
 }
 

@@ -8,7 +8,7 @@ import (
 
 // ports are all that the stage listens on, on 127.0.0.1.
 type ports struct {
-	listener, wide, database, api, idp, admin, http, service int
+	listener, wide, database, api, idp, http, service int
 }
 
 // Offsets from the port base.
@@ -17,7 +17,6 @@ const (
 	offsetWide     = 33
 	offsetAPI      = 80
 	offsetIDP      = 56
-	offsetAdmin    = 1
 	offsetDatabase = 99
 	offsetHTTP     = 43
 	offsetService  = 44
@@ -28,10 +27,10 @@ func choosePorts(ctx context.Context, base int) (p ports, err error) {
 	if base > 0 {
 		return ports{
 			listener: base + offsetListener, wide: base + offsetWide, database: base + offsetDatabase, api: base + offsetAPI,
-			idp: base + offsetIDP, admin: base + offsetAdmin, http: base + offsetHTTP, service: base + offsetService,
+			idp: base + offsetIDP, http: base + offsetHTTP, service: base + offsetService,
 		}, nil
 	}
-	for _, port := range []*int{&p.listener, &p.wide, &p.database, &p.api, &p.idp, &p.admin, &p.http, &p.service} {
+	for _, port := range []*int{&p.listener, &p.wide, &p.database, &p.api, &p.idp, &p.http, &p.service} {
 		if *port, err = stack.FreePort(ctx); err != nil {
 			return p, err
 		}

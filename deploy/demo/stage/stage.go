@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -42,7 +43,7 @@ type Stage struct {
 	PG, Direct string
 	// Wide is host:port of a plaintext listener on the same database, on which agents may do nearly everything.
 	Wide string
-	// API, IDP and EnvoyAdmin are base URLs.
+	// API and IDP are base URLs. EnvoyAdmin is unix:PATH: whoever can reach it can have Envoy log what it carries, tokens too.
 	API, IDP, EnvoyAdmin string
 	// PolicyDir is watched; Recordings is where the record is.
 	PolicyDir, Recordings string
@@ -227,8 +228,8 @@ func (s *Stage) startEnvoy(ctx context.Context, o Options, p ports) error {
 	config := envoy.Default()
 	config.NodeID = "envoy-1"
 	config.XDS = envoy.XDS{Socket: s.xdsSocket()}
-	config.Admin = envoy.Admin{Address: fmt.Sprintf("127.0.0.1:%d", p.admin)}
-	s.EnvoyAdmin = "http://" + config.Admin.Address
+	config.Admin = envoy.Admin{Socket: filepath.Join(s.sockets, "envoy-admin.sock")}
+	s.EnvoyAdmin = "unix:" + config.Admin.Socket
 	bootstrap, err := envoy.Bootstrap(config)
 	if err != nil {
 		return err
@@ -317,6 +318,31 @@ func (s *Stage) Sluice(ctx context.Context, as string, args ...string) (string, 
 	}
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// Metrics are those of the sluice process, as an auditor sees them.
+func (s *Stage) Metrics(ctx context.Context) (string, error) {
+	token, err := s.Token(ctx, "carol")
+	if err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.API+"/metrics", http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	body, err := io.ReadAll(res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
+		return "", err
+	}
+	if res.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("metrics: %s: %s", res.Status, body)
+	}
+	return string(body), nil
 }
 
 // writeEnv writes what a shell needs, export KEY="value" a line, in one move: who sees it sees all of it.

@@ -674,9 +674,10 @@ type Redis struct {
 	//	*Redis_Unix
 	Address  isRedis_Address `protobuf_oneof:"address"`
 	Username string          `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
-	Password *v1.DataSource  `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
-	Tls      bool            `protobuf:"varint,5,opt,name=tls,proto3" json:"tls,omitempty"`
-	// PEM file; the system's roots if absent.
+	// It is read anew for each connection.
+	Password *v1.DataSource `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
+	Tls      bool           `protobuf:"varint,5,opt,name=tls,proto3" json:"tls,omitempty"`
+	// PEM file, read again when it changes; the system's roots if absent.
 	TlsCa string `protobuf:"bytes,6,opt,name=tls_ca,json=tlsCa,proto3" json:"tls_ca,omitempty"`
 	// Hold statements even if the server may lose what it acknowledged (appendfsync is not always, or keys are evicted).
 	AcceptLoss    bool `protobuf:"varint,7,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
@@ -798,7 +799,10 @@ type Api struct {
 	// host:port.
 	Listen string `protobuf:"bytes,1,opt,name=listen,proto3" json:"listen,omitempty"`
 	// Absent: plaintext, allowed on a loopback address only.
-	Tls           *ServerTls `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
+	Tls *ServerTls `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
+	// /metrics needs a token with audit_read: numbers tell of targets and rules. With this, clients on the same host (a
+	// loopback address) need none: everybody there can read them.
+	OpenMetrics   bool `protobuf:"varint,3,opt,name=open_metrics,json=openMetrics,proto3" json:"open_metrics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -845,6 +849,13 @@ func (x *Api) GetTls() *ServerTls {
 		return x.Tls
 	}
 	return nil
+}
+
+func (x *Api) GetOpenMetrics() bool {
+	if x != nil {
+		return x.OpenMetrics
+	}
+	return false
 }
 
 var File_sluice_config_v1_config_proto protoreflect.FileDescriptor
@@ -913,10 +924,11 @@ const file_sluice_config_v1_config_proto_rawDesc = "" +
 	"\x06tls_ca\x18\x06 \x01(\tR\x05tlsCa\x12\x1f\n" +
 	"\vaccept_loss\x18\a \x01(\bR\n" +
 	"acceptLossB\x10\n" +
-	"\aaddress\x12\x05\xbaH\x02\b\x01\"V\n" +
+	"\aaddress\x12\x05\xbaH\x02\b\x01\"y\n" +
 	"\x03Api\x12 \n" +
 	"\x06listen\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x80\x02\x01R\x06listen\x12-\n" +
-	"\x03tls\x18\x02 \x01(\v2\x1b.sluice.config.v1.ServerTlsR\x03tlsB\xc5\x01\n" +
+	"\x03tls\x18\x02 \x01(\v2\x1b.sluice.config.v1.ServerTlsR\x03tls\x12!\n" +
+	"\fopen_metrics\x18\x03 \x01(\bR\vopenMetricsB\xc5\x01\n" +
 	"\x14com.sluice.config.v1B\vConfigProtoP\x01Z>github.com/sluicegate/sluice/api/gen/sluice/config/v1;configv1\xa2\x02\x03SCX\xaa\x02\x10Sluice.Config.V1\xca\x02\x10Sluice\\Config\\V1\xe2\x02\x1cSluice\\Config\\V1\\GPBMetadata\xea\x02\x12Sluice::Config::V1b\x06proto3"
 
 var (
