@@ -67,6 +67,12 @@ func (p *Policy) Unbounded(principal *identityv1.Principal, target string) bool 
 	return everything
 }
 
+// Steady reports whether a decision on a target follows from who asks for what alone: no rule of it has a condition.
+func (p *Policy) Steady(target string) bool {
+	t := p.targets[target]
+	return t != nil && !slices.ContainsFunc(t.rules, func(r *rule) bool { return r.when.program != nil })
+}
+
 // NamesRelations reports whether a rule that denies or asks could be about some relations and not others, for a principal
 // on a target: then it matters what a name means.
 func (p *Policy) NamesRelations(principal *identityv1.Principal, target string) bool {

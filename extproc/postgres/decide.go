@@ -112,7 +112,8 @@ func (j *judge) weigh(ctx context.Context, sub *subject, out *engine.Output) (*e
 	if err != nil {
 		return turnedAwayRefusal(err)
 	}
-	unbounded := p.Unbounded(who, j.admission.Target.GetName())
+	j.before.under(p, who, j.admission.Target.GetName())
+	unbounded := j.before.unbounded
 	sub.unbounded = unbounded
 	if !unbounded { // else nothing that could have changed decides
 		if known, err = j.settled(ctx, out); err != nil {
@@ -132,6 +133,11 @@ func (j *judge) weigh(ctx context.Context, sub *subject, out *engine.Output) (*e
 			Code: codeNotReady, Message: "the database's catalog cannot be read, so nothing can be decided",
 			Detail: "Sluice reads it over a connection of its own.", Hint: "Try again in a moment.",
 		}, nil
+	}
+	if found, ok := j.before.find(q.Text, catalog); ok && known && !j.unread {
+		sub.facts, sub.views, sub.verdict = found.facts, found.views, found.verdict
+		sub.described = j.scribe.describe(q, sub.facts, sub.views.record)
+		return foreignParameter(q, sub.views.agent), nil
 	}
 	sub.views = j.viewsOf(p, catalog)
 	sub.facts, err = j.o.Analyzer.FactsContext(ctx, q.Text, catalog)
@@ -176,7 +182,11 @@ func (j *judge) weigh(ctx context.Context, sub *subject, out *engine.Output) (*e
 	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
 		return masked(v), nil
 	}
-	return j.unsure(q.Text, sub.facts), nil
+	r := j.unsure(q.Text, sub.facts)
+	if r == nil {
+		j.before.add(sub)
+	}
+	return r, nil
 }
 
 func maskName(name string) string {

@@ -32,6 +32,8 @@ type judge struct {
 	claimant *claimant
 	catalog  catalog
 	views    viewCache
+	// before is what the same texts were found to be before.
+	before precedents
 
 	// path is where names are looked up, as it was asked last; pathOf is the version of the catalog then.
 	path   []string
