@@ -134,7 +134,7 @@ func (j *judge) weigh(ctx context.Context, sub *subject, out *engine.Output) (*e
 			Detail: "Sluice reads it over a connection of its own.", Hint: "Try again in a moment.",
 		}, nil
 	}
-	if found, ok := j.before.find(q.Text, catalog); ok && known && !j.unread {
+	if found, ok := j.before.find(q, catalog); ok && known && !j.unread {
 		sub.facts, sub.views, sub.verdict = found.facts, found.views, found.verdict
 		sub.described = j.scribe.describe(q, sub.facts, sub.views.record)
 		return foreignParameter(q, sub.views.agent), nil

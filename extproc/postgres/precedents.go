@@ -3,6 +3,7 @@ package postgres
 import (
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	"github.com/sluicegate/sluice/authz/guard"
+	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -38,20 +39,24 @@ func (p *precedents) under(policy *policies.Policy, who *identityv1.Principal, t
 	}
 }
 
-// find gives what was found of a text by the same catalog.
-func (p *precedents) find(text string, catalog sqlfacts.Catalog) (precedent, bool) {
+// find gives what was found of a text by the same catalog. Simple queries come with their values in them, so they are
+// seldom the same.
+func (p *precedents) find(q *engine.Question, catalog sqlfacts.Catalog) (precedent, bool) {
+	if q.Stage == engine.AtQuery {
+		return precedent{}, false
+	}
 	if p.catalog != catalog {
 		clear(p.of)
 		p.catalog = catalog
 		return precedent{}, false
 	}
-	found, ok := p.of[text]
+	found, ok := p.of[q.Text]
 	return found, ok
 }
 
 // add remembers what a text was found to be, if that is allowed and will stay so.
 func (p *precedents) add(sub *subject) {
-	if !p.steady || sub.verdict.Verdict != policies.Allow || sub.verdict.Policy != p.policy || len(sub.q.Text) > maxPrecedentText {
+	if !p.steady || sub.q.Stage == engine.AtQuery || sub.verdict.Verdict != policies.Allow || sub.verdict.Policy != p.policy || len(sub.q.Text) > maxPrecedentText {
 		return
 	}
 	if len(p.of) >= maxPrecedents {
