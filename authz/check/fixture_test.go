@@ -111,6 +111,7 @@ type tape struct {
 	events map[string][]*recordv1.Event
 	order  []string
 	fail   error
+	slow   time.Duration // what an end takes, as where it is sealed; it is given up with its context
 }
 
 type take struct {
@@ -148,7 +149,15 @@ func (r take) AppendData(events []*recordv1.Event, d recordv1.Data_Direction, nu
 	return r.Append(false, append(events, &recordv1.Event{Kind: &recordv1.Event_Data{Data: data}})...)
 }
 
-func (r take) End(_ context.Context, reason string) error {
+func (r take) End(ctx context.Context, reason string) error {
+	r.mu.Lock()
+	slow := r.slow
+	r.mu.Unlock()
+	select {
+	case <-time.After(slow):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	return r.Append(false, &recordv1.Event{Kind: &recordv1.Event_SessionEnd{SessionEnd: &recordv1.SessionEnd{Reason: reason}}})
 }
 

@@ -53,9 +53,7 @@ func (s *Server) run() {
 			return
 		case <-tick.C:
 			s.endOverdue(s.tickets.overdue(s.o.Now(), untaken))
-			ctx, cancel := context.WithTimeout(context.Background(), sweepEvery)
-			s.sweep(ctx)
-			cancel()
+			s.sweep(context.Background())
 		}
 	}
 }

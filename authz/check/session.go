@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
@@ -19,6 +21,10 @@ const (
 	idleAfter = time.Minute
 	// sweepEvery is how often that is looked at.
 	sweepEvery = 5 * time.Second
+	// endsAtOnce are how many recordings end at a time, endTimeout bounds each: a second of many agents' silence must not
+	// take the time that the last ones need.
+	endsAtOnce = 64
+	endTimeout = 10 * time.Second
 	// maxSessions bounds those of a process.
 	maxSessions = 10_000
 )
@@ -329,20 +335,35 @@ func (s *session) spent(now time.Time) bool {
 	return s.closed && (s.ended == nil || !now.Before(s.ends))
 }
 
-// sweep ends the sessions that are due.
+// sweep ends the sessions that are due, many at a time: each end waits for the recorder.
 func (s *Server) sweep(ctx context.Context) {
 	draining := s.sessions.isDraining()
 	now := s.o.Now()
+	var ending errgroup.Group
+	ending.SetLimit(endsAtOnce)
 	for _, one := range s.sessions.all() {
-		if reason, ok := one.due(now, draining); ok {
-			s.o.Metrics.sessions.Dec()
+		reason, ok := one.due(now, draining)
+		if !ok {
+			s.forgetSpent(one, now)
+			continue
+		}
+		s.o.Metrics.sessions.Dec()
+		ending.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, endTimeout)
+			defer cancel()
 			if err := one.rec.End(ctx, reason); err != nil {
 				s.o.Logger.Error("the end of a session could not be recorded", slog.String("session", one.id), slog.Any("error", err))
 			}
-		}
-		if one.spent(now) {
-			s.sessions.forget(one)
-		}
+			s.forgetSpent(one, now)
+			return nil
+		})
+	}
+	_ = ending.Wait() // none fails
+}
+
+func (s *Server) forgetSpent(one *session, now time.Time) {
+	if one.spent(now) {
+		s.sessions.forget(one)
 	}
 }
 

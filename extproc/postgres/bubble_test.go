@@ -28,7 +28,7 @@ import (
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
-	"github.com/sluicegate/sluice/authz/oplog"
+	"github.com/sluicegate/sluice/authz/oplog/oplogtest"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/extproc/postgres/pgmodel"
 	"github.com/sluicegate/sluice/policies"
@@ -114,6 +114,7 @@ type memory struct {
 	toAgent  []byte
 	executed map[uint64]int
 	decided  map[uint64]bool
+	denied   map[uint64]bool
 	faults   []string
 	ended    string
 }
@@ -130,6 +131,9 @@ func (m *memory) Append(_ bool, events ...*recordv1.Event) error {
 		switch k := e.GetKind().(type) {
 		case *recordv1.Event_Decision:
 			m.decided[k.Decision.GetNumber()] = true
+			if k.Decision.GetVerdict() == recordv1.Decision_DENY {
+				m.denied[k.Decision.GetNumber()] = true
+			}
 		case *recordv1.Event_Execution:
 			m.executed[k.Execution.GetNumber()]++
 			if !m.decided[k.Execution.GetNumber()] {
@@ -237,6 +241,7 @@ type exchanged struct {
 	r       *rapid.T
 	x       *exchange
 	rec     *memory
+	told    *oplogtest.Book
 	policy  *inForce
 	bundles []*policies.Policy
 	tables  *vaultTables
@@ -261,21 +266,20 @@ func newExchanged(r *rapid.T, bundles []*policies.Policy, metrics *Metrics, part
 	agent, agentEnd := net.Pipe()
 	server, serverEnd := net.Pipe()
 	c := &exchanged{
-		r: r, policy: &inForce{}, bundles: bundles, tables: &vaultTables{}, backend: pgmodel.New(nil), rec: &memory{executed: map[uint64]int{}, decided: map[uint64]bool{}},
+		r: r, policy: &inForce{}, bundles: bundles, tables: &vaultTables{}, backend: pgmodel.New(nil), rec: &memory{executed: map[uint64]int{}, decided: map[uint64]bool{}, denied: map[uint64]bool{}}, told: oplogtest.New(time.Now),
 		agent: newEnd(agent), server: newEnd(server), done: make(chan struct{}), said: bytes.Join(parts, nil), began: time.Now(),
 	}
 	c.toAgent, c.toServer = &faulty{Conn: agentEnd}, &faulty{Conn: serverEnd}
 	c.unsent = c.said
 	c.policy.Store(bundles[0])
-	told := oplog.New(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), time.Now)
-	g := guard.New(c.policy, vouching{}, nil, nil, told, time.Now)
+	g := guard.New(c.policy, vouching{}, nil, nil, c.told.Log, time.Now)
 	a, err := g.Connect(&identity.Identity{Principal: &identityv1.Principal{
 		Issuer: "corp", Subject: "agent", Groups: []string{"agents"}, ExpiresAt: timestamppb.New(time.Now().Add(time.Hour)),
 	}}, "vault")
 	if err != nil {
 		panic(err)
 	}
-	o := &Options{Guard: g, Recorder: c.rec, Analyzer: sqlfacts.NewAnalyzer(1 << 20), Metrics: metrics, Now: time.Now, Logger: slog.New(slog.DiscardHandler), Told: told}
+	o := &Options{Guard: g, Recorder: c.rec, Analyzer: sqlfacts.NewAnalyzer(1 << 20), Metrics: metrics, Now: time.Now, Logger: slog.New(slog.DiscardHandler), Told: c.told.Log}
 	c.x = newExchange(o, "p1-1", c.toAgent, c.toServer, engine.New('I'), a, nil, newClaims())
 	c.x.scribe.rec, c.x.pipes.whole, c.x.judge.catalog, c.x.judge.path = c.rec, true, c.tables, []string{"pg_catalog", "public"}
 	c.x.catalogChanged = c.tables.Invalidate
@@ -539,5 +543,24 @@ func (c *exchanged) compareRecord() {
 	}
 	if len(c.rec.faults) > 0 || c.rec.ended == "" {
 		c.r.Fatalf("the record: %q, ended %q\non\n%s", c.rec.faults, c.rec.ended, c.words())
+	}
+	c.compareLog()
+}
+
+// compareLog: operators are told once of each denial that is recorded, and of nothing that was said.
+func (c *exchanged) compareLog() {
+	lines := map[uint64]int{}
+	for _, line := range c.told.Lines(c.r, "denied") {
+		lines[uint64(line["number"].(float64))]++
+	}
+	for number := range c.rec.denied {
+		if lines[number] != 1 {
+			c.r.Fatalf("%d lines about the denied statement %d\non\n%s", lines[number], number, c.words())
+		}
+	}
+	for _, words := range append(pgmodel.Secrets(), "select", "SELECT") {
+		if strings.Contains(c.told.Text(), words) {
+			c.r.Fatalf("%q stands in the log\non\n%s", words, c.words())
+		}
 	}
 }

@@ -1,4 +1,3 @@
-// Package oplogtest is a Log whose lines and counts tests can read.
 package oplogtest
 
 import (
@@ -7,13 +6,19 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicegate/sluice/authz/oplog"
 )
+
+// TB is what the helpers need of a test.
+type TB interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
 
 // Book is what operators were told.
 type Book struct {
@@ -49,7 +54,7 @@ func (b *Book) Text() string {
 type Line map[string]any
 
 // Lines are those with a message.
-func (b *Book) Lines(t testing.TB, message string) []Line {
+func (b *Book) Lines(t TB, message string) []Line {
 	t.Helper()
 	var out []Line
 	for text := range strings.Lines(b.Text()) {
@@ -65,7 +70,7 @@ func (b *Book) Lines(t testing.TB, message string) []Line {
 }
 
 // One is the only line with a message.
-func (b *Book) One(t testing.TB, message string) Line {
+func (b *Book) One(t TB, message string) Line {
 	t.Helper()
 	all := b.Lines(t, message)
 	if len(all) != 1 {
@@ -76,7 +81,7 @@ func (b *Book) One(t testing.TB, message string) Line {
 
 // Count is the value of a series, given as "name{label=value,label=value}" with all labels sorted by name; 0 if there is
 // none.
-func (b *Book) Count(t testing.TB, series string) float64 {
+func (b *Book) Count(t TB, series string) float64 {
 	t.Helper()
 	families, err := b.metrics.Gather()
 	if err != nil {
@@ -97,7 +102,7 @@ func (b *Book) Count(t testing.TB, series string) float64 {
 }
 
 // Series is how many there are of a metric.
-func (b *Book) Series(t testing.TB, name string) int {
+func (b *Book) Series(t TB, name string) int {
 	t.Helper()
 	families, err := b.metrics.Gather()
 	if err != nil {
