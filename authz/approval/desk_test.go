@@ -216,6 +216,7 @@ func TestWaitEndsWithItsContextAndTheHoldGoesOn(t *testing.T) {
 }
 
 func TestAHoldExpiresByItselfWithoutTheStore(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	h := o.hold(t, 400*time.Millisecond, need(1, "corp:dba"))
 	o.redis.Close()
@@ -231,6 +232,7 @@ func TestAHoldExpiresByItselfWithoutTheStore(t *testing.T) {
 }
 
 func TestAWaitSurvivesAnOutageOfTheStore(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	h := o.hold(t, time.Minute, need(1, "corp:dba"))
 	o.redis.Close()
@@ -251,6 +253,7 @@ func TestAWaitSurvivesAnOutageOfTheStore(t *testing.T) {
 }
 
 func TestAHoldThatTheStoreLostIsNotReleased(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	h := o.hold(t, time.Minute, need(1, "corp:dba"))
 	o.redis.FlushAll()
@@ -281,6 +284,7 @@ func TestAClosedDeskEndsWaits(t *testing.T) {
 }
 
 func TestAThousandHoldsShareOneSubscription(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	n := 1000
 	if testing.Short() {
