@@ -122,16 +122,16 @@ func (c *compiler) rules(p *Policy) {
 			c.faults.add(field, err)
 			continue
 		}
-		spoken := 0
+		spoken := false
 		targets := c.selected(p, r.GetOn().GetTargets(), field+".on.targets")
 		for _, t := range targets {
 			if compiled.speaks(t.spec) {
-				spoken++
+				spoken = true
 				t.rules = append(t.rules, compiled)
 				t.byMethod = t.byMethod || compiled.calls.byMethod() || namesMethod(r.GetWhen())
 			}
 		}
-		if len(targets) > 0 && spoken == 0 {
+		if len(targets) > 0 && !spoken {
 			c.faults.add("", &Fault{Field: field + ".on", Message: fmt.Sprintf("target %q speaks another protocol", targets[0].spec.GetName())})
 		}
 	}
@@ -211,16 +211,16 @@ func (c *compiler) masks(p *Policy) {
 			c.faults.add(field, err)
 			continue
 		}
-		used := 0
+		used := false
 		targets := c.selected(p, m.GetOn().GetTargets(), field+".on.targets")
 		for _, t := range targets {
 			if compiled.hides(t.spec) {
-				used++
+				used = true
 				t.masks = append(t.masks, compiled)
 				t.named = append(t.named, compiled.rule.Name)
 			}
 		}
-		if len(targets) > 0 && used == 0 {
+		if len(targets) > 0 && !used {
 			c.faults.add("", &Fault{Field: field, Message: fmt.Sprintf("it hides nothing of target %q: columns are PostgreSQL's, paths and headers HTTP's", targets[0].spec.GetName())})
 		}
 	}

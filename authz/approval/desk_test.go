@@ -218,6 +218,7 @@ func TestWaitEndsWithItsContextAndTheHoldGoesOn(t *testing.T) {
 }
 
 func TestAHoldExpiresByItselfWithoutTheStore(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	h := o.hold(t, 400*time.Millisecond, need(1, "corp:dba"))
 	o.redis.Close()
@@ -233,6 +234,7 @@ func TestAHoldExpiresByItselfWithoutTheStore(t *testing.T) {
 }
 
 func TestAWaitSurvivesAnOutageOfTheStore(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	h := o.hold(t, time.Minute, need(1, "corp:dba"))
 	o.redis.Close()
@@ -253,6 +255,7 @@ func TestAWaitSurvivesAnOutageOfTheStore(t *testing.T) {
 }
 
 func TestAHoldThatTheStoreLostIsNotReleased(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	h := o.hold(t, time.Minute, need(1, "corp:dba"))
 	o.redis.FlushAll()
@@ -283,6 +286,7 @@ func TestAClosedDeskEndsWaits(t *testing.T) {
 }
 
 func TestAThousandHoldsShareOneSubscription(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	n := 1000
 	if testing.Short() {

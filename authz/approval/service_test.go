@@ -333,6 +333,7 @@ func TestWatchSendsWhatIsPendingAndThenEachChange(t *testing.T) {
 }
 
 func TestWatchEndsWithTheCallersToken(t *testing.T) {
+	t.Parallel()
 	o := open(t)
 	h := o.hold(t, time.Minute, need(1, "corp:dba"))
 	client := o.serve(t)

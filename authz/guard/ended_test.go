@@ -23,6 +23,7 @@ func ungrouped(who *identity.Identity) (*identity.Identity, error) {
 }
 
 func TestAHoldEndsAtOnceWithItsIssuer(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	p := d.hold(t)
 	time.AfterFunc(100*time.Millisecond, func() { d.issuers(removed) })
@@ -41,6 +42,7 @@ func TestAHoldEndsAtOnceWithItsIssuer(t *testing.T) {
 }
 
 func TestAHoldEndsAtOnceWithItsRuleOrGroup(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(d *door){
 		"the rule left": func(d *door) {
 			d.policies.policy.Store(compile(t, strings.Replace(bundle, "name: writes", "name: others", 1), "v2"))
@@ -75,6 +77,7 @@ func TestAHoldEndsAtOnceWithItsRuleOrGroup(t *testing.T) {
 
 // A hold may wait for minutes, and policies change for others meanwhile.
 func TestAHoldOutlivesAChangeThatHasNothingToDoWithIt(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	p := d.hold(t)
 	d.policies.policy.Store(compile(t, strings.Replace(bundle, "No dropping.", "Never.", 1), "v2"))

@@ -59,6 +59,7 @@ func TestOfManyReleasesAtOnceOneSucceeds(t *testing.T) {
 }
 
 func TestWhatPeopleDoNotApproveIsNotReleased(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	for _, c := range []struct {
 		name  string
@@ -110,6 +111,7 @@ func TestARejectionSaysWhoRejected(t *testing.T) {
 }
 
 func TestAnExpiredHoldIsNotReleased(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	asked := d.asked(t, d.admit(t))
 	asked.Before = time.Now().Add(300 * time.Millisecond)

@@ -1,6 +1,9 @@
 package httploose
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestNamesAreReadAsTheMostLenientServiceWould(t *testing.T) {
 	for _, s := range []string{"all", "All", "ALL", "all[]", "all[0]", "all[x][y]", " all", "+all", "all ", "all\x00", "all\x00x", "\x00all", "[all]", "\tall\n"} {
@@ -25,6 +28,25 @@ func TestPathsAreReadDecodedAndFolded(t *testing.T) {
 		if got := Path(in); got != want {
 			t.Errorf("%q is read as %q", in, got)
 		}
+	}
+}
+
+func TestAStemIsWhatStandsBeforeTheFirstDot(t *testing.T) {
+	for in, want := range map[string]string{"report.json": "report", "a.tar.gz": "a", "report": "report", "report.": "report", ".hidden": ".hidden", "": ""} {
+		if got := Stem(in); got != want {
+			t.Errorf("%q has the stem %q", in, got)
+		}
+	}
+}
+
+func TestPairsArePartedAndDecoded(t *testing.T) {
+	got := Pairs("a=1&b=2;c=3&;d=x+y%3D%2b%&e+f")
+	want := []Pair{{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "x y=+%"}, {"e f", ""}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	if got := Unescape("a+b%2", false); got != "a+b%2" {
+		t.Errorf("a plus in a path is %q", got)
 	}
 }
 

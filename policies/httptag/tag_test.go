@@ -65,6 +65,26 @@ func TestWhatIsGuessedMatchesNothing(t *testing.T) {
 	}
 }
 
+func TestATagHasALongestLength(t *testing.T) {
+	s := scope(t, "alice")
+	longest := `"` + strings.Repeat("x", MaxTag-2) + `"`
+	if sealed, ok := s.Seal(longest); !ok || s.Open(sealed) != longest {
+		t.Error("the longest tag is not sealed")
+	}
+	if _, ok := s.Seal(`"x` + longest[1:]); ok {
+		t.Error("a longer tag is sealed")
+	}
+}
+
+func TestAShortSecretIsNoKey(t *testing.T) {
+	if _, err := New(make([]byte, 15)); err == nil {
+		t.Error("15 bytes are taken")
+	}
+	if _, err := New(make([]byte, 16)); err != nil {
+		t.Errorf("16 bytes: %v", err)
+	}
+}
+
 func FuzzOpen(f *testing.F) {
 	s := scope(f, "alice")
 	sealed, _ := s.Seal(`"v1"`)

@@ -120,3 +120,57 @@ func TestACopyIsOverWhenItIsOver(t *testing.T) {
 		}
 	}
 }
+
+// Whether the server ignored a Sync is not known while its answer may still be on the way: a statement that went on now
+// could be taken for over by it.
+func TestAfterAFailedCopyAStatementWaitsForTheAnswersToEarlierSyncs(t *testing.T) {
+	for name, c := range map[string]struct {
+		readies []byte // before the engine's own Close is answered
+		want    string // what the agent gets of them
+	}{
+		"the server ignored it":  {ready('I'), ""},
+		"the server answered it": {join(ready('I'), ready('I')), "Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			s.mustSend(query("copy in"))
+			s.mustAnswer(encodeBackend(&pgproto3.CopyInResponse{}))
+			s.mustSend(join(frontend(t, &pgproto3.CopyData{Data: []byte("x\n")}), syncMessage()))
+			s.mustAnswer(failure("22P02", "bad row", ""), ready('I'))
+			s.server, s.agent = nil, nil
+			s.mustSend(query("select"))
+			if got := kinds(s.server); got != "SCH" || !s.stalled {
+				t.Fatalf("the server got %s", got)
+			}
+			s.mustAnswer(join(c.readies, closed()))
+			if got := kinds(s.agent); got != c.want {
+				t.Errorf("the agent got %q", got)
+			}
+			s.mustSend(nil)
+			if got := kinds(s.server); got != "SCHQ" {
+				t.Errorf("in the end the server got %s", got)
+			}
+		})
+	}
+	// Once all have been answered, nothing needs to be asked.
+	s := newScript(t)
+	s.mustSend(query("copy in"))
+	s.mustAnswer(encodeBackend(&pgproto3.CopyInResponse{}))
+	s.mustSend(syncMessage())
+	s.mustAnswer(failure("57014", "canceled", ""), ready('I'), ready('I'))
+	s.server = nil
+	s.mustSend(query("select"))
+	if got := kinds(s.server); got != "Q" || kinds(s.agent) != "GEZZ" {
+		t.Errorf("the server got %s, the agent %s", got, kinds(s.agent))
+	}
+	// Good-bye needs no answer.
+	s = newScript(t)
+	s.mustSend(query("copy in"))
+	s.mustAnswer(encodeBackend(&pgproto3.CopyInResponse{}))
+	s.mustSend(syncMessage())
+	s.mustAnswer(failure("57014", "canceled", ""), ready('I'))
+	s.mustSend(message('X', nil))
+	if s.stalled || !s.closed {
+		t.Error("good-bye waits")
+	}
+}

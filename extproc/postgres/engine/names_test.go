@@ -98,7 +98,8 @@ func TestAFunctionCallIsRefusedAndEndsNoName(t *testing.T) {
 
 func TestWhatDoesNotRunIsNoted(t *testing.T) {
 	s := newScript(t)
-	s.mustSend(join(parse("", "x"), bind("", ""), appendDescribePortal(nil, nil), execute(""), closeStatement("y"), syncMessage()))
+	describe := appendDescribePortal(nil, nil)
+	s.mustSend(join(parse("", "x"), bind("", ""), describe, describe, describe, execute(""), closeStatement("y"), syncMessage()))
 	run := s.notes[0].Run
 	s.notes = nil
 	s.mustAnswer(failure("42P01", "no such table", ""), ready('I'))
@@ -144,5 +145,25 @@ func TestWhetherSomethingRuns(t *testing.T) {
 	s.mustSend(query("do"))
 	if s.engine.Running(func(*sqlfacts.Facts) bool { return true }) {
 		t.Error("something without facts has them")
+	}
+}
+
+// PostgreSQL has dropped the unnamed statement, so nothing is asked about it.
+func TestAQueryEndsTheUnnamedStatement(t *testing.T) {
+	for name, text := range map[string]string{"a query": "y", "a refused one": "forbidden"} {
+		s := newScript(t)
+		s.mustSend(join(parse("", "x"), syncMessage()))
+		s.mustAnswer(parsed(), ready('I'))
+		s.mustSend(query(text))
+		if text == "forbidden" {
+			s.mustAnswer(failure("42601", "syntax error", ""))
+		}
+		s.mustAnswer(ready('I'))
+		s.agent = nil
+		asked := len(s.asked)
+		s.mustSend(bind("", ""))
+		if len(s.asked) != asked || !refusedWith(s, "26000") {
+			t.Errorf("%s: asked %q, got %q", name, s.asked[asked:], errorsIn(s.agent))
+		}
 	}
 }
