@@ -60,8 +60,8 @@ model: check ## Hold the PostgreSQL engine against a model of the server for MOD
 	go test ./extproc/postgres/engine -run TestTheEngineSaysWhatAGuardedPostgreSQLWould -count=1 -v -timeout 60m -args -model.steps=$(MODEL_STEPS) | \
 		grep -v '^=== RUN'
 
-peers: build ## Run pgx's own tests on the database and through Sluice, and tell what differs (not part of ci).
-	@$(install) $(servers)
+peers: build ## Run drivers' own tests directly and through Sluice; PSYCOPG_DIR and NODE_PG_DIR name checkouts (not part of ci).
+	@$(install) $(servers) peers
 	go run ./e2e/peers
 
 bench: build ## Measure throughput and memory: direct, Envoy alone, a bare relay, sluice.
