@@ -70,11 +70,15 @@ func (s *session) askPath(ctx context.Context, out *engine.Output) (engine.State
 }
 
 // snapshot is the catalog of this moment. Which schemas names are looked up in depends on what schemas there are, and who
-// may use them: with another catalog the session asks again.
+// may use them: with another catalog the session asks again. To whom nothing is bounded, the one of a moment ago will do: it
+// is for the record.
 func (s *session) snapshot(ctx context.Context, out *engine.Output, unbounded bool) (sqlfacts.Catalog, error) {
+	if unbounded {
+		return s.cache.Latest(ctx, s.up.path)
+	}
 	for {
 		catalog, err := s.cache.Snapshot(ctx, s.up.path)
-		if err != nil || unbounded || catalog.Version() == s.pathOf {
+		if err != nil || catalog.Version() == s.pathOf {
 			return catalog, err
 		}
 		before := s.up.path

@@ -204,7 +204,7 @@ func (s *Server) begin(ctx context.Context, origin wire.Origin, h *hello, a *gua
 		return nil, unreachable(a, err)
 	}
 	session := &session{
-		server: s, id: id, agent: h.conn, up: up, admission: a, lease: lease, engine: engine.New(up.TxStatus),
+		server: s, id: id, keyLength: keyLength(h.minor), agent: h.conn, up: up, admission: a, lease: lease, engine: engine.New(up.TxStatus),
 		cancels: make(chan struct{}, 1), over: make(chan struct{}),
 		attributes: map[string]any{
 			"database": a.Target.GetPostgres().GetDatabase(), "role": up.role, "client_address": origin.Client,

@@ -32,6 +32,7 @@ const (
 type session struct {
 	server    *Server
 	id        string
+	keyLength int
 	agent     net.Conn
 	up        *upstream
 	admission *guard.Admission
@@ -88,9 +89,8 @@ type session struct {
 
 // welcome ends the startup: the server's parameters, a key of ours, ready.
 func (s *session) welcome() error {
-	var secret [4]byte
-	var err error
-	if secret, err = s.server.keys.issue(s, s.up.PID, s.server.o.Random); err != nil {
+	secret, err := s.server.keys.issue(s, s.up.PID, s.keyLength, s.server.o.Random)
+	if err != nil {
 		return err
 	}
 	out, err := (&pgproto3.AuthenticationOk{}).Encode(nil)
@@ -100,7 +100,7 @@ func (s *session) welcome() error {
 		}
 	}
 	if err == nil {
-		out, err = (&pgproto3.BackendKeyData{ProcessID: s.up.PID, SecretKey: secret[:]}).Encode(out)
+		out, err = (&pgproto3.BackendKeyData{ProcessID: s.up.PID, SecretKey: secret}).Encode(out)
 	}
 	if err == nil {
 		out, err = (&pgproto3.ReadyForQuery{TxStatus: s.up.TxStatus}).Encode(out)
