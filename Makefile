@@ -70,8 +70,8 @@ mutants: check ## Change the code of MUTANTS=./pkg/... token by token, and tell 
 	@$(install) gremlins
 	go run ./deploy/tools/mutants -workers $(MUTANTS_WORKERS) $(MUTANTS)
 
-peers: build ## Run pgx's own tests on the database and through Sluice, and tell what differs (not part of ci).
-	@$(install) $(servers)
+peers: build ## Run drivers' own tests directly and through Sluice; PSYCOPG_DIR and NODE_PG_DIR name checkouts (not part of ci).
+	@$(install) $(servers) peers
 	go run ./e2e/peers
 
 bench: build ## Measure throughput and memory: direct, Envoy alone, a bare relay, sluice.

@@ -1,6 +1,7 @@
 // Command peers runs the test suites of PostgreSQL drivers twice, against the database itself and through Sluice, for a
 // principal to whom everything is allowed and nothing is hidden: what differs is Sluice's doing. Nothing of the suites is
-// kept here; pgx's comes with its module.
+// kept here: pgx's come with its module, asyncpg's with its source, psycopg's and node-postgres' from checkouts that
+// PSYCOPG_DIR and NODE_PG_DIR name.
 package main
 
 import (
@@ -11,28 +12,26 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"time"
-
-	"github.com/sluicegate/sluice/deploy/demo/stage"
-	"github.com/sluicegate/sluice/e2e/stack"
+	"slices"
+	"strings"
 )
 
-// reach is how much of what passes on the database must pass through Sluice.
+// reach is how much of what passes on the database must pass through Sluice, where a suite has a bound.
 const reach = 0.96
 
 func main() {
 	least := flag.Float64("least", reach, "fail below this share of what passes on the database")
-	only := flag.String("run", "", "only tests that match, as go test has it")
+	suites := flag.String("suites", "pgx,asyncpg,psycopg,node-postgres", "which suites to run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only, *least); err != nil {
+	if err := run(ctx, strings.Split(*suites, ","), *least); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string, least float64) error {
+func run(ctx context.Context, wanted []string, least float64) error {
 	dir, err := os.MkdirTemp("", "peers")
 	if err != nil {
 		return err
@@ -43,99 +42,47 @@ func run(ctx context.Context, only string, least float64) error {
 		return err
 	}
 	defer stop()
-	failed := false
-	for _, s := range []suite{pgx{only}} {
-		direct, err := s.run(ctx, place.direct)
+	var results []result
+	for _, s := range []suite{&pgx{}, &asyncpg{}, &psycopg{dir: os.Getenv("PSYCOPG_DIR")}, &nodePostgres{dir: os.Getenv("NODE_PG_DIR")}} {
+		if !slices.Contains(wanted, s.name()) {
+			continue
+		}
+		r, err := try(ctx, s, filepath.Join(dir, s.name()), place)
 		if err != nil {
-			return fmt.Errorf("%s on the database: %w", s.name(), err)
+			return fmt.Errorf("%s: %w", s.name(), err)
 		}
-		through, err := s.run(ctx, place.through)
-		if err != nil {
-			return fmt.Errorf("%s through Sluice: %w", s.name(), err)
-		}
-		if share := report(s.name(), direct, through); share < least {
-			failed = true
-		}
+		r.print()
+		results = append(results, r)
 	}
-	if failed {
-		return fmt.Errorf("less than %.0f %% of what passes on the database passes through Sluice", 100*least)
-	}
-	return nil
+	return summary(results, least)
 }
 
-// place is one database, and the ways to it.
-type place struct{ direct, through server }
-
-type server struct {
-	port               int
-	user, password, db string
-}
-
-// peersSQL makes what the suites expect of a database. The role is a superuser's on both ways: what it may do is no
-// difference.
-const peersSQL = `
-alter role orders_app superuser;
-create extension if not exists hstore;
-create extension if not exists ltree;
-create domain uint64 as numeric(20,0);
-create user " tricky, ' } "" \\ test user " superuser password 'secret';
-`
-
-const peersPolicy = `targets:
-- name: peers
-  listener: {address: 127.0.0.1, port: %d, allow_plaintext: true}
-  postgres:
-    endpoints: [{host: 127.0.0.1, port: %d}]
-    database: orders
-    via: DIRECT
-    tls: {mode: DISABLE}
-  credential: {static: {username: orders_app, password: {env: ORDERS_PASSWORD}}}
-rules:
-- {name: peers, who: {groups: [agents]}, on: {targets: [peers]}, allow: {}}
-`
-
-func start(ctx context.Context, dir string) (place, func(), error) {
-	starting, cancel := context.WithTimeout(ctx, 3*time.Minute)
-	defer cancel()
-	s, err := stage.Start(starting, stage.Options{Dir: filepath.Join(dir, "stage"), Plaintext: true, SQL: peersSQL})
+// try runs a suite both ways.
+func try(ctx context.Context, s suite, dir string, p place) (result, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return result{}, err
+	}
+	err := s.prepare(ctx, dir)
+	var not *notRun
+	if errors.As(err, &not) {
+		return result{suite: s, not: not.reason}, nil
+	}
 	if err != nil {
-		return place{}, nil, err
+		return result{}, err
 	}
-	p, err := openTo(starting, s)
+	direct, err := s.run(ctx, p.direct, nil)
 	if err != nil {
-		s.Stop()
-		return place{}, nil, err
+		return result{}, fmt.Errorf("on the database: %w", err)
 	}
-	return p, s.Stop, nil
-}
-
-// openTo adds the target for which nothing is denied, held or hidden, and waits until it lets somebody in.
-func openTo(ctx context.Context, s *stage.Stage) (place, error) {
-	port, err := stack.FreePort(ctx)
+	through, err := s.run(ctx, p.through, nil)
 	if err != nil {
-		return place{}, err
+		return result{}, fmt.Errorf("through Sluice: %w", err)
 	}
-	text := fmt.Sprintf(peersPolicy, port, s.Postgres.Port)
-	if err := os.WriteFile(filepath.Join(s.PolicyDir, "95-peers.yaml"), []byte(text), 0o600); err != nil {
-		return place{}, err
-	}
-	token, err := s.Token(ctx, "agent")
-	if err != nil {
-		return place{}, err
-	}
-	p := place{
-		direct:  server{s.Postgres.Port, "orders_app", "the-real-database-password", "orders"},
-		through: server{port, "orders_app", token, "orders"},
-	}
-	for {
-		err := p.through.answers(ctx)
-		if err == nil {
-			return p, nil
-		}
-		select {
-		case <-ctx.Done():
-			return place{}, errors.Join(errors.New("the target does not let anybody in"), err)
-		case <-time.After(200 * time.Millisecond):
+	r := compare(s, direct, through)
+	for range retries {
+		if err := r.again(ctx, p); err != nil {
+			return result{}, err
 		}
 	}
+	return r, nil
 }

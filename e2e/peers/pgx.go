@@ -6,28 +6,61 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
 
-// pgx is the suite of github.com/jackc/pgx/v5, in the version that go.mod has.
-type pgx struct{ only string }
+const pgxModule = "github.com/jackc/pgx/v5"
 
-func (pgx) name() string { return "pgx" }
+// pgx is the suite of pgx, in the version that go.mod has.
+type pgx struct{ dir string }
 
-func (p pgx) run(ctx context.Context, s server) (map[string]outcome, error) {
-	where, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/jackc/pgx/v5").Output()
-	if err != nil {
-		return nil, err
+func (*pgx) name() string { return "pgx" }
+
+func (*pgx) bound() bool { return true }
+
+func (*pgx) apart() []apart {
+	return []apart{
+		{regexp.MustCompile(`^ TestConnSimpleProtocolRefusesNonUTF8ClientEncoding$`), otherEncoding},
 	}
-	args := []string{"test", "-json", "-count=1", "-p", "1", "-timeout", "15m", "./..."}
-	if p.only != "" {
-		args = append(args, "-run", p.only)
+}
+
+func (p *pgx) prepare(ctx context.Context, _ string) error {
+	where, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", pgxModule).Output()
+	p.dir = strings.TrimSpace(string(where))
+	return err
+}
+
+// run runs the tests with go test. The tests that are asked for are run package by package.
+func (p *pgx) run(ctx context.Context, s server, only []string) (map[string]outcome, error) {
+	if only == nil {
+		return p.test(ctx, s, "./...")
 	}
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = strings.TrimSpace(string(where))
+	packages := map[string][]string{}
+	for _, test := range only {
+		in, name, _ := strings.Cut(test, " ")
+		top, _, _ := strings.Cut(name, "/")
+		packages["."+in] = append(packages["."+in], regexp.QuoteMeta(top))
+	}
+	found := map[string]outcome{}
+	for _, in := range slices.Sorted(maps.Keys(packages)) {
+		some, err := p.test(ctx, s, in, "-run", "^("+strings.Join(packages[in], "|")+")$")
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(found, some)
+	}
+	return found, nil
+}
+
+func (p *pgx) test(ctx context.Context, s server, args ...string) (map[string]outcome, error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-count=1", "-p", "1", "-timeout", "15m"}, args...)...)
+	cmd.Dir = p.dir
 	cmd.Env = append(os.Environ(), "PGX_TEST_DATABASE="+s.conninfo(), "PGX_TEST_TCP_CONN_STRING="+s.conninfo(), "GOFLAGS=-mod=mod")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
@@ -43,6 +76,9 @@ func (p pgx) run(ctx context.Context, s server) (map[string]outcome, error) {
 	return found, nil
 }
 
+// directory is that of a test, which is another each time.
+var directory = regexp.MustCompile(`'/tmp/[^']*'`)
+
 // events reads what go test -json writes.
 func events(out []byte) map[string]outcome {
 	found, wrote := map[string]outcome{}, map[string]string{}
@@ -56,7 +92,7 @@ func events(out []byte) map[string]outcome {
 		if json.Unmarshal(lines.Bytes(), &e) != nil || e.Test == "" {
 			continue
 		}
-		key := strings.TrimPrefix(e.Package, "github.com/jackc/pgx/v5") + " " + e.Test
+		key := strings.TrimPrefix(e.Package, pgxModule) + " " + directory.ReplaceAllString(e.Test, "DIR")
 		took := time.Duration(e.Elapsed * float64(time.Second))
 		switch e.Action {
 		case "output":

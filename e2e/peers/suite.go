@@ -2,22 +2,29 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
+	"maps"
+	"regexp"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
-
-	pgxdriver "github.com/jackc/pgx/v5"
 )
 
 // suite is a driver's own tests.
 type suite interface {
 	name() string
-	// run runs them against a server. That tests fail is no error.
-	run(ctx context.Context, s server) (map[string]outcome, error)
+	// bound: the share of what must pass counts.
+	bound() bool
+	// prepare gets ready to run; the error may be a *notRun. dir is the suite's own.
+	prepare(ctx context.Context, dir string) error
+	// run runs them against a server, all or only some. That tests fail is no error.
+	run(ctx context.Context, s server, only []string) (map[string]outcome, error)
+	// apart are tests that say nothing here, and why.
+	apart() []apart
 }
+
+// notRun says that a suite is not there, and how it would be.
+type notRun struct{ reason string }
+
+func (n *notRun) Error() string { return n.reason }
 
 // outcome is what became of one test.
 type outcome struct {
@@ -27,79 +34,111 @@ type outcome struct {
 	why string
 }
 
-func (s server) conninfo() string {
-	return fmt.Sprintf("host=127.0.0.1 port=%d user=%s password=%s dbname=%s sslmode=disable", s.port, s.user, s.password, s.db)
+// apart are tests that need another cluster, another database or an encoding other than UTF-8.
+type apart struct {
+	tests *regexp.Regexp
+	needs string
 }
 
-func (s server) answers(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	conn, err := pgxdriver.Connect(ctx, s.conninfo())
-	if err != nil {
-		return err
-	}
-	return conn.Close(ctx)
-}
-
-// slower is how much longer a test may take through Sluice, slack what no test is measured within.
 const (
-	slower = 3
-	slack  = 500 * time.Millisecond
+	otherDatabase = "another database"
+	otherEncoding = "an encoding other than UTF-8"
 )
 
-// report prints what differs, and returns the share of what passes through Sluice.
-func report(name string, direct, through map[string]outcome) float64 {
-	passes, same := 0, 0
-	causes := map[string][]string{}
-	var slow []string
-	for test, d := range direct {
+// A test counts as slower if it takes more than slower times as long, and slack more than that, also in the best of three
+// runs: what waits for a busy machine does not show there.
+const (
+	slower  = 3
+	slack   = 250 * time.Millisecond
+	retries = 2
+)
+
+// result is what a suite came to.
+type result struct {
+	suite           suite
+	not             string
+	direct, through map[string]outcome
+	// counted pass on the database and say something here; same of them pass through Sluice.
+	counted, same int
+	// apart are the tests that need something else, by what; of these, passing pass through Sluice all the same.
+	apart   map[string]int
+	passing map[string]int
+	// causes are the tests that fail through Sluice, by why.
+	causes map[string][]string
+	slow   []string
+}
+
+func compare(s suite, direct, through map[string]outcome) result {
+	r := result{suite: s, direct: direct, through: through, apart: map[string]int{}, passing: map[string]int{}, causes: map[string][]string{}}
+	for _, test := range slices.Sorted(maps.Keys(direct)) {
+		d, t := direct[test], through[test]
 		if !d.passed {
 			continue
 		}
-		passes++
-		t := through[test]
-		if t.passed {
-			same++
-			if t.took > slower*d.took+slack {
-				slow = append(slow, fmt.Sprintf("%s: %s, on the database %s", test, t.took, d.took))
+		if needs := needs(s, test); needs != "" {
+			r.apart[needs]++
+			if t.passed {
+				r.passing[needs]++
 			}
 			continue
 		}
-		why := t.why
-		if why == "" {
-			why = "not run to its end"
+		r.counted++
+		switch {
+		case !t.passed:
+			r.causes[cause(t)] = append(r.causes[cause(t)], test)
+		case isSlower(d, t):
+			r.slow = append(r.slow, test)
+			r.same++
+		default:
+			r.same++
 		}
-		causes[why] = append(causes[why], test)
 	}
-	share := 1.0
-	if passes > 0 {
-		share = float64(same) / float64(passes)
-	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "%s\tpasses on the database\t%d\n\tof these through Sluice\t%d\t%.1f %%\n", name, passes, same, 100*share)
-	_ = w.Flush()
-	for _, why := range sortedByCount(causes) {
-		tests := causes[why]
-		slices.Sort(tests)
-		fmt.Printf("  %d × %s\n      %s\n", len(tests), why, strings.Join(tests, "\n      "))
-	}
-	slices.Sort(slow)
-	for _, s := range slow {
-		fmt.Println("  slow:", s)
-	}
-	return share
+	return r
 }
 
-func sortedByCount(causes map[string][]string) []string {
-	keys := make([]string, 0, len(causes))
-	for k := range causes {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b string) int {
-		if n := len(causes[b]) - len(causes[a]); n != 0 {
-			return n
+func needs(s suite, test string) string {
+	for _, a := range s.apart() {
+		if a.tests.MatchString(test) {
+			return a.needs
 		}
-		return strings.Compare(a, b)
-	})
-	return keys
+	}
+	return ""
+}
+
+func isSlower(d, t outcome) bool { return t.took > slower*d.took+slack }
+
+var number = regexp.MustCompile(`\d+`)
+
+// cause is why a test failed, without what differs from run to run.
+func cause(t outcome) string {
+	switch {
+	case t.skipped:
+		return "skipped: " + t.why
+	case t.why == "":
+		return "not run to its end"
+	}
+	return number.ReplaceAllString(t.why, "N")
+}
+
+// again runs what looks slower once more on both ways; the better of the times count.
+func (r *result) again(ctx context.Context, p place) error {
+	if len(r.slow) == 0 {
+		return nil
+	}
+	for _, way := range []struct {
+		server server
+		times  map[string]outcome
+	}{{p.direct, r.direct}, {p.through, r.through}} {
+		more, err := r.suite.run(ctx, way.server, r.slow)
+		if err != nil {
+			return err
+		}
+		for _, test := range r.slow {
+			if m := more[test]; m.passed && m.took < way.times[test].took {
+				way.times[test] = m
+			}
+		}
+	}
+	r.slow = slices.DeleteFunc(r.slow, func(test string) bool { return !isSlower(r.direct[test], r.through[test]) })
+	return nil
 }

@@ -30,6 +30,8 @@ func toolFile(name string) string {
 		return "bin/valkey-server"
 	case "python":
 		return "python/bin/python"
+	case "peers":
+		return "peers/bin/python"
 	default:
 		return "bin/" + name
 	}

@@ -92,6 +92,10 @@ type vaultTables struct{ version atomic.Uint64 }
 
 func (c *vaultTables) Invalidate() { c.version.Add(1) }
 
+func (c *vaultTables) Latest(ctx context.Context, path []string) (sqlfacts.Catalog, error) {
+	return c.Snapshot(ctx, path)
+}
+
 func (c *vaultTables) Snapshot(context.Context, []string) (sqlfacts.Catalog, error) {
 	table := func(oid uint32, name string, columns ...sqlfacts.Column) *sqlfacts.Relation {
 		return &sqlfacts.Relation{OID: oid, Schema: "public", Name: name, Kind: 'r', Columns: columns}

@@ -23,8 +23,16 @@ type keys struct {
 }
 
 type keyed struct {
-	secret  [4]byte
+	secret  []byte
 	session *session
+}
+
+// keyLength is how many bytes a secret has, as from PostgreSQL itself: protocol 3.0 has room for four, 3.2 for more.
+func keyLength(minor uint16) int {
+	if minor >= 2 {
+		return 32
+	}
+	return 4
 }
 
 const (
@@ -41,15 +49,16 @@ const (
 
 func newKeys() *keys { return &keys{sessions: map[uint32][]keyed{}, wrong: map[string]int{}} }
 
-// issue gives a session its secret. Protocol 3.0 has four bytes for it. Sessions on different servers may have one id.
-func (k *keys) issue(s *session, pid uint32, random io.Reader) (secret [4]byte, err error) {
+// issue gives a session its secret. Sessions on different servers may have one id.
+func (k *keys) issue(s *session, pid uint32, length int, random io.Reader) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {
-		if _, err := io.ReadFull(random, secret[:]); err != nil {
-			return secret, err
+		secret := make([]byte, length)
+		if _, err := io.ReadFull(random, secret); err != nil {
+			return nil, err
 		}
-		if k.session(pid, secret[:]) == nil {
+		if k.session(pid, secret) == nil {
 			k.sessions[pid] = append(k.sessions[pid], keyed{secret, s})
 			return secret, nil
 		}
@@ -76,7 +85,7 @@ func (k *keys) revoke(s *session, pid uint32) {
 func (k *keys) session(pid uint32, secret []byte) *session {
 	var found *session
 	for _, e := range k.sessions[pid] {
-		if subtle.ConstantTimeCompare(e.secret[:], secret) == 1 {
+		if subtle.ConstantTimeCompare(e.secret, secret) == 1 {
 			found = e.session
 		}
 	}

@@ -84,8 +84,11 @@ func changeOf(facts *sqlfacts.Facts) (c change, some bool) {
 			default:
 				continue
 			}
+			if st.Temporary && (p.Effect == policyv1.Effect_UNKNOWN || strings.HasPrefix(p.Object, "pg_temp")) {
+				continue
+			}
 			name := bare(p.Object)
-			c.all = c.all || name == "" || name == "*" || p.Effect == policyv1.Effect_UNKNOWN || st.MovesNames || st.MovesPath
+			c.all = c.all || name == "" || name == "*" || p.Effect == policyv1.Effect_UNKNOWN || (st.MovesNames || st.MovesPath) && !st.Temporary
 			if c.names == nil {
 				c.names = map[string]struct{}{}
 			}
@@ -148,11 +151,24 @@ func (m *claimant) inUse(ch change) bool {
 		if facts := other.using.Load(); facts != nil && ch.meets(facts) {
 			return true
 		}
-		if other.engine.Running(ch.meets) {
+		if other.engine.Running(judgedBy(ch)) {
 			return true
 		}
 	}
 	return false
+}
+
+// judgedBy reports whether a run was judged by a name of the change. To whom nothing is bounded, what a name means decides
+// nothing.
+func judgedBy(ch change) func(*engine.Run) bool {
+	var last *sqlfacts.Facts // runs that follow one another often have the same
+	return func(run *engine.Run) bool {
+		if g, ok := run.Context.(*granted); ok && g.unbounded || run.Facts == last {
+			return false
+		}
+		last = run.Facts
+		return ch.meets(last)
+	}
 }
 
 // claim makes sure that what a statement was judged by stays until it has run. again is true if it had to wait for others:
@@ -171,7 +187,7 @@ func (m *claimant) claim(ctx context.Context, facts *sqlfacts.Facts, unbounded b
 		return false, nil, nil
 	}
 	m.using.Store(nil) // it waits for those who use names, and must not be waited for
-	if again, r, err = m.waitFor(ctx, func() bool { return m.claims.take(m, facts, ch) }); again || r != nil || err != nil {
+	if again, r, err = m.waitFor(ctx, func() bool { return m.claims.take(m, facts, ch, unbounded) }); again || r != nil || err != nil {
 		return again, r, err
 	}
 	_, r, err = m.waitFor(ctx, func() bool { return !m.inUse(ch) })
@@ -188,11 +204,11 @@ func (c *claims) free(of *claimant, facts *sqlfacts.Facts) bool {
 	return !c.met(of, facts)
 }
 
-// take makes a claim, unless somebody else has one that meets it.
-func (c *claims) take(m *claimant, facts *sqlfacts.Facts, ch change) bool {
+// take makes a claim, unless somebody else has one that meets it, and what the statement means decides.
+func (c *claims) take(m *claimant, facts *sqlfacts.Facts, ch change, unbounded bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.met(m, facts) {
+	if !unbounded && c.met(m, facts) {
 		return false
 	}
 	before, had := c.held[m]

@@ -64,7 +64,7 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 		j.moved = j.moved || moves(sub.facts)
 		j.renamed = j.renamed || movesNames(sub.facts.Statements)
 	}
-	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided, alters: altersCatalog(sub.facts)}
+	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided, alters: altersCatalog(sub.facts), unbounded: sub.unbounded}
 	if q.Stage == engine.AtParse {
 		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g}, nil, nil
 	}
@@ -145,7 +145,7 @@ func (j *judge) weigh(ctx context.Context, sub *subject, out *engine.Output) (*e
 	if err != nil {
 		return unreadable(err), nil
 	}
-	if r := unsupported(sub.facts); r != nil {
+	if r := unsupported(sub.facts, unbounded); r != nil {
 		return r, nil
 	}
 	if r := behindMove(sub.facts); r != nil && !unbounded {
@@ -250,17 +250,19 @@ func reasoned(r *engine.Refusal, facts *sqlfacts.Facts) *engine.Refusal {
 	return r
 }
 
-// unsupported refuses what the engine cannot follow yet.
-func unsupported(facts *sqlfacts.Facts) *engine.Refusal {
+// unsupported refuses what the engine cannot follow yet: what it takes a statement for that SQL prepared, or a cursor, must
+// decide nothing.
+func unsupported(facts *sqlfacts.Facts, unbounded bool) *engine.Refusal {
 	for i := range facts.Statements {
-		command := facts.Statements[i].Operation.Command
-		switch facts.Statements[i].Kind {
-		case sqlfacts.Prepare, sqlfacts.Execute:
-			return notSupported(command+" in SQL is not supported by Sluice yet", "Prepare statements by the protocol, as drivers do.")
-		case sqlfacts.DeclareCursor, sqlfacts.Fetch:
-			return notSupported(command+" is not supported by Sluice yet", "Run the query itself; results are streamed.")
-		case sqlfacts.PrepareTransaction:
+		command, kind := facts.Statements[i].Operation.Command, facts.Statements[i].Kind
+		switch {
+		case kind == sqlfacts.PrepareTransaction:
 			return notSupported(command+" is not supported by Sluice", "Commit on this connection.")
+		case unbounded:
+		case kind == sqlfacts.Prepare, kind == sqlfacts.Execute:
+			return notSupported(command+" in SQL is not supported by Sluice yet", "Prepare statements by the protocol, as drivers do.")
+		case kind == sqlfacts.DeclareCursor, kind == sqlfacts.Fetch:
+			return notSupported(command+" is not supported by Sluice yet", "Run the query itself; results are streamed.")
 		}
 		if name := changesReading(&facts.Statements[i]); name != "" {
 			return notSupported(name+" cannot be changed: Sluice reads statements as UTF8 with standard_conforming_strings on",
@@ -433,6 +435,11 @@ func (j *judge) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error
 	}
 	if p == g.policy || p.Version() == g.policy.Version() {
 		return nil, nil, nil
+	}
+	if g.unbounded { // which they may not be any more
+		if r := unsupported(q.Facts, false); r != nil {
+			return nil, r, nil
+		}
 	}
 	v, err := j.o.Guard.Decide(j.admission, operationsOf(q.Facts), j.attributes)
 	if err != nil {

@@ -27,8 +27,8 @@ type granted struct {
 	// released is when people's approval was used, executed whether its use has begun.
 	released time.Time
 	executed bool
-	// alters: it may change the catalog.
-	alters bool
+	// alters: it may change the catalog; unbounded: what it means decided nothing.
+	alters, unbounded bool
 }
 
 // The events of a statement are made with one allocation each: they are most of what a session allocates.

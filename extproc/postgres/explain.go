@@ -31,7 +31,7 @@ func (s *Server) Explain(ctx context.Context, p *policies.Policy, who *identityv
 			out.Pairs = append(out.Pairs, &recordv1.Pair{Effect: pair.Effect, Object: pair.Object, Reached: true})
 		}
 	}
-	if r := unsupported(facts); r != nil {
+	if r := unsupported(facts, p.Unbounded(who, target.GetName())); r != nil {
 		out.Decision = decisionOf(0, recordv1.Decision_DENY, policies.Decision{Version: p.Version()}, r)
 		return out, nil
 	}

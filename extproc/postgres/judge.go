@@ -12,6 +12,8 @@ import (
 type catalog interface {
 	// Snapshot is of this moment, with names looked up along a search_path.
 	Snapshot(ctx context.Context, path []string) (sqlfacts.Catalog, error)
+	// Latest may be of a moment ago: what stands in it must decide nothing.
+	Latest(ctx context.Context, path []string) (sqlfacts.Catalog, error)
 	// Invalidate makes the next snapshot a new one.
 	Invalidate()
 }

@@ -71,11 +71,15 @@ func (j *judge) askPath(ctx context.Context, out *engine.Output) (engine.State, 
 }
 
 // snapshot is the catalog of this moment. Which schemas names are looked up in depends on what schemas there are, and who
-// may use them: with another catalog the session asks again.
+// may use them: with another catalog the session asks again. To whom nothing is bounded, the one of a moment ago will do: it
+// is for the record.
 func (j *judge) snapshot(ctx context.Context, out *engine.Output, unbounded bool) (sqlfacts.Catalog, error) {
+	if unbounded {
+		return j.catalog.Latest(ctx, j.path)
+	}
 	for {
 		catalog, err := j.catalog.Snapshot(ctx, j.path)
-		if err != nil || unbounded || catalog.Version() == j.pathOf {
+		if err != nil || catalog.Version() == j.pathOf {
 			return catalog, err
 		}
 		before := j.path

@@ -215,6 +215,7 @@ func (s *Server) begin(ctx context.Context, origin wire.Origin, h *hello, a *gua
 		"application": h.parameters["application_name"],
 	}
 	session := s.newSession(id, h.conn, up, a, lease, attributes) //nolint:contextcheck // a catalog outlives the session that asks for it first
+	session.keyLength = keyLength(h.minor)
 	start := &recordv1.SessionStart{
 		Principal: a.Principal, ClientAddress: origin.Client, Target: origin.Target,
 		Database: a.Target.GetPostgres().GetDatabase(), Role: up.role, Application: h.parameters["application_name"],

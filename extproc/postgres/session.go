@@ -24,6 +24,7 @@ type session struct {
 	*exchange
 	server    *Server
 	id        string
+	keyLength int
 	admission *guard.Admission
 	up        *upstream
 	lease     *credential.Lease
@@ -33,9 +34,8 @@ type session struct {
 
 // welcome ends the startup: the server's parameters, a key of ours, ready.
 func (s *session) welcome() error {
-	var secret [4]byte
-	var err error
-	if secret, err = s.server.keys.issue(s, s.up.PID, s.server.o.Random); err != nil {
+	secret, err := s.server.keys.issue(s, s.up.PID, s.keyLength, s.server.o.Random)
+	if err != nil {
 		return err
 	}
 	out, err := (&pgproto3.AuthenticationOk{}).Encode(nil)
@@ -45,7 +45,7 @@ func (s *session) welcome() error {
 		}
 	}
 	if err == nil {
-		out, err = (&pgproto3.BackendKeyData{ProcessID: s.up.PID, SecretKey: secret[:]}).Encode(out)
+		out, err = (&pgproto3.BackendKeyData{ProcessID: s.up.PID, SecretKey: secret}).Encode(out)
 	}
 	if err == nil {
 		out, err = (&pgproto3.ReadyForQuery{TxStatus: s.up.TxStatus}).Encode(out)

@@ -66,6 +66,10 @@ func isUTF8(encoding string) bool {
 }
 
 func (s *Server) decideSettings(settings map[string]string, a *guard.Admission) error {
+	unbounded, err := s.unbounded(a)
+	if err != nil {
+		return err
+	}
 	names := make([]string, 0, len(settings))
 	for name := range settings {
 		names = append(names, name)
@@ -79,6 +83,9 @@ func (s *Server) decideSettings(settings map[string]string, a *guard.Admission) 
 					hint("Sluice reads statements as UTF8 with standard_conforming_strings on.")
 			}
 		case "search_path":
+			if unbounded {
+				break
+			}
 			return fatalf(codeUnsupported, "search_path cannot be changed in a session yet").hint("Name schemas in your statements.")
 		}
 		op := policies.Operation{Command: "SET", Pairs: []policies.Pair{{Effect: policyv1.Effect_SESSION, Object: strings.ToLower(name)}}}
@@ -91,6 +98,19 @@ func (s *Server) decideSettings(settings map[string]string, a *guard.Admission) 
 		}
 	}
 	return nil
+}
+
+// unbounded reports whether what statements mean decides nothing for whoever is admitted.
+func (s *Server) unbounded(a *guard.Admission) (bool, error) {
+	p, err := s.o.Guard.Current()
+	if err != nil {
+		return false, turnedAway(err)
+	}
+	who, err := s.o.Guard.Principal(a)
+	if err != nil {
+		return false, turnedAway(err)
+	}
+	return p.Unbounded(who, a.Target.GetName()), nil
 }
 
 // parseOptions reads the command line of the options parameter: -c name=value and --name=value, a backslash taking the

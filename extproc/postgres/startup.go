@@ -20,7 +20,7 @@ import (
 
 // Request codes of the startup phase (PostgreSQL, "Message Formats").
 const (
-	codeProtocol3    = 3 << 16
+	newestMinor      = 2 // of protocol 3
 	codeCancel       = 80877102
 	codeTLS          = 80877103
 	codeGSSEncrypted = 80877104
@@ -34,7 +34,7 @@ const (
 type hello struct {
 	conn       net.Conn
 	parameters map[string]string
-	// minor is the protocol's minor version, extensions the _pq_ parameters: neither is known here.
+	// minor is the protocol's minor version, extensions the _pq_ parameters, of which none is known here.
 	minor      uint16
 	extensions []string
 	encrypted  bool
@@ -164,10 +164,11 @@ func (h *hello) readParameters(body []byte) error {
 // askToken asks for a password, which is the token, and returns it.
 func (h *hello) askToken() (string, error) {
 	var out []byte
-	if h.minor > 0 || len(h.extensions) > 0 {
+	if h.minor > newestMinor || len(h.extensions) > 0 {
 		slices.Sort(h.extensions)
 		var err error
-		out, err = (&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: codeProtocol3, UnrecognizedOptions: h.extensions}).Encode(out)
+		agreed := 3<<16 | uint32(min(h.minor, newestMinor))
+		out, err = (&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: agreed, UnrecognizedOptions: h.extensions}).Encode(out)
 		if err != nil {
 			return "", err
 		}

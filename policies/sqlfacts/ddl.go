@@ -93,6 +93,8 @@ func (w *walker) smallDDL(n *pg.Node) bool {
 func (w *walker) created(rv *pg.RangeVar) {
 	if rv.GetRelpersistence() == "t" || isTemp(rv.GetSchemaname()) {
 		w.unknown(publicTemp)
+		w.pair(policyv1.Effect_DDL, objectName(nil, tempSchema, rv.GetRelname()))
+		return
 	}
 	rel := w.lookup(rv.GetSchemaname(), rv.GetRelname())
 	w.pair(policyv1.Effect_DDL, objectName(rel, rv.GetSchemaname(), rv.GetRelname()))

@@ -40,6 +40,8 @@ type Statement struct {
 	Name string
 	// Reason explains an UNKNOWN effect.
 	Reason string
+	// Temporary: all that is not known of it is about temporary objects, which no other session sees.
+	Temporary bool
 	// ReadsValues: it is a definition or maintenance that works on values which are there, so that errors of any class
 	// may quote them.
 	ReadsValues bool

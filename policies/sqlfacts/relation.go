@@ -27,8 +27,11 @@ type joinAlias struct {
 
 const publicTemp = "temporary objects are not supported yet"
 
+// tempSchema is what a session calls the schema of its own; the others' are pg_temp_1 and so on.
+const tempSchema = "pg_temp"
+
 // isTemp says whether a schema is a session's own.
-func isTemp(schema string) bool { return strings.HasPrefix(schema, "pg_temp") }
+func isTemp(schema string) bool { return strings.HasPrefix(schema, tempSchema) }
 
 // lookup asks the catalog once a name.
 func (w *walker) lookup(schema, name string) *Relation {

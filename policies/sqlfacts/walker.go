@@ -141,6 +141,7 @@ func (w *walker) pair(effect policyv1.Effect, object string) {
 
 // unknown makes the statement one whose effects are not known.
 func (w *walker) unknown(reason string) {
+	w.st.Temporary = reason == publicTemp && (w.st.Temporary || w.st.Reason == "")
 	if w.st.Reason == "" {
 		w.st.Reason = reason
 	}

@@ -85,16 +85,13 @@ func (e *Engine) Idle() bool {
 	return e.shared.queue.len == 0 && e.shared.copy.phase == copyNone && e.shared.status == 'I'
 }
 
-// Running reports whether a statement for which a question holds is on its way to the server, or not answered yet.
-func (e *Engine) Running(holds func(*sqlfacts.Facts) bool) bool {
+// Running reports whether a run for which a question holds is on its way to the server, or not answered yet.
+func (e *Engine) Running(holds func(*Run) bool) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var last *sqlfacts.Facts
 	for i := range e.shared.queue.len {
-		if run := e.shared.queue.at(i).run; run != nil && run.Facts != nil && run.Facts != last {
-			if last = run.Facts; holds(last) {
-				return true
-			}
+		if run := e.shared.queue.at(i).run; run != nil && run.Facts != nil && holds(run) {
+			return true
 		}
 	}
 	return false

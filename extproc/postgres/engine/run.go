@@ -191,7 +191,8 @@ func (r *Run) statements() []sqlfacts.Statement {
 	return r.Facts.Statements
 }
 
-// pure reports whether nothing outside the list of pure functions runs in it.
+// pure reports whether nothing outside the list of pure functions runs in it, and no name of a portal or prepared statement
+// comes to mean what the engine has not seen.
 func (r *Run) pure() bool { return r == nil || pure(r.Facts) }
 
 func pure(f *sqlfacts.Facts) bool {
@@ -199,7 +200,8 @@ func pure(f *sqlfacts.Facts) bool {
 		return true
 	}
 	for i := range f.Statements {
-		if len(f.Statements[i].Calls) > 0 {
+		st := &f.Statements[i]
+		if len(st.Calls) > 0 || st.Kind == sqlfacts.Prepare || st.Kind == sqlfacts.DeclareCursor {
 			return false
 		}
 	}

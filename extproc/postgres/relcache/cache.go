@@ -162,6 +162,18 @@ func (c *Cache) Snapshot(ctx context.Context, path []string) (sqlfacts.Catalog, 
 	return c.view(path), nil
 }
 
+// Latest is a catalog that may be behind changes of the last second or so: what stands in it must decide nothing.
+func (c *Cache) Latest(ctx context.Context, path []string) (sqlfacts.Catalog, error) {
+	c.mu.Lock()
+	if c.current != nil && !c.closed {
+		defer c.mu.Unlock()
+		c.used = c.now()
+		return c.view(path), nil
+	}
+	c.mu.Unlock()
+	return c.Snapshot(ctx, path)
+}
+
 // view is the current snapshot with a path; mu is held.
 func (c *Cache) view(path []string) *withPath {
 	key := strings.Join(path, "\x00")
