@@ -136,33 +136,50 @@ func TestAMaskHidesFromTheMomentItIsInForce(t *testing.T) {
 	})
 }
 
+func frontend(m pgproto3.FrontendMessage) []byte {
+	b, err := m.Encode(nil)
+	if err != nil {
+		panic(err) // nothing here is longer than the protocol can carry
+	}
+	return b
+}
+
+func query(sql string) []byte { return frontend(&pgproto3.Query{String: sql}) }
+func parse(sql string) []byte { return frontend(&pgproto3.Parse{Query: sql}) }
+
+// changed stands for a change of the catalog, in what is said to talk.
+var changed = []byte("changed")
+
+// A question of Sluice's own in a batch is an Execute to the server: what comes behind it without Sync is one transaction.
+func TestAQueryBehindAnUnfinishedBatchMaySeeItsTransaction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newExchanged(nil, []*policies.Policy{compileBundle(t, vaultBundle, "v1")}, NewMetrics(prometheus.NewRegistry()), nil)
+		got := x.talk(parse("set statement_timeout = '1h'"), changed, frontend(&pgproto3.Bind{}), query("deallocate all"), frontend(&pgproto3.Sync{}))
+		x.over()
+		if want := `1, 2, C "DEALLOCATE ALL\x00", Z "T", Z "I"`; strings.Join(got, ", ") != want {
+			t.Errorf("heard %q", got)
+		}
+	})
+}
+
 // Where names are looked up is asked again when the catalog has changed. In a transaction that has failed the server does
 // not answer that, which once took the rest of the batch with it, unheard.
 func TestAFailedTransactionEndsThoughTheCatalogChanged(t *testing.T) {
-	frontend := func(m pgproto3.FrontendMessage) []byte {
-		b, err := m.Encode(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	query := func(sql string) []byte { return frontend(&pgproto3.Query{String: sql}) }
-	parse := func(name, sql string) []byte { return frontend(&pgproto3.Parse{Name: name, Query: sql}) }
 	bind, execute, sync := frontend(&pgproto3.Bind{}), frontend(&pgproto3.Execute{}), frontend(&pgproto3.Sync{})
 	closed := frontend(&pgproto3.Close{ObjectType: 'S', Name: "b"})
-	changed, fails := []byte("changed"), [][]byte{query("begin"), query("select 1/0")}
+	fails := [][]byte{query("begin"), query("select 1/0")}
 	for name, c := range map[string]struct {
 		parts [][]byte
 		want  string // what is heard behind the error
 	}{
-		"in one batch":           {[][]byte{changed, parse("", "rollback"), changed, bind, execute, sync}, `1, 2, C "ROLLBACK\x00", Z "I"`},
-		"prepared before":        {[][]byte{closed, changed, parse("", "commit"), bind, execute, sync}, `3, 1, 2, C "ROLLBACK\x00", Z "I"`},
-		"twice":                  {[][]byte{closed, changed, parse("", "rollback"), changed, bind, execute, sync}, `3, 1, 2, C "ROLLBACK\x00", Z "I"`},
+		"in one batch":           {[][]byte{changed, parse("rollback"), changed, bind, execute, sync}, `1, 2, C "ROLLBACK\x00", Z "I"`},
+		"prepared before":        {[][]byte{closed, changed, parse("commit"), bind, execute, sync}, `3, 1, 2, C "ROLLBACK\x00", Z "I"`},
+		"twice":                  {[][]byte{closed, changed, parse("rollback"), changed, bind, execute, sync}, `3, 1, 2, C "ROLLBACK\x00", Z "I"`},
 		"by a simple query":      {[][]byte{changed, query("rollback")}, `C "ROLLBACK\x00", Z "I"`},
-		"something else":         {[][]byte{closed, changed, parse("", "select n from pub"), bind, execute, sync}, `3, E ERROR 34000, 26000 or 25P02, Z "E"`},
+		"something else":         {[][]byte{closed, changed, parse("select n from pub"), bind, execute, sync}, `3, E ERROR 34000, 26000 or 25P02, Z "E"`},
 		"something behind":       {[][]byte{changed, query("rollback;select n from pub"), query("rollback")}, `E ERROR 34000, 26000 or 25P02, Z "E", C "ROLLBACK\x00", Z "I"`},
-		"something behind, late": {[][]byte{parse("", "rollback"), changed, bind, execute, changed, parse("", "select n from pub"), bind, execute, sync}, `1, 2, C "ROLLBACK\x00", 1, 2, D "\x00\x01\x00\x00\x00\x011", D "\x00\x01\x00\x00\x00\x012", D "\x00\x01\x00\x00\x00\x013", C "SELECT 3\x00", Z "I"`},
-		"denied":                 {[][]byte{closed, changed, parse("", pgmodel.Refused), sync}, `3, E ERROR 42501, Z "E"`},
+		"something behind, late": {[][]byte{parse("rollback"), changed, bind, execute, changed, parse("select n from pub"), bind, execute, sync}, `1, 2, C "ROLLBACK\x00", 1, 2, D "\x00\x01\x00\x00\x00\x011", D "\x00\x01\x00\x00\x00\x012", D "\x00\x01\x00\x00\x00\x013", C "SELECT 3\x00", Z "I"`},
+		"denied":                 {[][]byte{closed, changed, parse(pgmodel.Refused), sync}, `3, E ERROR 42501, Z "E"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
