@@ -47,7 +47,7 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 		j.scribe.number++
 		sub.number = j.scribe.number
 	}
-	refusal, err := j.weighed(ctx, sub, out)
+	refusal, err := j.weighed(ctx, sub, in, out)
 	if refusal == nil && err == nil {
 		refusal = j.turn.cancelledMeanwhile()
 	}
@@ -85,9 +85,9 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 }
 
 // weighed is weigh, by a catalog that stays as it is for what the statement names until that has run.
-func (j *judge) weighed(ctx context.Context, sub *subject, out *engine.Output) (*engine.Refusal, error) {
+func (j *judge) weighed(ctx context.Context, sub *subject, in *inbox, out *engine.Output) (*engine.Refusal, error) {
 	for {
-		refusal, err := j.weigh(ctx, sub, out)
+		refusal, err := j.weigh(ctx, sub, in, out)
 		if refusal != nil || err != nil || sub.q.Stage == engine.AtParse {
 			return refusal, err
 		}
@@ -100,7 +100,7 @@ func (j *judge) weighed(ctx context.Context, sub *subject, out *engine.Output) (
 
 // weigh finds out what the statement does and what the policy says. A refusal is the answer; without one it is allowed
 // or to be held, as the verdict says.
-func (j *judge) weigh(ctx context.Context, sub *subject, out *engine.Output) (*engine.Refusal, error) {
+func (j *judge) weigh(ctx context.Context, sub *subject, in *inbox, out *engine.Output) (*engine.Refusal, error) {
 	q := sub.q
 	p, err := j.o.Guard.Current()
 	if err != nil {
@@ -140,7 +140,10 @@ func (j *judge) weigh(ctx context.Context, sub *subject, out *engine.Output) (*e
 		return foreignParameter(q, sub.views.agent), nil
 	}
 	sub.views = j.viewsOf(p, catalog)
-	sub.facts, err = j.o.Analyzer.FactsContext(ctx, q.Text, catalog)
+	sub.facts, err = j.read(ctx, q.Text, catalog, in)
+	if errors.Is(err, errClientGone) {
+		return nil, err
+	}
 	sub.described = j.scribe.describe(q, sub.facts, sub.views.record)
 	if err != nil {
 		return unreadable(err), nil

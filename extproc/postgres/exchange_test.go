@@ -17,6 +17,7 @@ import (
 
 	"github.com/sluicegate/sluice/extproc/postgres/pgmodel"
 	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
 // What the agent hears of a whole session, the policy and the catalog changing under it, is what a PostgreSQL that refused
@@ -190,6 +191,66 @@ func TestAFailedTransactionEndsThoughTheCatalogChanged(t *testing.T) {
 				if got != c.want {
 					t.Errorf("heard %s, want %s", got, c.want)
 				}
+			})
+		})
+	}
+}
+
+// slow is a catalog that answers once it is let.
+type slow struct {
+	sqlfacts.Catalog
+	answers chan struct{}
+}
+
+func (s slow) Relation(schema, name string) (*sqlfacts.Relation, error) {
+	<-s.answers
+	return s.Catalog.Relation(schema, name)
+}
+
+// Long texts are read one at a time: whoever goes away while one waits, or is read, is gone at once, and what was sent behind
+// it is not lost for whoever stays.
+func TestALongTextIsReadForWhoeverIsThere(t *testing.T) {
+	long := query("select n from pub where n in (" + strings.Repeat("1, ", 30_000) + "1)")
+	for name, c := range map[string]struct {
+		goes bool
+		want string
+	}{
+		"gone":   {true, ""},
+		"stayed": {false, `E ERROR 42601, Z "I", C "DEALLOCATE ALL\x00", Z "I"`}, // the model does not know the long one
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newExchanged(nil, []*policies.Policy{compileBundle(t, vaultBundle, "v1")}, NewMetrics(prometheus.NewRegistry()), nil)
+				x.talk(query("deallocate all")) // it has asked where names are
+				before := len(x.heard)
+				other, err := x.tables.Snapshot(t.Context(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				first := slow{other, make(chan struct{})}
+				var reading sync.WaitGroup
+				reading.Go(func() {
+					_, _ = x.x.judge.o.Analyzer.FactsContext(t.Context(), "select n from pub where n in ("+strings.Repeat("2, ", 30_000)+"1)", first)
+				})
+				synctest.Wait()
+				x.talk(long, query("deallocate all"))
+				if len(x.heard) != before {
+					t.Errorf("heard %q before the text was read", transcript(x.heard[before:]))
+				}
+				if c.goes {
+					x.agent.close()
+					synctest.Wait()
+					if x.rec.ended != "the client closed the connection" {
+						t.Errorf("ended: %q", x.rec.ended)
+					}
+				}
+				close(first.answers)
+				reading.Wait()
+				x.settle()
+				if got := strings.Join(transcript(x.heard[before:]), ", "); got != c.want {
+					t.Errorf("heard %s, want %s", got, c.want)
+				}
+				x.over()
 			})
 		})
 	}

@@ -1,9 +1,12 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"net"
 	"time"
+
+	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
 // maxHeldInput is how much a client may send while a statement of it is held, in bytes.
@@ -11,7 +14,41 @@ const maxHeldInput = 1 << 20
 
 var errHeldInput = errors.New("too much input while a statement is held")
 
-// watch reads on from the client while a statement of it is held, so that its end is seen.
+// errClientGone says that nobody waits for what is being decided.
+var errClientGone = errors.New("the client went away")
+
+// longText is from where on the client is looked at while a text is read, in bytes: that takes its time.
+const longText = 16 << 10
+
+// read finds out what a text does, for as long as its client is there.
+func (j *judge) read(ctx context.Context, text string, catalog sqlfacts.Catalog, in *inbox) (*sqlfacts.Facts, error) {
+	if len(text) < longText {
+		return j.o.Analyzer.FactsContext(ctx, text, catalog)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := j.pipes.watchAgent(in)
+	reading := make(chan struct{})
+	go func() {
+		select {
+		case <-w.ended:
+			if !errors.Is(w.err, errHeldInput) { // which may wait in the connection
+				cancel()
+			}
+		case <-reading:
+		}
+	}()
+	facts, err := j.o.Analyzer.FactsContext(ctx, text, catalog)
+	close(reading)
+	more, gone := w.stop(j.pipes)
+	in.append(more)
+	if gone != nil && !errors.Is(gone, errHeldInput) {
+		return nil, errors.Join(errClientGone, gone)
+	}
+	return facts, err
+}
+
+// watch reads on from the client while a statement of it is held or read, so that its end is seen.
 type watch struct {
 	ended chan struct{}
 	read  []byte
