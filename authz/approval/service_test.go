@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -330,6 +331,90 @@ func TestWatchSendsWhatIsPendingAndThenEachChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	next(after.ID(), approvalv1.State_WITHDRAWN)
+}
+
+func TestWatchBeginsWithAllThatIsPending(t *testing.T) {
+	o := open(t)
+	client := o.serve(t)
+	holds := map[string]*approval.Hold{}
+	for range 3 {
+		h := o.hold(t, time.Minute, need(1, "corp:dba"))
+		holds[h.ID()] = h
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	stream, err := client("alice").Watch(ctx, connect.NewRequest(&approvalv1.WatchRequest{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Close() }()
+	all := func(state approval.State) {
+		t.Helper()
+		left := maps.Clone(holds)
+		for len(left) > 0 && stream.Receive() {
+			a := stream.Msg().GetApproval()
+			if a.GetState() != state || left[a.GetId()] == nil {
+				t.Fatalf("got %s %v", a.GetId(), a.GetState())
+			}
+			delete(left, a.GetId())
+		}
+		if len(left) > 0 {
+			t.Fatalf("%d were not sent: %v", len(left), stream.Err())
+		}
+	}
+	all(approvalv1.State_PENDING)
+	for _, h := range holds {
+		if err := h.Withdraw(t.Context(), "client gone"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all(approvalv1.State_WITHDRAWN)
+}
+
+func TestAListHasPages(t *testing.T) {
+	o := open(t)
+	client := o.serve(t)("alice")
+	want := map[string]bool{}
+	for range 5 {
+		want[o.hold(t, time.Minute, need(1, "corp:dba")).ID()] = true
+	}
+	token, sizes := "", []int{}
+	for {
+		page, err := client.List(t.Context(), connect.NewRequest(&approvalv1.ListRequest{PageSize: 2, PageToken: token}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range page.Msg.GetApprovals() {
+			delete(want, a.GetId())
+		}
+		sizes = append(sizes, len(page.Msg.GetApprovals()))
+		if token = page.Msg.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	if !slices.Equal(sizes, []int{2, 2, 1}) || len(want) > 0 {
+		t.Errorf("pages of %v, and %d are missing", sizes, len(want))
+	}
+	page, err := client.List(t.Context(), connect.NewRequest(&approvalv1.ListRequest{}))
+	if err != nil || len(page.Msg.GetApprovals()) != 5 || page.Msg.GetNextPageToken() != "" {
+		t.Errorf("without a size: %d, %v", len(page.Msg.GetApprovals()), err)
+	}
+	for _, bad := range []string{"0", "-1", "x"} {
+		if _, err := client.List(t.Context(), connect.NewRequest(&approvalv1.ListRequest{PageToken: bad})); connect.CodeOf(err) != connect.CodeInvalidArgument {
+			t.Errorf("token %q: %v", bad, err)
+		}
+	}
+}
+
+func TestAnIDHasALongestLength(t *testing.T) {
+	client := open(t).serve(t)("alice")
+	for id, want := range map[string]connect.Code{
+		"": connect.CodeInvalidArgument, strings.Repeat("x", 64): connect.CodeNotFound, strings.Repeat("x", 65): connect.CodeInvalidArgument,
+	} {
+		if _, err := client.Get(t.Context(), connect.NewRequest(&approvalv1.GetRequest{Id: id})); connect.CodeOf(err) != want {
+			t.Errorf("%d characters: %v", len(id), err)
+		}
+	}
 }
 
 func TestWatchEndsWithTheCallersToken(t *testing.T) {

@@ -55,6 +55,9 @@ func TestCredentialsInQueriesAreHiddenAndTheRestStays(t *testing.T) {
 		"GET /a?sig=s3 HTTP/1.1":    "GET /a?sig=‹2› HTTP/1.1",
 		"/a?X-Amz-Signature=ab&x=y": "/a?X-Amz-Signature=‹2›&x=y",
 		"/a?my_token=s3":            "/a?my_token=‹2›",
+		"/a?[password]=s3":          "/a?[password]=‹2›",
+		"?token=s3":                 "?token=‹2›",
+		"#access_token=s3":          "#access_token=‹2›",
 		"/a?tokens=3":               "/a?tokens=3",
 		"/token=s3":                 "/token=s3",
 	} {

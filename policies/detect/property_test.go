@@ -243,6 +243,9 @@ func TestOrdinaryTextHasFewCandidates(t *testing.T) {
 // Text of any mark repeated, with anything between, takes time in proportion to its length. What is quadratic takes
 // seconds here, what is linear some milliseconds.
 func TestHostileTextTakesLinearTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a busy machine fails it")
+	}
 	const (
 		size = 1 << 17
 		most = 700 * time.Millisecond

@@ -16,6 +16,7 @@ func TestParseGivesDecodedSegments(t *testing.T) {
 		"/customers/":             {Segments: []string{"customers"}, Slash: true, Raw: "/customers/"},
 		"/v1/users/7?x=1?y":       {Segments: []string{"v1", "users", "7"}, Raw: "/v1/users/7", Query: "x=1?y"},
 		"/%61dmin/J%C3%BCrgen":    {Segments: []string{"admin", "Jürgen"}, Raw: "/%61dmin/J%C3%BCrgen"},
+		"/%39%30%4a%4A%6f%6F":     {Segments: []string{"90JJoo"}, Raw: "/%39%30%4a%4A%6f%6F"},
 		"/100%25":                 {Segments: []string{"100%"}, Raw: "/100%25"},
 		"/a.b/...":                {Segments: []string{"a.b", "..."}, Raw: "/a.b/..."},
 		"/a+b/c@d:e,f=g&h'(i)*!$": {Segments: []string{"a+b", "c@d:e,f=g&h'(i)*!$"}, Raw: "/a+b/c@d:e,f=g&h'(i)*!$"},
@@ -69,6 +70,14 @@ func TestParseRefusesWhatServersReadInOtherWays(t *testing.T) {
 		"/a b":                               "percent-encoded",
 		"/ä":                                 "percent-encoded",
 		"/a\x00":                             "percent-encoded",
+		"/a\x7f":                             "percent-encoded",
+		"/a%:0":                              "two hexadecimal digits",
+		"/a%0:":                              "two hexadecimal digits",
+		"/a%g0":                              "two hexadecimal digits",
+		"/a%0G":                              "two hexadecimal digits",
+		"/a%/0":                              "two hexadecimal digits",
+		"/a%@0":                              "two hexadecimal digits",
+		"/a%`0":                              "two hexadecimal digits",
 		"/a#b":                               "percent-encoded",
 		"/" + strings.Repeat("a", MaxLength): "are allowed",
 	} {
@@ -76,6 +85,87 @@ func TestParseRefusesWhatServersReadInOtherWays(t *testing.T) {
 		if _, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), words) {
 			t.Errorf("%.40q: %v, want %q", target, err, words)
 		}
+	}
+}
+
+func TestTheLongestPathIsRead(t *testing.T) {
+	longest := "/" + strings.Repeat("a", MaxLength-1)
+	if p, err := Parse(longest); err != nil || p.Raw != longest {
+		t.Error(err)
+	}
+}
+
+func TestPathsBelowAPrefix(t *testing.T) {
+	for _, c := range []struct {
+		prefix, path string
+		begins, may  bool
+	}{
+		{"/", "/", true, true},
+		{"/", "/a", true, true},
+		{"", "/a/b", true, true},
+		{"/a", "/a", true, true},
+		{"/a", "/a/b", true, true},
+		{"/a/", "/a/b", true, true},
+		{"a", "/a/b", true, true},
+		{"/a", "/ab", false, false},
+		{"/a", "/A/b", false, true},
+		{"/a", "/b/a", false, false},
+		{"/a", "/", false, false},
+		{"/a/b", "/a", false, false},
+		{"/a/b", "/a./b/c", false, true},
+		{"/a//b", "/a/b", false, true},
+	} {
+		p, err := Parse(c.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if begins, may := p.Begins(c.prefix), p.MayBegin(c.prefix); begins != c.begins || may != c.may {
+			t.Errorf("%s below %q: %v, may %v", c.path, c.prefix, begins, may)
+		}
+	}
+}
+
+// What follows a dot may be a format to a service.
+func TestAFormatIsNoPartOfWhatAPathMayBe(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/a/report": true, "/a/report.json": true, "/a/report.tar.gz": true, "/a/Report.json/": true, "/a/.report": true, "/a/x.report": false, "/a.json/report": false, "/a/reports.json": false, "/": false,
+	} {
+		tpl, err := Compile("/a/report")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Parse(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tpl.MayMatch(p); got != want || tpl.Match(p) != (path == "/a/report") {
+			t.Errorf("%s: match %v, may %v", path, tpl.Match(p), got)
+		}
+	}
+}
+
+func TestNamesOfVariables(t *testing.T) {
+	for name, good := range map[string]bool{
+		"a": true, "z": true, "A": true, "Z": true, "_": true, "a0": true, "a9": true, "azAZ_09": true,
+		"0a": false, "9": false, "a-b": false, "`": false, "@": false, "[": false, "a/": false, "a:": false, "ä": false, "a.b": false,
+	} {
+		if _, err := Compile("/x/{" + name + "}"); (err == nil) != good {
+			t.Errorf("{%s}: %v", name, err)
+		}
+	}
+}
+
+func TestVariablesOfAPathThatIsShorter(t *testing.T) {
+	tpl, err := Compile("/{a}/{b}/**")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Parse("/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(map[string]string{"a": "1"}, tpl.Params(p)); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -127,9 +127,6 @@ func progress(id string, row []string) (approval.Progress, error) {
 
 // immutable is what is stored of an approval when it is created; the rest are fields that scripts write.
 func immutable(a *approvalv1.Approval) *approvalv1.Approval {
-	if a.State == 0 && a.CreatedAt == nil && a.DecidedAt == nil && len(a.Votes) == 0 && a.Reason == "" {
-		return a
-	}
 	a = proto.CloneOf(a)
 	a.State, a.CreatedAt, a.DecidedAt, a.Votes, a.Reason = 0, nil, nil, nil, ""
 	return a

@@ -132,7 +132,7 @@ func (g *gremlins) call(ctx context.Context, p *pkg, s *setup, dir string, limit
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("gremlins: %w\n%s", err, out.Bytes())
 	}
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), fault(place)); err != nil {
 		return nil, err
 	}
 	return read(output)

@@ -25,6 +25,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -100,6 +101,9 @@ func all(ctx context.Context, stdout io.Writer, g *gremlins, patterns []string) 
 		if len(mutants) > 0 {
 			total.add(stdout, p, mutants, g.dryRun)
 		}
+	}
+	if len(total.rows) == 0 {
+		return nil, fmt.Errorf("there is nothing to change in %s", strings.Join(patterns, " "))
 	}
 	return total, nil
 }

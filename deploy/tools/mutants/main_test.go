@@ -169,6 +169,30 @@ func TestNothingIsTriedWithTestsThatFailAnyway(t *testing.T) {
 	}
 }
 
+func TestNothingToChangeIsNoSuccess(t *testing.T) {
+	module(t, ofEqual)
+	var out, stderr bytes.Buffer
+	status := run(context.Background(), &out, &stderr, []string{"-gremlins", fakeGremlins(t), "./kittest"})
+	if status != 1 || !strings.Contains(stderr.String(), "nothing to change in ./kittest") {
+		t.Errorf("status %d: %s%s", status, out.String(), stderr.String())
+	}
+}
+
+// A stand-in that cannot work would make each mutant one that does not compile, and the floor would hold.
+func TestAStandInThatCannotWorkEndsTheRun(t *testing.T) {
+	module(t, ofEqual)
+	gremlins := filepath.Join(t.TempDir(), "gremlins")
+	script := "#!/bin/bash\nset -eu\nplace=$(dirname \"$(command -v go)\")\necho damaged >\"$place/setup.json\"\ngo test ./policies || true\n"
+	if err := os.WriteFile(gremlins, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var out, stderr bytes.Buffer
+	status := run(context.Background(), &out, &stderr, []string{"-gremlins", gremlins, "./policies"})
+	if status != 1 || !strings.Contains(stderr.String(), "invalid character") {
+		t.Errorf("status %d: %s%s", status, out.String(), stderr.String())
+	}
+}
+
 func TestAMissingGremlinsIsTold(t *testing.T) {
 	module(t, ofEqual)
 	var out, stderr bytes.Buffer

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,7 @@ const (
 	exitNotCompiled = 2
 
 	setupName = "setup.json"
+	faultName = "fault"
 )
 
 // setup is what the stand-in needs to know. It stands beside the program.
@@ -65,31 +67,43 @@ func (s *setup) build(ctx context.Context, dir, binary, pkg string, more ...stri
 	return cmd.CombinedOutput()
 }
 
-// standIn is this program in place of `go`, as gremlins calls it.
+// standIn is this program in place of `go`, as gremlins calls it. Gremlins takes any status for a fate of the mutant, so
+// what goes wrong here is left beside the setup, and ends the run.
 func standIn(args []string) int {
-	status, err := (func() (int, error) {
-		// LookPath finds what gremlins found: os.Executable would follow the link.
-		self, err := exec.LookPath("go")
-		if err != nil {
-			return 0, err
-		}
-		text, err := os.ReadFile(filepath.Join(filepath.Dir(self), setupName))
-		if err != nil {
-			return 0, err
-		}
-		var s setup
-		if err := json.Unmarshal(text, &s); err != nil {
-			return 0, err
-		}
-		return s.answer(args)
-	})()
+	// LookPath finds what gremlins found; os.Executable would follow the link.
+	self, err := exec.LookPath("go")
 	if err != nil {
-		// Gremlins would take any status for a fate of the mutant; this one it takes for neither
-		// killed nor lived.
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		return exitNotCompiled
 	}
+	dir := filepath.Dir(self)
+	status, err := answer(dir, args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", errors.Join(err, os.WriteFile(filepath.Join(dir, faultName), []byte(err.Error()), 0o600))) //nolint:gosec // beside the setup
+		return exitNotCompiled
+	}
 	return status
+}
+
+func answer(dir string, args []string) (int, error) {
+	text, err := os.ReadFile(filepath.Join(dir, setupName)) //nolint:gosec // a file of ours
+	if err != nil {
+		return 0, err
+	}
+	var s setup
+	if err := json.Unmarshal(text, &s); err != nil {
+		return 0, err
+	}
+	return s.answer(args)
+}
+
+// fault is what went wrong in a stand-in, nil if nothing did.
+func fault(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, faultName)) //nolint:gosec // a file of ours
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(err, errors.New(string(text)))
 }
 
 // answer does what gremlins wants: to download modules, to measure coverage, or to test a mutant.

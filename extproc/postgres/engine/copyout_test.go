@@ -41,6 +41,9 @@ func TestACopyMoreThanThereAreStatementsEndsTheSession(t *testing.T) {
 	s.facts = copyFacts(customers)
 	s.mustSend(query("copy"))
 	s.mustAnswer(copyOut(3), message('c', nil), done("COPY 0"))
+	if err := s.answer(copyData("1\tann\t" + hidden + "\n")); err == nil || s.sees() != "" {
+		t.Errorf("data behind its end: %v, sent %q", err, s.agent)
+	}
 	if err := s.answer(copyOut(3)); !isViolation(err, "server") {
 		t.Errorf("got %v", err)
 	}

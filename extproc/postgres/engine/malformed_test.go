@@ -224,11 +224,11 @@ func TestAnAnswerThatNothingAskedForEndsTheSession(t *testing.T) {
 		"refused Query":  "1 2 3 D t d G H c !",
 		"Sync":           "1 2 3 C D T t n I s d G H c !",
 		"Query":          "1 2 3 t G H !",
-		"masked Query":   "1 2 3 D t G H !",
+		"masked Query":   "1 2 3 D t d G H !",
 		"Bind":           "1 3 C Z T t n I s G H !",
 		"Execute":        "1 2 3 Z T t n G H !",
-		"masked Execute": "1 2 3 Z T t n G H !",
-		"COPY":           "1 2 3 T D t G !",
+		"masked Execute": "1 2 3 Z T t n d G H !",
+		"COPY":           "1 2 3 T D t d G !",
 	} {
 		for kind := range strings.SplitSeq(kinds, " ") {
 			t.Run(state+" "+kind, func(t *testing.T) {

@@ -127,6 +127,7 @@ func (r *Run) copyOut(body []byte) error {
 		}
 		if seen == r.copies {
 			r.copies++
+			r.copying = true
 			for _, m := range []*masks{&r.agent, &r.record} {
 				if err := m.copyOut(&r.Facts.Statements[i], count); err != nil {
 					return err

@@ -84,8 +84,9 @@ type Run struct {
 	rows, bytes   uint64
 	// started: its execution was noted.
 	started bool
-	// copies counts the COPY … TO STDOUT that began.
-	copies int
+	// copies counts the COPY … TO STDOUT that began; copying: the last has not ended.
+	copies  int
+	copying bool
 	// statement counts those of the run that ended.
 	statement int
 	// doubtful: the portal may not be what was granted any more, so that only its description counts.
@@ -160,7 +161,7 @@ func (r *Run) undescribed() bool {
 // under is the run as another grant lets it go on: what comes from now on is hidden as that says.
 func (r *Run) under(g Grant) *Run {
 	n := newRun(g)
-	n.Number, n.started, n.copies, n.statement, n.source = r.Number, r.started, r.copies, r.statement, r.source
+	n.Number, n.started, n.copies, n.copying, n.statement, n.source = r.Number, r.started, r.copies, r.copying, r.statement, r.source
 	if r.doubtful {
 		return n.doubted()
 	}

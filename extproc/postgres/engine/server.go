@@ -82,6 +82,8 @@ func (e *Engine) streams(kind byte, size int, rest []byte) (passes bool, missing
 	}
 	run := a.run
 	switch {
+	case kind == 'd' && !run.copying && !run.passes():
+		return false, 0, unexpected("COPY data that no COPY began")
 	case kind == 'd':
 		if run.agent.copy != nil || run.record.copy != nil {
 			return false, 0, nil
@@ -330,6 +332,7 @@ func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
 		e.after(run, tag)
 	}
 	run.statement++
+	run.copying = false
 	if run.source == nil {
 		run.shape = shape{}
 	}
