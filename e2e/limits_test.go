@@ -16,8 +16,8 @@ import (
 var limitCases = map[string][]struct{ sql, want string }{
 	"search-path":        {{"set search_path = public", "42501"}, {"select set_config('search_path', 'public', false)", "42501"}},
 	"temp-objects":       {{"create temp table t (i int)", "42501"}},
-	"sql-prepare":        {{"prepare p as select 1", "0A000"}, {"execute p", "0A000"}},
-	"sql-cursors":        {{"declare c cursor with hold for select 1", "0A000"}, {"fetch c", "0A000"}, {"move c", "0A000"}},
+	"sql-prepare":        {{"prepare p as select 1", "0A000"}, {"execute p", "0A000"}, {"explain execute p", "0A000"}, {"create table x as execute p", "0A000"}, {"explain analyze create table x as execute p", "0A000"}},
+	"sql-cursors":        {{"declare c cursor with hold for select 1", "0A000"}, {"fetch c", "0A000"}, {"move c", "0A000"}, {"explain declare c cursor for select 1", "0A000"}},
 	"two-phase":          {{"prepare transaction 'x'", "0A000"}},
 	"pg18-grammar":       {{"update orders set total = 1 where id = 1 returning with (old as o) o.total", "42601"}},
 	"comment-string":     {{"select 'a' -- c\n'b'", "42601"}},

@@ -146,7 +146,11 @@ func (j *judge) weigh(ctx context.Context, sub *subject, in *inbox, out *engine.
 	}
 	sub.described = j.scribe.describe(q, sub.facts, sub.views.record)
 	if err != nil {
-		return unreadable(err), nil
+		r := unreadable(err)
+		if e := (*sqlfacts.Error)(nil); errors.As(err, &e) && e.Grammar {
+			r.Asks = q.Text
+		}
+		return r, nil
 	}
 	if r := unsupported(sub.facts, unbounded); r != nil {
 		return r, nil
@@ -236,10 +240,13 @@ func unreadable(err error) *engine.Refusal {
 			Code: codeNotReady, Message: "the statement cannot be decided at the moment", Hint: "Try again in a moment.",
 		}
 	}
-	return &engine.Refusal{
-		Code: e.Code, Message: e.Message, Position: int32(min(e.Position, 1<<30)), //nolint:gosec // bounded
-		Detail: "Sluice reads statements with PostgreSQL 17's grammar and forwards only what it can read.", Rule: "grammar",
+	r := &engine.Refusal{
+		Code: e.Code, Message: e.Message, Position: int32(min(e.Position, 1<<30)), Rule: "grammar", //nolint:gosec // bounded
 	}
+	if e.Grammar {
+		r.Detail = "Sluice reads statements with PostgreSQL 17's grammar and forwards only what it can read."
+	}
+	return r
 }
 
 // reasoned adds why an effect is not known.
@@ -247,6 +254,9 @@ func reasoned(r *engine.Refusal, facts *sqlfacts.Facts) *engine.Refusal {
 	for i := range facts.Statements {
 		if why := facts.Statements[i].Reason; why != "" {
 			r.Detail = "Not understood: " + why + ". " + r.Detail
+			if why == sqlfacts.ReasonSearchPath {
+				r.Hint = hintSearchPath
+			}
 			return r
 		}
 	}
@@ -257,20 +267,33 @@ func reasoned(r *engine.Refusal, facts *sqlfacts.Facts) *engine.Refusal {
 // decide nothing.
 func unsupported(facts *sqlfacts.Facts, unbounded bool) *engine.Refusal {
 	for i := range facts.Statements {
-		command, kind := facts.Statements[i].Operation.Command, facts.Statements[i].Kind
-		switch {
-		case kind == sqlfacts.PrepareTransaction:
-			return notSupported(command+" is not supported by Sluice", "Commit on this connection.")
-		case unbounded:
-		case kind == sqlfacts.Prepare, kind == sqlfacts.Execute:
-			return notSupported(command+" in SQL is not supported by Sluice yet", "Prepare statements by the protocol, as drivers do.")
-		case kind == sqlfacts.DeclareCursor, kind == sqlfacts.Fetch:
-			return notSupported(command+" is not supported by Sluice yet", "Run the query itself; results are streamed.")
+		st := &facts.Statements[i]
+		if st.Kind == sqlfacts.PrepareTransaction {
+			return notSupported(st.Operation.Command+" is not supported by Sluice", "Commit on this connection.")
+		}
+		if !unbounded {
+			if r := notFollowed(st.Kind, st.Operation.Command); r != nil {
+				return r
+			}
+			if r := notFollowed(st.Inside, map[sqlfacts.Kind]string{sqlfacts.Execute: "EXECUTE", sqlfacts.DeclareCursor: "DECLARE CURSOR"}[st.Inside]); r != nil {
+				return r
+			}
 		}
 		if name := changesReading(&facts.Statements[i]); name != "" {
 			return notSupported(name+" cannot be changed: Sluice reads statements as UTF8 with standard_conforming_strings on",
 				"Leave it as it is; setting it to what it is already is allowed.")
 		}
+	}
+	return nil
+}
+
+// notFollowed refuses a kind of statement behind which names mean what nobody has seen.
+func notFollowed(k sqlfacts.Kind, command string) *engine.Refusal {
+	switch k {
+	case sqlfacts.Prepare, sqlfacts.Execute:
+		return notSupported(command+" in SQL is not supported by Sluice yet", "Prepare statements by the protocol, as drivers do.")
+	case sqlfacts.DeclareCursor, sqlfacts.Fetch:
+		return notSupported(command+" is not supported by Sluice yet", "Run the query itself; results are streamed.")
 	}
 	return nil
 }

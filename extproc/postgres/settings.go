@@ -19,6 +19,8 @@ func (s *Server) settings(h *hello, a *guard.Admission) (map[string]string, erro
 	return out, s.decideSettings(out, a)
 }
 
+const hintSearchPath = "Name schemas in your statements."
+
 // maxNested is how often options may stand within options.
 const maxNested = 4
 
@@ -86,7 +88,7 @@ func (s *Server) decideSettings(settings map[string]string, a *guard.Admission) 
 			if unbounded {
 				break
 			}
-			return fatalf(codeUnsupported, "search_path cannot be changed in a session yet").hint("Name schemas in your statements.")
+			return fatalf(codeUnsupported, "search_path cannot be changed in a session yet").hint(hintSearchPath)
 		}
 		op := policies.Operation{Command: "SET", Pairs: []policies.Pair{{Effect: policyv1.Effect_SESSION, Object: strings.ToLower(name)}}}
 		v, err := s.o.Guard.Decide(a, []policies.Operation{op}, nil)

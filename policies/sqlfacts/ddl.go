@@ -218,6 +218,7 @@ func (w *walker) createTableAs(s *pg.CreateTableAsStmt) {
 	w.st.ReadsValues = true
 	w.created(s.GetInto().GetRel())
 	if s.GetQuery().GetExecuteStmt() != nil {
+		w.st.Inside = Execute
 		w.unknown("EXECUTE runs a statement that is not seen here")
 		return
 	}

@@ -9,6 +9,8 @@ type Error struct {
 	Message string
 	// Position counts characters from 1, 0 if unknown, as in PostgreSQL's own errors.
 	Position int
+	// Grammar: it was PostgreSQL's grammar that did not take the text, in the version that is read here.
+	Grammar bool
 	// Err is the cause, for the log.
 	Err error
 }

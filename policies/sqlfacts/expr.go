@@ -3,6 +3,7 @@ package sqlfacts
 import (
 	"fmt"
 	"sort"
+	"unicode/utf8"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
@@ -167,10 +168,22 @@ func (w *walker) constant(a *pg.A_Const, g int32) {
 	}
 }
 
+// position counts characters from 1, for a place in bytes within the text; 0 if statements stand before this one.
+func (w *walker) position(at int) int {
+	if at -= w.st.Offset; w.st.Offset > 0 || at < 0 || at > len(w.st.Text) {
+		return 0
+	}
+	return utf8.RuneCountInString(w.st.Text[:at]) + 1
+}
+
 func (w *walker) parameter(p *pg.ParamRef, g int32) {
 	n := int(p.GetNumber())
-	if n < 1 || n > maxParameter {
-		w.fail(&Error{Code: "42P02", Message: fmt.Sprintf("there is no parameter $%d", n)})
+	switch {
+	case n < 1:
+		w.fail(&Error{Code: "42P02", Message: fmt.Sprintf("there is no parameter $%d", n), Position: w.position(int(p.GetLocation()))})
+		return
+	case n > maxParameter:
+		w.fail(&Error{Code: "54000", Message: fmt.Sprintf("parameters up to $%d are read, and there is a $%d", maxParameter, n)})
 		return
 	}
 	for len(w.params) < n {

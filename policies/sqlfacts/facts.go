@@ -38,6 +38,11 @@ type Statement struct {
 	// Name is of a prepared statement or cursor for Prepare, Execute, Deallocate, DeclareCursor, Fetch and CloseCursor;
 	// empty means all. For Set and Show it is the setting, in lower case, "all" for all of them.
 	Name string
+	// Inside is the kind of what EXPLAIN explains, and Execute for CREATE TABLE AS EXECUTE.
+	Inside Kind
+	// Given: SET of a setting of PostgreSQL's own to a value that stands in the text, so that an error about the value
+	// quotes nothing else.
+	Given bool
 	// Reason explains an UNKNOWN effect.
 	Reason string
 	// Temporary: all that is not known of it is about temporary objects, which no other session sees.

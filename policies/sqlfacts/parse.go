@@ -76,5 +76,5 @@ func syntaxError(err error) error {
 	if strings.HasPrefix(e.Message, "memory exhausted") {
 		return &Error{Code: "54001", Message: "the statement is nested too deeply", Err: err}
 	}
-	return &Error{Code: "42601", Message: e.Message, Position: e.Cursorpos, Err: err}
+	return &Error{Code: "42601", Message: e.Message, Position: e.Cursorpos, Grammar: true, Err: err}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // Resolve says what the statements do, with names as the catalog knows them. The error is an *Error: 58000 if the
-// catalog cannot answer, 54001 if a statement is too large to be judged, 42P02 for a parameter that cannot be.
+// catalog cannot answer, 54001 or 54000 if a statement is too large to be judged, 42P02 for a parameter that cannot be.
 func (s *Script) Resolve(cat Catalog) (*Facts, error) {
 	return s.ResolveContext(context.Background(), cat)
 }

@@ -399,7 +399,8 @@ func TestRulesAreRead(t *testing.T) {
 func TestLimitsOfOneStatement(t *testing.T) {
 	for name, c := range map[string]struct{ sql, code string }{
 		"relations":   {"select 1 from a" + strings.Repeat(", a", 3000), "54001"},
-		"parameters":  {"select $65536", "42P02"},
+		"parameters":  {"select $131073", "54000"},
+		"parameter 0": {"select $0", "42P02"},
 		"expressions": {"with a as (select 1)" + strings.Repeat(", a as (select 1)", 3000) + " select 1", "54001"},
 	} {
 		script, err := sqlfacts.Parse(c.sql)

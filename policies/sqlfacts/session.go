@@ -105,6 +105,7 @@ func (w *walker) variableSet(s *pg.VariableSetStmt) {
 	case pg.VariableSetKind_VAR_SET_MULTI:
 		w.setMulti(name, s.GetArgs())
 	case pg.VariableSetKind_VAR_SET_VALUE, pg.VariableSetKind_VAR_SET_CURRENT:
+		w.st.Given = s.GetKind() == pg.VariableSetKind_VAR_SET_VALUE && !strings.Contains(name, ".")
 		w.setting(name, false)
 	case pg.VariableSetKind_VAR_SET_DEFAULT, pg.VariableSetKind_VAR_RESET:
 		w.setting(name, true)
@@ -130,13 +131,16 @@ func (w *walker) setMulti(name string, args []*pg.Node) {
 	}
 }
 
+// ReasonSearchPath is the Reason of statements that change search_path.
+const ReasonSearchPath = "changing search_path is not supported yet"
+
 // setting is a change of one setting; back says that it goes back to what the session began with.
 func (w *walker) setting(name string, back bool) {
 	if strings.Contains(name, ".") {
 		w.secret = true // of an extension or an application: its value may be one
 	}
 	if name == "search_path" && !back {
-		w.unknown("changing search_path is not supported yet")
+		w.unknown(ReasonSearchPath)
 		return
 	}
 	w.pair(policyv1.Effect_SESSION, name)

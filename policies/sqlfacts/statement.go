@@ -73,6 +73,9 @@ func (w *walker) explain(s *pg.ExplainStmt) {
 	w.explained = true
 	w.statement(s.GetQuery())
 	inner := w.st.Operation.Command
+	if w.st.Kind != Plain {
+		w.st.Inside = w.st.Kind
+	}
 	w.st.Operation.Command, w.st.Kind = "EXPLAIN", Explain
 	w.st.Name = ""
 	if w.err == nil && explainMeasures(s.GetOptions()) {

@@ -13,8 +13,9 @@ const (
 	// maxItems bounds the relations and common table expressions of one statement: column names are looked up in all
 	// of them.
 	maxItems = 2000
-	// maxParameter is the highest parameter number of the protocol (PostgreSQL, "Message Formats", Bind).
-	maxParameter = 65535
+	// maxParameter is the highest parameter number that is read. A Bind can carry 65,535; PostgreSQL takes statements with
+	// more, and refuses the Bind.
+	maxParameter = 1 << 17
 )
 
 // walker collects what one statement says; finish turns that into a Statement. Columns are resolved only at the end,

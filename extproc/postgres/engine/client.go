@@ -4,8 +4,9 @@ package engine
 type client struct {
 	// batch counts what Sync and Query end.
 	batch uint64
-	// inBatch: messages since the last Sync or Query went to the server.
-	inBatch bool
+	// inBatch: messages since the last Sync or Query went to the server; unsynced: since the last Sync, so that it may be
+	// ignoring what comes before the next.
+	inBatch, unsynced bool
 	// skipping drops everything up to Sync, as a server does after an error.
 	skipping bool
 	// passing and dropping are the bytes still to come of a message that needs not be seen whole.
@@ -191,7 +192,7 @@ func (e *Engine) sync(msg []byte, out *Output) {
 		e.push(awaiting{kind: awaitSync}, out)
 	}
 	e.mu.Unlock()
-	e.client.skipping, e.client.inBatch = false, false
+	e.client.skipping, e.client.inBatch, e.client.unsynced = false, false, false
 	e.client.batch++
 	out.ToServer.pass(msg)
 }
@@ -201,7 +202,11 @@ func (e *Engine) sync(msg []byte, out *Output) {
 func (e *Engine) refuse(kind byte, r *Refusal, out *Output) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if kind == 'Q' || kind == 'F' {
+	switch {
+	case kind == 'Q' && r.Asks != "" && !e.client.unsynced:
+		e.askAtQuery(r, out)
+		return
+	case kind == 'Q' || kind == 'F':
 		e.push(awaiting{kind: awaitQuery, own: true, refusal: r, changes: kind == 'Q' && e.endsUnnamed()}, out)
 		out.ToServer.make(func(b []byte) []byte { return appendQuery(b, r.statement()) })
 		e.client.batch++
@@ -209,13 +214,23 @@ func (e *Engine) refuse(kind byte, r *Refusal, out *Output) {
 		return
 	}
 	name := reserved + "refused"
-	a := awaiting{kind: awaitParse, own: true, refusal: r}
+	a := awaiting{kind: awaitParse, own: true, refusal: r, asks: r.Asks != ""}
 	if kind == 'P' && e.client.key == "" { // a Parse that fails has dropped the unnamed statement
 		name, a.changes = "", e.endsUnnamed()
 	}
 	e.push(a, out)
-	out.ToServer.make(func(b []byte) []byte { return appendParse(b, name, r.statement()) })
-	e.client.skipping, e.client.inBatch = true, true
+	out.ToServer.make(func(b []byte) []byte { return appendParse(b, name, r.question()) })
+	e.client.skipping, e.client.inBatch, e.client.unsynced = true, true, true
+}
+
+// askAtQuery asks the server about the text of a Query: by a Parse, whose error and the ReadyForQuery behind it are what
+// Query would have brought, and which takes the unnamed statement with it as Query does. It is not asked behind messages
+// without a Sync: if one of them fails the server ignores Query, and would not ignore the Sync of ours.
+func (e *Engine) askAtQuery(r *Refusal, out *Output) {
+	e.push(awaiting{kind: awaitParse, own: true, refusal: r, asks: true, changes: e.endsUnnamed()}, out)
+	e.push(awaiting{kind: awaitSync}, out)
+	out.ToServer.make(func(b []byte) []byte { return appendSync(appendParse(b, "", r.question())) })
+	e.client.batch++
 }
 
 // endsUnnamed notes that a message drops the unnamed statement, whatever comes of it: Query, and Parse of that name

@@ -34,7 +34,10 @@ func decodeParse(body []byte) (m parseMessage, ok bool) {
 
 // decodeParameters reads a ParameterDescription.
 func decodeParameters(body []byte) (types []uint32, ok bool) {
-	if len(body) < 2 || len(body) != 2+4*int(binary.BigEndian.Uint16(body)) {
+	if len(body) < 2 || len(body)%4 != 2 {
+		return nil, false
+	}
+	if int(binary.BigEndian.Uint16(body)) != len(body)/4%(1<<16) { // the count is cut where there are more than it can say
 		return nil, false
 	}
 	for body = body[2:]; len(body) > 0; body = body[4:] {

@@ -208,7 +208,7 @@ func (e *Engine) close(msg, body []byte, out *Output, s *Step) error {
 
 func (e *Engine) forward(msg []byte, out *Output, s *Step) {
 	out.ToServer.pass(msg)
-	e.client.inBatch = true
+	e.client.inBatch, e.client.unsynced = true, true
 	s.Consumed += len(msg)
 }
 
@@ -273,7 +273,7 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		e.started(run, out)
 		out.ToServer.pass(msg)
 	}
-	e.client.inBatch = true
+	e.client.inBatch, e.client.unsynced = true, true
 	return consumed
 }
 

@@ -122,8 +122,11 @@ func vaultScript(t testing.TB) *script {
 		case q.Stage == AtBind && refusedValue(q.Text, q.Bind.Values):
 			return &Refusal{Code: "42501", Message: "refused", Rule: "test"}
 		}
-		if _, ok := pgmodel.Parse(q.Text); !ok {
-			return &Refusal{Code: "42601", Message: "syntax error", Rule: "grammar"}
+		if code := pgmodel.Fault(q.Text); code != "" {
+			if q.Stage == AtParse || !s.engine.client.unsynced { // else the server is not asked
+				code = "XXXXX"
+			}
+			return &Refusal{Code: code, Message: "our own words", Rule: "grammar", Asks: q.Text}
 		}
 		return nil
 	}

@@ -9,8 +9,9 @@ type awaiting struct {
 	key             string
 	portal, changes bool
 	run             *Run
-	// refusal replaces the server's error.
+	// refusal replaces the server's error, unless asks is set and it is the server's parser that raised it.
 	refusal *Refusal
+	asks    bool
 	probe   *probe
 	// impure: it may run a function outside the pure list; copies: it reads COPY data.
 	impure, copies bool

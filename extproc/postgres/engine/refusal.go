@@ -13,6 +13,9 @@ type Refusal struct {
 	Position int32
 	// Rule names the first rule that refused, for the server's log.
 	Rule string
+	// Asks is a text that no grammar of ours takes. The server is asked what its own has to say, without running
+	// anything: that goes to the agent in place of this.
+	Asks string
 }
 
 // Error implements error.

@@ -232,6 +232,9 @@ func (r *Run) givesRows() bool {
 	return false
 }
 
+// given reports whether the server is at a SET to a value that stands in the text.
+func (r *Run) given() bool { return r != nil && r.current() != nil && r.current().Given }
+
 // current is the statement of the run that the server is at; a portal has only one, however often it is executed.
 func (r *Run) current() *sqlfacts.Statement {
 	at := r.statement

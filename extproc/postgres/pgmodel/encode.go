@@ -7,12 +7,21 @@ import (
 )
 
 // failure is an error, by its SQLSTATE: texts are not modelled.
-type failure struct{ code string }
+type failure struct {
+	code string
+	// file is the source that raised it, where a client could tell by that.
+	file string
+}
 
 func refused() *failure { return &failure{code: "42501"} }
 
+// unparsed is the error of a text that the grammar does not take.
+func unparsed(text string) *failure { return &failure{code: Fault(text), file: "scan.l"} }
+
 func (f *failure) encode(severity string) []byte {
-	return encode(&pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: f.code, Message: "modelled"})
+	return encode(&pgproto3.ErrorResponse{
+		Severity: severity, SeverityUnlocalized: severity, Code: f.code, Message: "modelled", File: f.file,
+	})
 }
 
 func (b *Backend) notice(code string) {

@@ -50,7 +50,9 @@ func (b *Backend) parse(body []byte) *failure {
 	}
 	list, ok := Parse(text)
 	switch {
-	case !ok, len(list) > 1:
+	case !ok:
+		return unparsed(text)
+	case len(list) > 1:
 		return &failure{code: "42601"}
 	case len(list) == 1 && b.block == blockFailed && !list[0].exits():
 		return &failure{code: "25P02"}

@@ -14,7 +14,7 @@ func (b *Backend) simple(text string) *failure {
 	}
 	list, ok := Parse(text)
 	if !ok {
-		return &failure{code: "42601"}
+		return unparsed(text)
 	}
 	if len(list) == 0 {
 		b.put([]byte{'I', 0, 0, 0, 4})

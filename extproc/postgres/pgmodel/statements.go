@@ -78,9 +78,10 @@ var (
 // Long is a name of 63 bytes, what PostgreSQL keeps of longer ones.
 var Long = strings.Repeat("l", 63)
 
-// Syntax is a text that no grammar takes. Refused is what a Censor is asked to refuse; it is valid.
+// Syntax and Escape are texts that no grammar takes, with another SQLSTATE each. Refused is what a Censor is asked to refuse; it is valid.
 const (
 	Syntax  = "nonsense"
+	Escape  = `select E'\u061'`
 	Refused = "drop table pub"
 	// ByValue is refused by its parameter, 13.
 	ByValue = "select n from pub where n = $1"
@@ -103,6 +104,7 @@ var statements = index([]*Statement{
 	{SQL: "deallocate all", action: actionDeallocateAll, tag: "DEALLOCATE ALL"},
 	{SQL: "set statement_timeout = '1h'", action: actionNothing, tag: "SET"},
 	{SQL: Refused, action: actionNothing, tag: "DROP TABLE"},
+	{SQL: "SELECT", action: actionRows, rows: [][]string{{}}},
 })
 
 func index(list []*Statement) map[string]*Statement {
@@ -122,13 +124,13 @@ func Probe(sql string, row ...string) {
 	statements[sql] = s
 }
 
-// Texts are all statements that the model understands, in a fixed order, Syntax and the empty one included; not Refused,
-// which a real server would run.
+// Texts are all statements that the model understands, in a fixed order, Syntax, Escape and the empty one included; not
+// Refused, which a real server would run.
 func Texts() []string {
 	return []string{
 		"select n from pub", "select id, key from vault", "select 1/0", "select 6/(3-n) from pub", ByValue, "begin", "commit",
 		"rollback", "copy sink from stdin", "copy pub to stdout", "copy vault to stdout", "deallocate a", "deallocate " + Long,
-		"deallocate all", "set statement_timeout = '1h'", Syntax, "",
+		"deallocate all", "set statement_timeout = '1h'", Syntax, Escape, "",
 	}
 }
 
@@ -146,6 +148,19 @@ func Parse(text string) (list []*Statement, ok bool) {
 		list = append(list, s)
 	}
 	return list, true
+}
+
+// Fault is the SQLSTATE of a text that the grammar does not take: that of the first fault.
+func Fault(text string) string {
+	for part := range strings.SplitSeq(text, ";") {
+		switch part = strings.TrimSpace(part); {
+		case part == Escape:
+			return "22025"
+		case part != "" && statements[part] == nil:
+			return "42601"
+		}
+	}
+	return ""
 }
 
 // CopyIn reports whether it reads COPY data; CopyOut whether it sends some; Rows whether it gives rows.
