@@ -4,18 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"slices"
-	"strings"
 	"time"
 
-	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/oplog"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/policies"
-	"github.com/sluicegate/sluice/policies/masking"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
@@ -196,13 +191,6 @@ func (j *judge) weigh(ctx context.Context, sub *subject, in *inbox, out *engine.
 	return r, nil
 }
 
-func maskName(name string) string {
-	if name == "" {
-		return "any"
-	}
-	return name
-}
-
 // ended57P01 ends the session if its token has.
 func (j *judge) ended57P01() error {
 	if err := j.o.Guard.Ended(j.admission); err != nil {
@@ -230,211 +218,6 @@ func operationsOf(facts *sqlfacts.Facts) []policies.Operation {
 		out = append(out, facts.Statements[i].Also...)
 	}
 	return out
-}
-
-// unreadable is the refusal of a text that has no facts.
-func unreadable(err error) *engine.Refusal {
-	var e *sqlfacts.Error
-	if !errors.As(err, &e) {
-		return &engine.Refusal{
-			Code: codeNotReady, Message: "the statement cannot be decided at the moment", Hint: "Try again in a moment.",
-		}
-	}
-	r := &engine.Refusal{
-		Code: e.Code, Message: e.Message, Position: int32(min(e.Position, 1<<30)), Rule: "grammar", //nolint:gosec // bounded
-	}
-	if e.Grammar {
-		r.Detail = "Sluice reads statements with PostgreSQL 17's grammar and forwards only what it can read."
-	}
-	return r
-}
-
-// reasoned adds why an effect is not known.
-func reasoned(r *engine.Refusal, facts *sqlfacts.Facts) *engine.Refusal {
-	for i := range facts.Statements {
-		if why := facts.Statements[i].Reason; why != "" {
-			r.Detail = "Not understood: " + why + ". " + r.Detail
-			if why == sqlfacts.ReasonSearchPath {
-				r.Hint = hintSearchPath
-			}
-			return r
-		}
-	}
-	return r
-}
-
-// unsupported refuses what the engine cannot follow yet: what it takes a statement for that SQL prepared, or a cursor, must
-// decide nothing.
-func unsupported(facts *sqlfacts.Facts, unbounded bool) *engine.Refusal {
-	for i := range facts.Statements {
-		st := &facts.Statements[i]
-		if st.Kind == sqlfacts.PrepareTransaction {
-			return notSupported(st.Operation.Command+" is not supported by Sluice", "Commit on this connection.")
-		}
-		if !unbounded {
-			if r := notFollowed(st.Kind, st.Operation.Command); r != nil {
-				return r
-			}
-			if r := notFollowed(st.Inside, map[sqlfacts.Kind]string{sqlfacts.Execute: "EXECUTE", sqlfacts.DeclareCursor: "DECLARE CURSOR"}[st.Inside]); r != nil {
-				return r
-			}
-		}
-		if name := changesReading(&facts.Statements[i]); name != "" {
-			return notSupported(name+" cannot be changed: Sluice reads statements as UTF8 with standard_conforming_strings on",
-				"Leave it as it is; setting it to what it is already is allowed.")
-		}
-	}
-	return nil
-}
-
-// notFollowed refuses a kind of statement behind which names mean what nobody has seen.
-func notFollowed(k sqlfacts.Kind, command string) *engine.Refusal {
-	switch k {
-	case sqlfacts.Prepare, sqlfacts.Execute:
-		return notSupported(command+" in SQL is not supported by Sluice yet", "Prepare statements by the protocol, as drivers do.")
-	case sqlfacts.DeclareCursor, sqlfacts.Fetch:
-		return notSupported(command+" is not supported by Sluice yet", "Run the query itself; results are streamed.")
-	}
-	return nil
-}
-
-// readingSettings decide where a string ends. If they changed, the server would read what follows in another way than
-// Sluice has: a report of the change (ParameterStatus) comes too late for what was sent behind it.
-var readingSettings = map[string]*regexp.Regexp{
-	"standard_conforming_strings": regexp.MustCompile(`(?i)^\s*set\s+(session\s+|local\s+)?standard_conforming_strings\s*(=|\bto\b)\s*'?on'?\s*;?\s*$`),
-	"client_encoding":             regexp.MustCompile(`(?i)^\s*set\s+(session\s+|local\s+)?client_encoding\s*(=|\bto\b)\s*'?(utf-?8|unicode)'?\s*;?\s*$`),
-}
-
-// changesReading names the setting that a statement may change, whichever way: SET, SET NAMES, set_config.
-func changesReading(st *sqlfacts.Statement) string {
-	for _, p := range st.Operation.Pairs {
-		if p.Effect != policyv1.Effect_SESSION || st.Operation.Command == "RESET" {
-			continue // RESET goes back to what the session began with
-		}
-		name := strings.ToLower(p.Object)
-		if same, ok := readingSettings[name]; ok && !same.MatchString(st.Text) {
-			return name
-		}
-	}
-	return ""
-}
-
-func notSupported(message, hint string) *engine.Refusal {
-	return &engine.Refusal{Code: codeUnsupported, Message: message, Hint: hint, Rule: "unsupported"}
-}
-
-// altersCatalog reports whether names may mean something else once the statements have run.
-func altersCatalog(facts *sqlfacts.Facts) bool {
-	for i := range facts.Statements {
-		if alters(&facts.Statements[i]) {
-			return true
-		}
-	}
-	return false
-}
-
-func alters(st *sqlfacts.Statement) bool {
-	if len(st.Calls) > 0 {
-		return true
-	}
-	for _, p := range st.Operation.Pairs {
-		switch p.Effect {
-		case policyv1.Effect_DDL, policyv1.Effect_PRIVILEGE, policyv1.Effect_MAINTENANCE, policyv1.Effect_UNKNOWN, policyv1.Effect_EXECUTE:
-			return true
-		}
-	}
-	return false
-}
-
-// afterAlteration refuses statements that would be read by a catalog that is not the session's own: behind a change
-// in the same string, or behind one in a transaction that only the session itself can see.
-func afterAlteration(facts *sqlfacts.Facts, known bool) *engine.Refusal {
-	altered := !known
-	for i := range facts.Statements {
-		st := &facts.Statements[i]
-		if altered && !harmlessAfterAlteration(st) {
-			return &engine.Refusal{
-				Code: codeUnsupported, Message: "the catalog was changed in this transaction, so what the statement reads is not certain",
-				Detail: "Masks apply to you here.", Hint: "Send the change alone, COMMIT it, and run the statement then.", Rule: "catalog",
-			}
-		}
-		altered = altered || alters(st)
-	}
-	return nil
-}
-
-// afterMove refuses statements whose names may mean another relation than the catalog says, where rules go by names:
-// behind a RENAME or the like in the same string, or in a transaction that only the session itself can see.
-func afterMove(facts *sqlfacts.Facts, moved bool) *engine.Refusal {
-	for i := range facts.Statements {
-		st := &facts.Statements[i]
-		if moved && !harmlessAfterAlteration(st) && !onlyDefines(st) {
-			return &engine.Refusal{
-				Code: codeUnsupported, Message: "a relation was renamed or moved in this transaction, so what the statement reaches is not certain",
-				Detail: "Rules that deny or ask name relations.", Hint: "Send the change alone, COMMIT it, and run the statement then.", Rule: "catalog",
-			}
-		}
-		moved = moved || movesNames(facts.Statements[i:i+1])
-	}
-	return nil
-}
-
-// onlyDefines: whoever may rename a relation is known to the rules about definitions of it.
-func onlyDefines(st *sqlfacts.Statement) bool {
-	return len(st.Operation.Pairs) > 0 && !slices.ContainsFunc(st.Operation.Pairs, func(p policies.Pair) bool {
-		return p.Effect != policyv1.Effect_DDL
-	})
-}
-
-func movesNames(list []sqlfacts.Statement) bool {
-	return slices.ContainsFunc(list, func(st sqlfacts.Statement) bool { return st.MovesNames })
-}
-
-func harmlessAfterAlteration(st *sqlfacts.Statement) bool {
-	switch st.Kind {
-	case sqlfacts.Begin, sqlfacts.Commit, sqlfacts.Rollback, sqlfacts.Savepoint, sqlfacts.ReleaseSavepoint,
-		sqlfacts.RollbackToSavepoint, sqlfacts.Set, sqlfacts.Show:
-		return true
-	}
-	for _, p := range st.Operation.Pairs {
-		if p.Effect != policyv1.Effect_DDL {
-			return false
-		}
-	}
-	return len(st.Uses) == 0 && len(st.Operation.Pairs) > 0
-}
-
-// settleTimeout bounds the wait for the server to have run what may have changed the catalog.
-const settleTimeout = 30 * time.Second
-
-// settled makes sure that the catalog is read again if something let through may have changed it. It is false while
-// that stands in an open transaction, which nobody else can look into.
-func (j *judge) settled(ctx context.Context, out *engine.Output) (bool, error) {
-	if !j.altered {
-		return true, nil
-	}
-	if !j.engine.Answered() {
-		j.engine.Flush(out) // a server keeps its answers for itself up to Sync
-	}
-	if err := j.pipes.flush(out); err != nil { // what was let through must run first
-		return false, err
-	}
-	end := time.Now().Add(settleTimeout)
-	for !j.engine.Answered() && time.Now().Before(end) {
-		select {
-		case <-j.pipes.over:
-			return false, errSessionOver
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case <-time.After(time.Millisecond):
-		}
-	}
-	if !j.engine.Idle() {
-		return false, nil
-	}
-	j.catalog.Invalidate()
-	j.altered, j.renamed = false, false
-	return true, nil
 }
 
 var errSessionOver = errors.New("the session is over")
@@ -494,18 +277,6 @@ func (j *judge) underPolicy(q *engine.Question, g *granted, p *policies.Policy) 
 	again := q.Run.Grant
 	again.Agent, again.Record = views.agent, views.record
 	return &again, nil, nil
-}
-
-// masked is the refusal of a statement that uses what is masked.
-func masked(v *masking.Violation) *engine.Refusal {
-	code := codeForbidden
-	if v.Unknown {
-		code = codeNoTable
-	}
-	return &engine.Refusal{
-		Code: code, Message: v.Error(), Detail: fmt.Sprintf("Mask %q of the policy applies to you.", maskName(v.Mask)),
-		Hint: v.Hint(), Rule: v.Mask,
-	}
 }
 
 // refused records a statement that does not run.
