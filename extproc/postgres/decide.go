@@ -23,8 +23,11 @@ type subject struct {
 	verdict    guard.Verdict
 	views      views
 	described  described
-	// unbounded: what the statement means decides nothing.
-	unbounded bool
+	// policy and catalog are those by which it is looked at.
+	policy  *policies.Policy
+	catalog sqlfacts.Catalog
+	// unbounded: what the statement means decides nothing; known: the catalog is the session's own.
+	unbounded, known bool
 }
 
 // answer decides a question of the engine's. An error ends the session.
@@ -96,99 +99,118 @@ func (j *judge) weighed(ctx context.Context, sub *subject, in *inbox, out *engin
 // weigh finds out what the statement does and what the policy says. A refusal is the answer; without one it is allowed
 // or to be held, as the verdict says.
 func (j *judge) weigh(ctx context.Context, sub *subject, in *inbox, out *engine.Output) (*engine.Refusal, error) {
-	q := sub.q
-	p, err := j.o.Guard.Current()
-	if err != nil {
+	if refusal, err := j.look(ctx, sub, out); refusal != nil || err != nil {
+		return refusal, err
+	}
+	if found, ok := j.before.find(sub.q, sub.catalog); ok && sub.known && !j.unread {
+		sub.facts, sub.views, sub.verdict = found.facts, found.views, found.verdict
+		sub.described = j.scribe.describe(sub.q, sub.facts, sub.views.record)
+		return foreignParameter(sub.q, sub.views.agent), nil
+	}
+	if refusal, err := j.understand(ctx, sub, in); refusal != nil || err != nil {
+		return refusal, err
+	}
+	sub.operations = operationsOf(sub.facts)
+	if len(sub.operations) == 0 { // an empty string does nothing
+		sub.verdict = guard.Verdict{Policy: sub.policy, Decision: policies.Decision{Verdict: policies.Allow, Version: sub.policy.Version()}}
+		return nil, j.ended57P01()
+	}
+	refusal, err := j.decide(sub)
+	if refusal == nil && err == nil {
+		if refusal = j.unsure(sub.q.Text, sub.facts); refusal == nil {
+			j.before.add(sub)
+		}
+	}
+	return refusal, err
+}
+
+// look finds the policy and the catalog of the moment.
+func (j *judge) look(ctx context.Context, sub *subject, out *engine.Output) (*engine.Refusal, error) {
+	var err error
+	if sub.policy, err = j.o.Guard.Current(); err != nil {
 		return turnedAwayRefusal(err)
 	}
-	known := true
-	j.unread = false
 	who, err := j.o.Guard.Principal(j.admission)
 	if err != nil {
 		return turnedAwayRefusal(err)
 	}
-	j.before.under(p, who, j.admission.Target.GetName())
-	unbounded := j.before.unbounded
-	sub.unbounded = unbounded
-	if !unbounded { // else nothing that could have changed decides
-		if known, err = j.settled(ctx, out); err != nil {
+	j.before.under(sub.policy, who, j.admission.Target.GetName())
+	sub.unbounded = j.before.unbounded
+	sub.known, j.unread = true, false
+	if !sub.unbounded { // else nothing that could have changed decides
+		if sub.known, err = j.settled(ctx, out); err != nil {
 			return nil, err
 		}
 		if err := j.whereNamesAre(ctx, out); err != nil {
 			return nil, err
 		}
 	}
-	catalog, err := j.snapshot(ctx, out, unbounded)
-	if errors.Is(err, errSessionOver) || asFatal(err) {
+	sub.catalog, err = j.snapshot(ctx, out, sub.unbounded)
+	switch {
+	case err == nil:
+		return nil, nil
+	case errors.Is(err, errSessionOver) || asFatal(err):
 		return nil, err
 	}
-	if err != nil {
-		sub.described = described{text: sqlfacts.HideQuoted(q.Text)}
-		return &engine.Refusal{
-			Code: codeNotReady, Message: "the database's catalog cannot be read, so nothing can be decided",
-			Detail: "Sluice reads it over a connection of its own.", Hint: "Try again in a moment.",
-		}, nil
-	}
-	if found, ok := j.before.find(q, catalog); ok && known && !j.unread {
-		sub.facts, sub.views, sub.verdict = found.facts, found.views, found.verdict
-		sub.described = j.scribe.describe(q, sub.facts, sub.views.record)
-		return foreignParameter(q, sub.views.agent), nil
-	}
-	sub.views = j.viewsOf(p, catalog)
-	sub.facts, err = j.read(ctx, q.Text, catalog, in)
+	sub.described = described{text: sqlfacts.HideQuoted(sub.q.Text)}
+	return &engine.Refusal{
+		Code: codeNotReady, Message: "the database's catalog cannot be read, so nothing can be decided",
+		Detail: "Sluice reads it over a connection of its own.", Hint: "Try again in a moment.",
+	}, nil
+}
+
+// understand finds out what the statement does, and refuses what cannot be followed.
+func (j *judge) understand(ctx context.Context, sub *subject, in *inbox) (*engine.Refusal, error) {
+	var err error
+	sub.views = j.viewsOf(sub.policy, sub.catalog)
+	sub.facts, err = j.read(ctx, sub.q.Text, sub.catalog, in)
 	if errors.Is(err, errClientGone) {
 		return nil, err
 	}
-	sub.described = j.scribe.describe(q, sub.facts, sub.views.record)
+	sub.described = j.scribe.describe(sub.q, sub.facts, sub.views.record)
 	if err != nil {
 		r := unreadable(err)
 		if e := (*sqlfacts.Error)(nil); errors.As(err, &e) && e.Grammar {
-			r.Asks = q.Text
+			r.Asks = sub.q.Text
 		}
 		return r, nil
 	}
-	if r := unsupported(sub.facts, unbounded); r != nil {
+	if r := unsupported(sub.facts, sub.unbounded); r != nil {
 		return r, nil
 	}
-	if r := behindMove(sub.facts); r != nil && !unbounded {
+	if r := behindMove(sub.facts); r != nil && !sub.unbounded {
 		return r, nil
 	}
-	if r := foreignParameter(q, sub.views.agent); r != nil {
-		return r, nil
-	}
-	sub.operations = operationsOf(sub.facts)
-	if len(sub.operations) == 0 { // an empty string does nothing
-		sub.verdict = guard.Verdict{Policy: p, Decision: policies.Decision{Verdict: policies.Allow, Version: p.Version()}}
-		return nil, j.ended57P01()
-	}
+	return foreignParameter(sub.q, sub.views.agent), nil
+}
+
+// decide asks the policy, then its masks.
+func (j *judge) decide(sub *subject) (*engine.Refusal, error) {
+	var err error
 	if sub.verdict, err = j.o.Guard.Decide(j.admission, sub.operations, j.attributes); err != nil {
 		return turnedAwayRefusal(err)
 	}
-	if sub.verdict.Policy != p { // it changed in between
-		sub.views = j.viewsOf(sub.verdict.Policy, catalog)
-		sub.described = j.scribe.describe(q, sub.facts, sub.views.record)
+	if sub.verdict.Policy != sub.policy { // it changed in between
+		sub.views = j.viewsOf(sub.verdict.Policy, sub.catalog)
+		sub.described = j.scribe.describe(sub.q, sub.facts, sub.views.record)
 	}
 	if sub.verdict.Verdict == policies.Deny {
 		return reasoned(refusalOf(codeForbidden, sub.verdict.Decision), sub.facts), nil
 	}
 	if !sub.views.agent.Empty() {
-		if r := afterAlteration(sub.facts, known); r != nil {
+		if r := afterAlteration(sub.facts, sub.known); r != nil {
 			return r, nil
 		}
 	}
 	if p := sub.verdict.Policy; p.NamesRelations(j.admission.Principal, j.admission.Target.GetName()) {
-		if r := afterMove(sub.facts, j.renamed && !known); r != nil {
+		if r := afterMove(sub.facts, j.renamed && !sub.known); r != nil {
 			return r, nil
 		}
 	}
 	if v := sub.views.agent.Check(sub.facts.Statements); v != nil {
 		return masked(v), nil
 	}
-	r := j.unsure(q.Text, sub.facts)
-	if r == nil {
-		j.before.add(sub)
-	}
-	return r, nil
+	return nil, nil
 }
 
 // ended57P01 ends the session if its token has.
