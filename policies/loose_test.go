@@ -56,6 +56,13 @@ func TestConditionsAreLooseWhereServicesAre(t *testing.T) {
 		{when: "request.http.body.force == true", values: body(httpValues{"force": false}), no: true},
 		{when: "request.http.body.force == true", values: body(httpValues{"force": "false", "enforce": true}), no: true},
 		{when: "has(request.http.body.force) && request.http.body.force == true", values: body(httpValues{"enforce": true}), no: true},
+		{when: "request.http.headers['x-mode'] in ['fast', 'quick']", values: mode("fast"), exact: true},
+		{when: "request.http.headers['x-mode'] in ['fast', 'quick']", values: mode("QUICK")},
+		{when: "request.http.headers['x-mode'] in ['fast', 'quick']", values: mode("slow"), no: true},
+		// It may read any part, so all are read in every way.
+		{when: "'bo' + 'dy' in request.http && has(request.http['bo' + 'dy'].force)", values: body(httpValues{"force": true}), exact: true},
+		{when: "'bo' + 'dy' in request.http && has(request.http['bo' + 'dy'].force)", values: body(httpValues{"Force[]": true})},
+		{when: "'bo' + 'dy' in request.http && has(request.http['bo' + 'dy'].force)", values: body(httpValues{"enforce": true}), no: true},
 		{when: "'all' in request.http.query", values: query("all", "1"), exact: true},
 		{when: "'all' in request.http.query", values: query("All", "1")},
 		{when: "'all' in request.http.query", values: query("all[]", "1")},

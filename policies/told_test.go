@@ -93,6 +93,65 @@ func TestADenialSaysWhatIsNotCoveredAndWhatIsAllowed(t *testing.T) {
 	}
 }
 
+func TestADenialForWhatIsReachedSaysSo(t *testing.T) {
+	p := compileText(t, httpTargets+"\nrules:\n"+
+		"- {name: all, on: {targets: [orders]}, allow: {}}\n- {name: no, on: {targets: [orders], sql: {effects: [READ], relations: [\"secret.*\"]}}, deny: {}}\n")
+	read := func(object string) Pair { return pairOf(policyv1.Effect_READ, object) }
+	for want, op := range map[string]Operation{
+		`Rule "no" denies SELECT (READ public.v): it covers what it reaches: READ secret.t.`: {
+			Command: "SELECT", Pairs: []Pair{read("public.v")}, Reached: []Pair{read("secret.t"), read("public.t")},
+		},
+		`Rule "no" denies SELECT (READ secret.v): it covers READ secret.v, and what it reaches: READ secret.t.`: {
+			Command: "SELECT", Pairs: []Pair{read("secret.v")}, Reached: []Pair{read("secret.t")},
+		},
+		`Rule "no" denies SELECT (READ secret.v): it covers READ secret.v.`: {
+			Command: "SELECT", Pairs: []Pair{read("secret.v")}, Reached: []Pair{read("public.t")},
+		},
+	} {
+		d := p.Decide(&Request{Principal: member("x"), Target: "orders", Operations: []Operation{op}})
+		if d.Verdict != Deny || d.Detail != want {
+			t.Errorf("got %s: %s, want %s", d.Verdict, d.Detail, want)
+		}
+	}
+}
+
+func TestOfWhatIsReachedSixtyFourAreShown(t *testing.T) {
+	for n, want := range map[int]int{0: 0, 63: 63, 64: 64, 65: 65, 1000: 65} {
+		op := Operation{Reached: make([]Pair, n)}
+		shown := op.ReachedShown()
+		if len(shown) != want || n > 64 && shown[64].Object != fmt.Sprintf("… and %d more", n-64) {
+			t.Errorf("of %d, %d: %v", n, len(shown), shown[max(0, len(shown)-1):])
+		}
+	}
+}
+
+func TestARevisionIsOfTheTargetAndTheNamedRules(t *testing.T) {
+	of := func(text string, rules ...string) string {
+		r, err := compileText(t, text).Revision("orders", rules)
+		if err != nil || len(r) != 32 {
+			t.Fatalf("%x, %v", r, err)
+		}
+		return string(r)
+	}
+	text := httpTargets + toldRules
+	first := of(text, "read", "ask")
+	for name, c := range map[string]struct {
+		other string
+		same  bool
+	}{
+		"nothing else":         {of(text, "read", "ask"), true},
+		"another rule changes": {of(strings.Replace(text, "No dropping.", "Never.", 1), "read", "ask"), true},
+		"one of them changes":  {of(strings.Replace(text, "audit.log", "audit.logs", 1), "read", "ask"), false},
+		"the target changes":   {of(strings.Replace(text, "database: orders", "database: others", 1), "read", "ask"), false},
+		"one rule less":        {of(text, "read"), false},
+		"no rule":              {of(text), false},
+	} {
+		if (c.other == first) != c.same {
+			t.Errorf("%s: the same %v", name, c.other == first)
+		}
+	}
+}
+
 func TestAHintNamesAtMostEightRules(t *testing.T) {
 	rules := "\nrules:\n"
 	for i := range 9 {

@@ -142,12 +142,15 @@ func TestAfterAFailedCopyAStatementWaitsForTheAnswersToEarlierSyncs(t *testing.T
 			if got := kinds(s.server); got != "SCH" || !s.stalled {
 				t.Fatalf("the server got %s", got)
 			}
+			if s.mustSend(syncMessage()); kinds(s.server) != "SCH" {
+				t.Errorf("it is asked again: the server got %s", kinds(s.server))
+			}
 			s.mustAnswer(join(c.readies, closed()))
 			if got := kinds(s.agent); got != c.want {
 				t.Errorf("the agent got %q", got)
 			}
 			s.mustSend(nil)
-			if got := kinds(s.server); got != "SCHQ" {
+			if got := kinds(s.server); got != "SCHQS" {
 				t.Errorf("in the end the server got %s", got)
 			}
 		})
