@@ -505,3 +505,23 @@ func FuzzResolve(f *testing.F) {
 		}
 	})
 }
+
+// What a constant is compared with is not known where the relation is not: it is hidden as if it met something masked.
+func TestAConstantBesideAnUnknownRelationMeetsWhatNobodyKnows(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"select id from orders where status = 's'":                                  false,
+		"select id from newer where status = 's'":                                   true,
+		"select id from newer, orders where status = 's'":                           true,
+		"select id from orders, newer where status = 's'":                           true,
+		"select id from orders where status = 's' and id in (select id from newer)": true,
+		"select 's'": false,
+	} {
+		f, err := sqlfacts.NewAnalyzer(0).Facts(sql, factstest.New())
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		if l := f.Statements[0].Literals; len(l) != 1 || l[0].Meets.Unknown != want {
+			t.Errorf("%s: %+v", sql, l)
+		}
+	}
+}
