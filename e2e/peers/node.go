@@ -30,6 +30,8 @@ func (*nodePostgres) apart() []apart {
 	return []apart{{regexp.MustCompile(`gh-issues/130-tests`), otherDatabase}}
 }
 
+func (*nodePostgres) slower() []apart { return nil }
+
 func (n *nodePostgres) prepare(ctx context.Context, dir string) error {
 	if n.dir == "" {
 		return &notRun{"set NODE_PG_DIR to a checkout of node-postgres' repository"}

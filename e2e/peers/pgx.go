@@ -30,6 +30,17 @@ func (*pgx) apart() []apart {
 	}
 }
 
+func (*pgx) slower() []apart {
+	const (
+		writes = "thousands of small writes, each of which is on disk in the record before it runs"
+		long   = "a statement of 1 MB, which is read before it goes on"
+	)
+	return []apart{
+		{regexp.MustCompile(`^ TestListenNotifyWhileBusyIsSafe$|^/pgconn TestConnCopyToLarge$`), writes},
+		{regexp.MustCompile(`^/pgconn (TestConnExec(Params|Prepared)MaxNumberOfParams|TestConnLargeResponseWhileWritingDoesNotDeadlock|TestConnExecPreparedTooManyParams)$`), long},
+	}
+}
+
 func (p *pgx) prepare(ctx context.Context, _ string) error {
 	where, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", pgxModule).Output()
 	p.dir = strings.TrimSpace(string(where))
@@ -108,20 +119,25 @@ func events(out []byte) map[string]outcome {
 	return found
 }
 
-// firstWord is the first line of a failed test's output that says something.
+// said is what testify says of a failure.
+var said = regexp.MustCompile(`(?s)Error:\s+(.*?)\n\s*(?:Test|Messages):`)
+
+// firstWord is what a failed test's output says first: an error of the server's, else whatever it is.
 func firstWord(out string) string {
 	for l := range strings.Lines(out) {
-		l = strings.TrimSpace(l)
-		if at := strings.Index(l, "ERROR:"); at >= 0 {
-			return l[at:]
+		for _, severity := range []string{"ERROR:", "FATAL:"} {
+			if at := strings.Index(l, severity); at >= 0 {
+				return strings.TrimSpace(l[at:])
+			}
 		}
-		if at := strings.Index(l, "FATAL:"); at >= 0 {
-			return l[at:]
-		}
+	}
+	if m := said.FindStringSubmatch(out); m != nil {
+		words := strings.Join(strings.Fields(m[1]), " ")
+		return words[:min(len(words), 200)]
 	}
 	for l := range strings.Lines(out) {
 		l = strings.TrimSpace(l)
-		if l != "" && !strings.HasPrefix(l, "===") && !strings.HasPrefix(l, "---") && !strings.HasPrefix(l, "Error Trace") {
+		if l != "" && !strings.HasPrefix(l, "===") && !strings.HasPrefix(l, "---") {
 			return l
 		}
 	}

@@ -117,8 +117,13 @@ func (*asyncpg) name() string { return "asyncpg" }
 func (*asyncpg) bound() bool { return true }
 
 func (*asyncpg) apart() []apart {
-	return []apart{{regexp.MustCompile(`::test_introspection_(loads_basetypes_of_domains|on_large_db)$`), otherDatabase}}
+	return []apart{
+		{regexp.MustCompile(`::test_introspection_(loads_basetypes_of_domains|on_large_db)$`), otherDatabase},
+		{regexp.MustCompile(`::test_(type|prepare)_cache_invalidation_in_pool$`), otherDatabase},
+	}
 }
+
+func (*asyncpg) slower() []apart { return nil }
 
 func (a *asyncpg) prepare(_ context.Context, dir string) error {
 	if err := a.find(dir); err != nil {
@@ -149,6 +154,8 @@ func (*psycopg) apart() []apart {
 		{regexp.MustCompile(`test_misc.py::test_error_message_encoding$|test_pgconn.py::test_encoding$`), otherEncoding},
 	}
 }
+
+func (*psycopg) slower() []apart { return nil }
 
 func (p *psycopg) prepare(_ context.Context, dir string) error {
 	if p.dir == "" {

@@ -24,10 +24,21 @@ func (r *result) print() {
 	for _, why := range sortedByCount(r.causes) {
 		fmt.Printf("  %d × %s\n      %s\n", len(r.causes[why]), why, strings.Join(r.causes[why], "\n      "))
 	}
-	for _, test := range r.slow {
-		fmt.Printf("  slower: %s: %s, on the database %s\n", test, short(r.through[test].took), short(r.direct[test].took))
+	for _, why := range sortedByCount(r.must) {
+		fmt.Printf("  slower by %s\n", why)
+		r.printTimes(r.must[why])
+	}
+	if len(r.slow) > 0 {
+		fmt.Println("  slower")
+		r.printTimes(r.slow)
 	}
 	fmt.Println()
+}
+
+func (r *result) printTimes(tests []string) {
+	for _, test := range tests {
+		fmt.Printf("      %s: %s, on the database %s\n", test, short(r.through[test].took), short(r.direct[test].took))
+	}
 }
 
 func short(d time.Duration) time.Duration { return d.Round(time.Millisecond) }

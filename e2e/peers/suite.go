@@ -17,8 +17,9 @@ type suite interface {
 	prepare(ctx context.Context, dir string) error
 	// run runs them against a server, all or only some. That tests fail is no error.
 	run(ctx context.Context, s server, only []string) (map[string]outcome, error)
-	// apart are tests that say nothing here, and why.
+	// apart are tests that say nothing here, and why; slower are those that take longer for a reason that stays.
 	apart() []apart
+	slower() []apart
 }
 
 // notRun says that a suite is not there, and how it would be.
@@ -34,7 +35,7 @@ type outcome struct {
 	why string
 }
 
-// apart are tests that need another cluster, another database or an encoding other than UTF-8.
+// apart are tests that need something: another cluster, another database or an encoding other than UTF-8; or more time.
 type apart struct {
 	tests *regexp.Regexp
 	needs string
@@ -49,7 +50,7 @@ const (
 // runs: what waits for a busy machine does not show there.
 const (
 	slower  = 3
-	slack   = 250 * time.Millisecond
+	slack   = 500 * time.Millisecond
 	retries = 2
 )
 
@@ -65,17 +66,19 @@ type result struct {
 	passing map[string]int
 	// causes are the tests that fail through Sluice, by why.
 	causes map[string][]string
-	slow   []string
+	// slow take longer; must do so too, by why.
+	slow []string
+	must map[string][]string
 }
 
 func compare(s suite, direct, through map[string]outcome) result {
-	r := result{suite: s, direct: direct, through: through, apart: map[string]int{}, passing: map[string]int{}, causes: map[string][]string{}}
+	r := result{suite: s, direct: direct, through: through, apart: map[string]int{}, passing: map[string]int{}, causes: map[string][]string{}, must: map[string][]string{}}
 	for _, test := range slices.Sorted(maps.Keys(direct)) {
 		d, t := direct[test], through[test]
 		if !d.passed {
 			continue
 		}
-		if needs := needs(s, test); needs != "" {
+		if needs := needs(s.apart(), test); needs != "" {
 			r.apart[needs]++
 			if t.passed {
 				r.passing[needs]++
@@ -87,7 +90,11 @@ func compare(s suite, direct, through map[string]outcome) result {
 		case !t.passed:
 			r.causes[cause(t)] = append(r.causes[cause(t)], test)
 		case isSlower(d, t):
-			r.slow = append(r.slow, test)
+			if why := needs(s.slower(), test); why != "" {
+				r.must[why] = append(r.must[why], test)
+			} else {
+				r.slow = append(r.slow, test)
+			}
 			r.same++
 		default:
 			r.same++
@@ -96,8 +103,8 @@ func compare(s suite, direct, through map[string]outcome) result {
 	return r
 }
 
-func needs(s suite, test string) string {
-	for _, a := range s.apart() {
+func needs(list []apart, test string) string {
+	for _, a := range list {
 		if a.tests.MatchString(test) {
 			return a.needs
 		}

@@ -173,11 +173,20 @@ func (r *route) connect(ctx context.Context, lease *credential.Lease, parameters
 		_ = conn.Close(ctx) // it is of no use
 		return nil, err
 	}
-	if u.HijackedConn, err = conn.Hijack(); err != nil {
+	if u.HijackedConn, err = takeOver(ctx, conn); err != nil {
 		_ = conn.Close(ctx) // it is of no use
 		return nil, err
 	}
 	return u, nil
+}
+
+// takeOver takes the connection out of pgconn. Behind a write that took long pgconn still reads in the background, and
+// would take away the first that the server says to the session.
+func takeOver(ctx context.Context, conn *pgconn.PgConn) (*pgconn.HijackedConn, error) {
+	if err := conn.SyncConn(ctx); err != nil {
+		return nil, err
+	}
+	return conn.Hijack()
 }
 
 // ask asks what names mean in this session.
