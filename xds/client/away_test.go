@@ -48,7 +48,9 @@ func TestWhenItIsTriedAgainIsSaidWithItsUnit(t *testing.T) {
 	go func() { done <- c.Run(ctx) }()
 	defer func() {
 		cancel()
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}()
 	said := regexp.MustCompile(`"msg":"the control plane is away".*"retry_after":"[0-9.]+m?s"`)
 	for end := time.Now().Add(10 * time.Second); !said.Match(log.bytes()); time.Sleep(10 * time.Millisecond) {
