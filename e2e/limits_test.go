@@ -91,6 +91,7 @@ var elsewhere = map[string]string{
 	"channel-binding":  "TestChannelBindingCannotBeHadAndTheTokenDoesNotLeave",
 	"startup-names":    "TestTheDatabaseSeesWhoAsksAndWhatTheClientCallsItself in extproc/postgres",
 	"token-size":       "TestRefusalsAtStartupSayWhat",
+	"notify-payload":   "TestNotificationsLoseTheirPayload in extproc/postgres/engine",
 
 	"http-undecodable":     "TestHTTPRefusalsSayWhy",
 	"http-compressed":      "TestAnHTTPAgentSeesMaskedJSON",

@@ -173,7 +173,11 @@ func (r *route) connect(ctx context.Context, lease *credential.Lease, parameters
 		_ = conn.Close(ctx) // it is of no use
 		return nil, err
 	}
-	if u.HijackedConn, err = conn.Hijack(); err != nil {
+	// What the server says unasked may have been read ahead, in part too: that would be missing in what follows.
+	if err = conn.SyncConn(ctx); err == nil {
+		u.HijackedConn, err = conn.Hijack()
+	}
+	if err != nil {
 		_ = conn.Close(ctx) // it is of no use
 		return nil, err
 	}
