@@ -164,7 +164,8 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 	covered.init(op)
 	entitled, everything, unknown, taken := false, false, hasUnknown(op), false
 	out := Decision{Verdict: Allow, Version: p.Version()}
-	var denier *rule
+	var denier *rule // the first, but one that is about what the command does before one that only may be
+	surely := false
 	for _, r := range t.rules {
 		if !r.who.match(req.Principal) {
 			note(trace, r, false, OfOthers)
@@ -191,8 +192,8 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 			note(trace, r, true, reason)
 		}
 		if r.action == actionDeny {
-			if denier == nil {
-				denier = r
+			if denier == nil || hit && !surely {
+				denier, surely = r, hit
 			}
 			continue
 		}
@@ -209,6 +210,9 @@ func (p *Policy) operation(t *target, req *Request, op *Operation, trace func(Ru
 		}
 	}
 	if denier != nil {
+		if !surely {
+			return p.perhapsDenied(denier, op)
+		}
 		return p.denied(denier, op)
 	}
 	masked := len(t.masks) > 0 && len(t.maskNames(req.Principal)) > 0

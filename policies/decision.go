@@ -64,6 +64,19 @@ func (p *Policy) denied(r *rule, op *Operation) Decision {
 	}
 }
 
+// perhapsDenied explains a denial because nobody knows what a command does, and a rule could be about that.
+func (p *Policy) perhapsDenied(r *rule, op *Operation) Decision {
+	message := fmt.Sprintf("the effect of %s is not known, and rule %q could deny it", op.Command, r.name)
+	if r.message != "" {
+		message += ": " + r.message
+	}
+	return Decision{
+		Verdict: Deny, Rules: []string{r.name}, Version: p.Version(), Message: message,
+		Detail: "Sluice forwards only what it understands where a rule denies something.",
+		Hint:   "Nothing was run. Say it in a way that is understood, or ask the owner of the policy.",
+	}
+}
+
 // notUnderstood explains a denial because nobody knows what a command does.
 func (p *Policy) notUnderstood(t *target, req *Request, op *Operation, masked bool) Decision {
 	hint := "It takes a rule without sql:, or one that names the effect UNKNOWN. " + p.allowedHint(t, req)

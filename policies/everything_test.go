@@ -85,3 +85,33 @@ func TestWhatStatementsMeanDecidesNothingToWhomNothingIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// A rule's own words are about what it denies, and not about what nobody knows.
+func TestWhatIsNotUnderstoodIsNotDeniedInAnothersWords(t *testing.T) {
+	deny := func(name string, effect policyv1.Effect) *policyv1.Rule {
+		return &policyv1.Rule{
+			Name: name, On: &policyv1.On{Targets: []string{"orders"}, Sql: &policyv1.Sql{Effects: []policyv1.Effect{effect}}},
+			Action: &policyv1.Rule_Deny{Deny: &policyv1.Deny{Message: "Words of " + name + "."}},
+		}
+	}
+	p := compiledModel(t, []*policyv1.Rule{
+		{Name: "all", On: &policyv1.On{Targets: []string{"orders"}}, Action: &policyv1.Rule_Allow{Allow: &policyv1.Allow{}}},
+		deny("first", policyv1.Effect_DELETE), deny("second", policyv1.Effect_DDL),
+	})
+	unknown, ddl := Pair{Effect: policyv1.Effect_UNKNOWN}, Pair{Effect: policyv1.Effect_DDL, Object: "public.x"}
+	for name, c := range map[string]struct {
+		pairs []Pair
+		words string
+		rule  string
+	}{
+		"nobody knows":               {[]Pair{unknown}, `the effect of DO is not known, and rule "first" could deny it: Words of first.`, "first"},
+		"one is surely about it":     {[]Pair{unknown, ddl}, "Words of second.", "second"},
+		"all of it is known":         {[]Pair{ddl}, "Words of second.", "second"},
+		"the first surely is, as is": {[]Pair{ddl, {Effect: policyv1.Effect_DELETE, Object: "public.x"}}, "Words of first.", "first"},
+	} {
+		d := decideModel(p, []Operation{{Command: "DO", Pairs: c.pairs}})
+		if d.Verdict != Deny || d.Message != c.words || len(d.Rules) != 1 || d.Rules[0] != c.rule {
+			t.Errorf("%s: %s %q by %q", name, d.Verdict, d.Message, d.Rules)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -204,7 +205,7 @@ func (s *Server) begin(ctx context.Context, origin wire.Origin, h *hello, a *gua
 	if err != nil {
 		return nil, fatalf(codeSystem, "an internal error").cause(err)
 	}
-	settings["application_name"] = applicationName(a, id)
+	settings["application_name"] = applicationName(a, id, cmp.Or(settings["application_name"], h.parameters["application_name"]))
 	up, err := s.connect(ctx, a.Target, lease, settings)
 	if err != nil {
 		_ = lease.Release(ctx) // it was never used
@@ -266,17 +267,27 @@ func unreachable(a *guard.Admission, err error) *fatal {
 	return fatalf(codeUnreachable, "the database of target %q cannot be reached", name).hint("Try again later, or ask whoever runs Sluice.").cause(err)
 }
 
-// applicationName is what the database sees of a session, at most 63 bytes: the id counts more than the subject.
-func applicationName(a *guard.Admission, id string) string {
-	subject := []byte(a.Principal.GetSubject())
-	for i, c := range subject {
-		if c < 0x21 || c > 0x7e || c == '/' {
-			subject[i] = '?'
-		}
-	}
+// applicationName is what the database sees of a session, at most 63 bytes: the id counts more than the subject, and that more
+// than what the client calls itself.
+func applicationName(a *guard.Admission, id, own string) string {
 	const most = 63
 	room := max(0, most-len("sluice//")-len(id))
-	return "sluice/" + string(subject[:min(room, len(subject))]) + "/" + id
+	name := "sluice/" + shownName(a.Principal.GetSubject(), room, "/ ") + "/" + id
+	if room = most - len(name) - 1; own == "" || room <= 0 {
+		return name
+	}
+	return name + " " + shownName(own, room, "")
+}
+
+// shownName is the beginning of a name in characters that PostgreSQL takes (printable ASCII), but for some.
+func shownName(name string, most int, but string) string {
+	b := []byte(name[:min(most, len(name))])
+	for i, c := range b {
+		if c < 0x20 || c > 0x7e || strings.IndexByte(but, c) >= 0 {
+			b[i] = '?'
+		}
+	}
+	return string(b)
 }
 
 // catalog is the cache for a connection's endpoint and role, and what gives it back.

@@ -3,9 +3,13 @@ package postgres
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+	"github.com/sluicegate/sluice/authz/guard"
 )
 
 func packet(code uint32, body string) []byte {
@@ -38,6 +42,25 @@ func TestStartupParameters(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTheDatabaseSeesWhoAsksAndWhatTheClientCallsItself: in 63 bytes, which is as much as it keeps.
+func TestTheDatabaseSeesWhoAsksAndWhatTheClientCallsItself(t *testing.T) {
+	long := strings.Repeat("x", 100)
+	for name, c := range map[string]struct{ subject, id, own, want string }{
+		"all of it":             {"agent", "p1-A", "psql", "sluice/agent/p1-A psql"},
+		"no name":               {"agent", "p1-A", "", "sluice/agent/p1-A"},
+		"a long name":           {"agent", "p1-A", long, "sluice/agent/p1-A " + long[:45]},
+		"a long subject":        {long, "p1-A", "psql", "sluice/" + long[:51] + "/p1-A"},
+		"room for one":          {long[:49], "p1-A", "psql", "sluice/" + long[:49] + "/p1-A p"},
+		"no session of another": {"a/p1-B x", "p1-A", "b/p1-C\n", "sluice/a?p1-B?x/p1-A b/p1-C?"},
+		"not ASCII":             {"é", "p1-A", "é", "sluice/??/p1-A ??"},
+	} {
+		a := &guard.Admission{Principal: &identityv1.Principal{Subject: c.subject}}
+		if got := applicationName(a, c.id, c.own); got != c.want || len(got) > 63 {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,7 +118,9 @@ func (h *harness) dialAs(m *configv1.MutualTls) *rawClient {
 
 func TestTheCertificateSaysWhoMaySubscribeToWhat(t *testing.T) {
 	a := newAuthority(t)
-	h := serve(t, options(), mutual(a.issue("control/c1")))
+	o, log := options(), &lines{}
+	o.Logger = slog.New(slog.NewJSONHandler(log, nil))
+	h := serve(t, o, mutual(a.issue("control/c1")))
 	h.set(orders)
 	for name, tc := range map[string]struct {
 		cert, node, typeURL string
@@ -162,12 +165,36 @@ func TestTheCertificateSaysWhoMaySubscribeToWhat(t *testing.T) {
 			c.wantEnd(tc.code, tc.text)
 		})
 	}
+	// Whoever is refused is a line at control, too, and not one for each try.
+	if n := log.count(`"level":"WARN","msg":"xds node refused"`); n == 0 || n > 4 {
+		t.Errorf("%d lines about refused nodes: %s", n, log.text())
+	}
 	for _, n := range h.Status().GetNodes() {
 		if n.GetId() == "other" || n.GetId() == "p2" {
 			t.Errorf("the ledger took %s/%s", n.GetRole(), n.GetId())
 		}
 	}
 }
+
+// lines are a log that can be read while it is written.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *lines) count(words string) int { return strings.Count(l.text(), words) }
 
 func isTimeout(err error) bool {
 	n, ok := errors.AsType[net.Error](err)
