@@ -179,6 +179,9 @@ func (w *walker) position(at int) int {
 func (w *walker) parameter(p *pg.ParamRef, g int32) {
 	n := int(p.GetNumber())
 	switch {
+	case n < 0: // PostgreSQL 18 says so; before, it counts on from the other end
+		w.fail(&Error{Code: "42601", Message: "parameter number too large", Position: w.position(int(p.GetLocation()))})
+		return
 	case n < 1:
 		w.fail(&Error{Code: "42P02", Message: fmt.Sprintf("there is no parameter $%d", n), Position: w.position(int(p.GetLocation()))})
 		return

@@ -400,6 +400,7 @@ func TestLimitsOfOneStatement(t *testing.T) {
 	for name, c := range map[string]struct{ sql, code string }{
 		"relations":   {"select 1 from a" + strings.Repeat(", a", 3000), "54001"},
 		"parameters":  {"select $131073", "54000"},
+		"too large":   {"select $2147483648", "42601"},
 		"parameter 0": {"select $0", "42P02"},
 		"expressions": {"with a as (select 1)" + strings.Repeat(", a as (select 1)", 3000) + " select 1", "54001"},
 	} {
