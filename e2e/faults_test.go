@@ -44,12 +44,18 @@ func tryAs(t *testing.T, s *stage.Stage, name string, change func(*pgx.ConnConfi
 // works checks that new sessions open and answer.
 func works(t *testing.T, s *stage.Stage) {
 	t.Helper()
+	var last error
+	defer func() {
+		if t.Failed() {
+			t.Logf("the last try: %v", last)
+		}
+	}()
 	waitUntil(t, "no session opens", func() bool {
 		c, err := tryAs(t, s, "agent", func(*pgx.ConnConfig) {})
-		if err != nil {
-			return false
+		if err == nil {
+			_, err = c.Exec(patient(t), "select id from customers limit 1")
 		}
-		_, err = c.Exec(patient(t), "select id from customers limit 1")
+		last = err
 		return err == nil
 	})
 }
