@@ -88,3 +88,12 @@ func TestNothingIsDecidedPastTheEndOfTheToken(t *testing.T) {
 	wantDenied(t, err, guard.SessionEnded, "has ended")
 	wantDenied(t, d.Ended(a), guard.SessionEnded, "has ended")
 }
+
+func TestADenialNamesTheFirstOfItsRules(t *testing.T) {
+	for want, rules := range map[string][]string{"": nil, "a": {"a"}, "b": {"b", "a"}} {
+		d := &guard.Denied{}
+		if d.Rules = rules; d.Rule() != want {
+			t.Errorf("%q: %q", rules, d.Rule())
+		}
+	}
+}

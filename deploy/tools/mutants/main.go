@@ -1,5 +1,5 @@
 // Command mutants runs mutation tests with gremlins, package by package, and says which changes of
-// the code no test notices. DESIGN: deploy/MUTANTS.md.
+// the code no test notices; deploy/MUTANTS.md has how it counts and the last figures.
 //
 //	mutants [-workers N] [-dry-run] [-v] [PACKAGE...]
 //
