@@ -106,7 +106,7 @@ func (e *Engine) copyBegins(kind byte, msg []byte, out *Output) error {
 		if err := e.copyAsked(a.run); err != nil {
 			return err
 		}
-	} else if err := a.run.copyOut(msg[headerSize:]); err != nil {
+	} else if err := e.aside(a.run, func(r *Run) error { return r.copyOut(msg[headerSize:]) }); err != nil {
 		return err
 	}
 	out.toAgent(msg)

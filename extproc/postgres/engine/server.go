@@ -221,11 +221,12 @@ func (e *Engine) description(kind byte, msg, body []byte, out *Output) error {
 	if a == nil {
 		return violation("server", "message %q that nothing asked for", kind)
 	}
-	if a.run != nil && a.kind != awaitStatement {
-		if err := a.run.describe(kind, body); err != nil {
+	if run := a.run; run != nil && a.kind != awaitStatement {
+		if err := e.aside(run, func(r *Run) error { return r.describe(kind, body) }); err != nil {
 			return err
 		}
-		a.run.remember()
+		run.remember()
+		a = e.front() // the queue may have grown meanwhile
 	}
 	own := a.own
 	switch a.kind {
@@ -240,6 +241,26 @@ func (e *Engine) description(kind byte, msg, body []byte, out *Output) error {
 		out.toAgent(msg)
 	}
 	return nil
+}
+
+// aside works out what is hidden of a run's results without the lock: the catalog may have to be asked about a relation
+// that is newer than it, which takes as long as that takes, and neither the agent's side nor other sessions wait for it.
+// What the agent sends meanwhile is as if it had been sent before or after.
+func (e *Engine) aside(r *Run, work func(*Run) error) error {
+	if r.passes() {
+		return work(r)
+	}
+	d := *r
+	err := func() error {
+		e.mu.Unlock()
+		defer e.mu.Lock()
+		return work(&d)
+	}()
+	r.agent, r.record, r.copies, r.copying = d.agent, d.record, d.copies, d.copying
+	if d.shape.known {
+		r.shape = d.shape
+	}
+	return err
 }
 
 // describe makes the plans for the rows of a run.
