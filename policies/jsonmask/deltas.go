@@ -10,7 +10,9 @@ const (
 	// finder, deltaBytes how much of a stream may be held for it, in bytes.
 	deltaWindow  = 4 << 10
 	deltaContext = contextSize
-	deltaBytes   = 512 << 10
+	// deltaEnd is how much of the end of a find that goes on is shown to it: the marks that end blocks are shorter.
+	deltaEnd   = 128
+	deltaBytes = 512 << 10
 	// deltaFields is how many fields of a stream are followed, deltaEvents how many events, and lines between them, may be
 	// held.
 	deltaFields = 32
@@ -176,18 +178,29 @@ func (e *events) hidePiece(l *eventLane, p *heldPiece, from, to int, text []byte
 	w.patches = mergePatches(slices.Insert(w.patches, 0, patch{p.start + from, p.start + to, begin, len(w.texts)}))
 }
 
-// forget drops the first pieces, and the text that the finder needs no more. Of a find that goes on behind them its begin
-// is kept.
+// keepEnds keeps of the text from a place on, all of it one find, what the finder knows it by: its begin, and what may be
+// the first half of the mark that ends it.
+func (f *deltaField) keepEnds(from int) {
+	text := f.text[from:]
+	begin := min(len(text), deltaContext)
+	for begin < len(text) && !utf8.RuneStart(text[begin]) {
+		begin--
+	}
+	end := max(begin, len(text)-deltaEnd)
+	for end < len(text) && !utf8.RuneStart(text[end]) {
+		end++
+	}
+	kept := append(f.text[:0], text[:begin]...)
+	f.text = append(kept, text[end:]...)
+}
+
+// forget drops the first pieces, and the text that the finder needs no more. Of a find that goes on behind them both ends
+// are kept.
 func (f *deltaField) forget(n int, spans []Span, goesOn bool) {
 	upTo := f.pieces[n-1].to
 	keep := max(0, upTo-deltaContext)
 	if n == len(f.pieces) && goesOn {
-		s := spans[len(spans)-1]
-		if f.running && s.Start == 0 {
-			f.text = f.text[:min(len(f.text), deltaContext)]
-		} else {
-			f.text = append(f.text[:0], f.text[s.Start:min(s.End, s.Start+deltaContext)]...)
-		}
+		f.keepEnds(spans[len(spans)-1].Start)
 		f.running, f.shown, f.pieces = true, 0, f.pieces[:0]
 		return
 	}

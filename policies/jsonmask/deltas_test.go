@@ -208,3 +208,66 @@ func TestTheJoinedTextOfDeltasIsMaskedAsOne(t *testing.T) {
 		}
 	})
 }
+
+// inPieces is a stream that gives a text in pieces of a size, some other event between some of them.
+func inPieces(text string, size int) string {
+	var b strings.Builder
+	for n := 0; text != ""; n++ {
+		cut := min(size, len(text))
+		fmt.Fprintf(&b, "data: {\"delta\":{\"text\":%q}}\n\n", text[:cut])
+		if text = text[cut:]; n%5 == 4 {
+			b.WriteString("data: {\"type\":\"ping\"}\n\n")
+		}
+	}
+	return b.String()
+}
+
+// joinedText is the text of a stream of inPieces.
+func joinedText(t *testing.T, stream string) string {
+	t.Helper()
+	var joined strings.Builder
+	for _, e := range readEvents(stream) {
+		var d struct{ Delta struct{ Text string } }
+		if err := json.Unmarshal([]byte(e.Data), &d); err != nil {
+			t.Fatalf("%q: %v", e.Data, err)
+		}
+		joined.WriteString(d.Delta.Text)
+	}
+	return joined.String()
+}
+
+// What is found may be longer than what may be held: it is hidden to its end, by one mark, and what stands around it stays.
+func TestAFindLongerThanTheWindowIsHiddenToItsEnd(t *testing.T) {
+	view := NewView(nil, opens, &policies.MaskRule{Text: "*"})
+	fill := func(n int) string { return strings.Repeat("x", n) }
+	words := func(n int) string { return strings.Repeat("word ", n/5) + fill(n%5) }
+	lengths := []int{0, deltaContext - 9, deltaContext + 1, deltaWindow - 13, deltaWindow - 9, deltaWindow - 1, deltaWindow, 2*deltaWindow + 3}
+	if testing.Short() {
+		lengths = []int{0, deltaContext, deltaWindow - 9, deltaWindow}
+	}
+	for _, n := range lengths {
+		for name, c := range map[string]struct{ text, want string }{
+			"a token":                    {"say tok_a" + fill(n) + " now", "say * now"},
+			"a block":                    {"say BEGIN KEY " + words(n) + "END KEY now", "say * now"},
+			"a block without end":        {"say BEGIN KEY " + words(n), "say *"},
+			"two":                        {"tok_a" + fill(n) + " and tok_b" + fill(n) + ".", "* and *."},
+			"two blocks, side by side":   {"BEGIN KEY" + words(n) + "END KEYBEGIN KEY" + words(n) + "END KEY", "**"},
+			"a token behind much":        {words(n) + " tok_a now", words(n) + " * now"},
+			"a token behind a long word": {fill(n) + " tok_a now", fill(n) + " * now"},
+			"what looks like one":        {"tok" + fill(n) + " to " + words(n) + " BEGIN KE" + fill(n), "tok" + fill(n) + " to " + words(n) + " BEGIN KE" + fill(n)},
+		} {
+			for _, size := range []int{1, 7, 100, deltaWindow, deltaWindow + 1} {
+				if size == 1 && n > deltaContext+1 { // each piece is looked at with all that is held
+					continue
+				}
+				got, err := masked(Events, strings.NewReader(inPieces(c.text, size)), view)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if joined := joinedText(t, got); joined != c.want {
+					t.Errorf("%s of %d in pieces of %d: %d bytes %.60q…, want %d", name, n, size, len(joined), joined, len(c.want))
+				}
+			}
+		}
+	}
+}
