@@ -46,8 +46,10 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 		sub.number = j.scribe.number
 	}
 	refusal, err := j.weighed(ctx, sub, in, out)
-	if refusal == nil && err == nil {
-		refusal = j.turn.cancelledMeanwhile()
+	if err == nil && (refusal == nil || refusal.Rule == ruleAborted) { // a cancel may have hit a question of Sluice's own
+		if c := j.turn.cancelledMeanwhile(); c != nil {
+			refusal = c
+		}
 	}
 	decided := j.o.Now()
 	j.o.Metrics.decide.Observe(decided.Sub(began).Seconds())

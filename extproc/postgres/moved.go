@@ -118,9 +118,11 @@ func readsTheSame(text string) bool {
 	return true
 }
 
+const ruleAborted = "aborted"
+
 func aborted(hint string) *engine.Refusal {
 	return &engine.Refusal{
-		Code: codeAborted, Message: "current transaction is aborted, commands ignored until end of transaction block", Hint: hint, Rule: "aborted",
+		Code: codeAborted, Message: "current transaction is aborted, commands ignored until end of transaction block", Hint: hint, Rule: ruleAborted,
 	}
 }
 
