@@ -119,7 +119,7 @@ func (j *judge) weigh(ctx context.Context, sub *subject, in *inbox, out *engine.
 	}
 	refusal, err := j.decide(sub)
 	if refusal == nil && err == nil {
-		if refusal = j.unsure(sub.q.Text, sub.facts); refusal == nil {
+		if refusal = j.unsure(sub.q, sub.facts); refusal == nil {
 			j.before.add(sub)
 		}
 	}

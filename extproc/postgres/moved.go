@@ -95,9 +95,15 @@ func (j *judge) snapshot(ctx context.Context, out *engine.Output, unbounded bool
 }
 
 // unsure refuses what would not be read as it was judged, if the server could not be asked: in a failed transaction it may
-// send nothing but the end of that, and in words that read the same in every way.
-func (j *judge) unsure(text string, facts *sqlfacts.Facts) *engine.Refusal {
-	if !j.unread || readsTheSame(text) && !slices.ContainsFunc(facts.Statements, func(st sqlfacts.Statement) bool { return !ends(&st) }) {
+// send nothing but the end of that, and in words that read the same in every way. A server takes no Parse of several
+// statements, and says so before it looks at the transaction.
+func (j *judge) unsure(q *engine.Question, facts *sqlfacts.Facts) *engine.Refusal {
+	if !j.unread {
+		return nil
+	}
+	others := slices.ContainsFunc(facts.Statements, func(st sqlfacts.Statement) bool { return !ends(&st) })
+	refusedAnyway := q.Stage == engine.AtParse && len(facts.Statements) > 1
+	if readsTheSame(q.Text) && (!others || refusedAnyway) {
 		return nil
 	}
 	return aborted("Send ROLLBACK alone.")
