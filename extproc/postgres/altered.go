@@ -75,7 +75,17 @@ func onlyDefines(st *sqlfacts.Statement) bool {
 }
 
 func movesNames(list []sqlfacts.Statement) bool {
-	return slices.ContainsFunc(list, func(st sqlfacts.Statement) bool { return st.MovesNames })
+	return slices.ContainsFunc(list, func(st sqlfacts.Statement) bool { return st.MovesNames || givesWays(&st) })
+}
+
+// givesWays reports whether a definition may be another way to a relation, or free a name for one. A table, an index or a
+// sequence that is new is neither.
+func givesWays(st *sqlfacts.Statement) bool {
+	switch st.Operation.Command {
+	case "CREATE TABLE", "CREATE TABLE AS", "CREATE INDEX", "CREATE SEQUENCE", "COMMENT":
+		return false
+	}
+	return slices.ContainsFunc(st.Operation.Pairs, func(p policies.Pair) bool { return p.Effect == policyv1.Effect_DDL })
 }
 
 func harmlessAfterAlteration(st *sqlfacts.Statement) bool {

@@ -78,6 +78,9 @@ const (
 func changeOf(facts *sqlfacts.Facts) (c change, some bool) {
 	for i := range facts.Statements {
 		st := &facts.Statements[i]
+		if ofItsSession(st.Kind) {
+			continue
+		}
 		for _, p := range st.Operation.Pairs {
 			switch p.Effect {
 			case policyv1.Effect_DDL, policyv1.Effect_UNKNOWN:
@@ -97,6 +100,16 @@ func changeOf(facts *sqlfacts.Facts) (c change, some bool) {
 		}
 	}
 	return c, some
+}
+
+// ofItsSession reports whether a kind of statement changes what names mean for no other session. What SQL prepares, and what
+// a cursor runs, defines nothing.
+func ofItsSession(k sqlfacts.Kind) bool {
+	switch k {
+	case sqlfacts.Prepare, sqlfacts.Execute, sqlfacts.DeclareCursor, sqlfacts.Fetch, sqlfacts.Set, sqlfacts.Show, sqlfacts.Deallocate:
+		return true
+	}
+	return false
 }
 
 // bare is a name without its schema.

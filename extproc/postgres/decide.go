@@ -180,7 +180,7 @@ func (j *judge) understand(ctx context.Context, sub *subject, in *inbox) (*engin
 	if r := unsupported(sub.facts, sub.unbounded); r != nil {
 		return r, nil
 	}
-	if r := behindMove(sub.facts); r != nil && !sub.unbounded {
+	if r := behindMove(sub.facts, j.moved); r != nil && !sub.unbounded {
 		return r, nil
 	}
 	return foreignParameter(sub.q, sub.views.agent), nil
@@ -269,10 +269,16 @@ func (j *judge) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error
 	if p == g.policy || p.Version() == g.policy.Version() {
 		return nil, nil, nil
 	}
-	if g.unbounded { // which they may not be any more
-		if r := unsupported(q.Facts, false); r != nil {
-			return nil, r, nil
-		}
+	who, err := j.o.Guard.Principal(j.admission)
+	if err != nil {
+		r, err := turnedAwayRefusal(err)
+		return nil, r, err
+	}
+	if (g.unbounded || j.altered || j.moved) && !p.Unbounded(who, j.admission.Target.GetName()) { // what it was taken for may not be so
+		return nil, &engine.Refusal{
+			Code: codeForbidden, Message: "the policy changed, run it again", Detail: "What the statement means was not certain when it was bound.",
+			Hint: "Bind and execute it again.", Rule: "catalog",
+		}, nil
 	}
 	v, err := j.o.Guard.Decide(j.admission, operationsOf(q.Facts), j.attributes)
 	if err != nil {

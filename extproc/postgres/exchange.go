@@ -117,8 +117,8 @@ func (x *exchange) steps(ctx context.Context, in *inbox, out *engine.Output) (ne
 		case step.Question != nil:
 			x.turn.decides()
 			grant, refusal, err := x.judge.answer(ctx, step.Question, in, out)
-			if err != nil {
-				return 0, err
+			if err != nil { // what was granted before it runs
+				return 0, errors.Join(err, x.pipes.flush(out))
 			}
 			in.consume(x.engine.Answer(grant, refusal, out))
 			x.claimant.begun()

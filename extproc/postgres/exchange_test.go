@@ -255,3 +255,79 @@ func TestALongTextIsReadForWhoeverIsThere(t *testing.T) {
 		})
 	}
 }
+
+// A string in which names are looked up behind what moves them is refused, whatever moves them: the end of a transaction that
+// has moved them is one.
+func TestNothingIsLookedUpBehindAMove(t *testing.T) {
+	tables, err := (&vaultTables{}).Snapshot(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := sqlfacts.NewAnalyzer(1 << 20)
+	for _, c := range []struct {
+		text              string
+		refused, inOpened bool // whatever was before; in a transaction that has moved them
+	}{
+		{"rollback", false, false},
+		{"rollback; select n from pub", false, true},
+		{"commit; delete from pub", false, true},
+		{"commit and chain; delete from pub", false, true},
+		{"rollback to s; delete from pub", false, true},
+		{"select n from pub; rollback", false, false},
+		{"rollback; begin", false, false},
+		{"begin; reset all; savepoint a", false, false},
+		{"set role x; select n from pub", true, true},
+		{"reset search_path; select n from pub", true, true},
+	} {
+		facts, err := a.Facts(c.text, tables)
+		if err != nil {
+			t.Fatal(c.text, err)
+		}
+		if got := behindMove(facts, false) != nil; got != c.refused {
+			t.Errorf("%s: refused %v", c.text, got)
+		}
+		if got := behindMove(facts, true) != nil; got != c.inOpened {
+			t.Errorf("%s, in a transaction that has moved names: refused %v", c.text, got)
+		}
+	}
+}
+
+// Where rules go by names, a definition that may be another way to a relation, or free its name for another, is one behind
+// which nothing is certain; a new table is none. And what changes names for its own session only makes nobody wait.
+func TestWhatADefinitionMeansForOthers(t *testing.T) {
+	tables, err := (&vaultTables{}).Snapshot(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := sqlfacts.NewAnalyzer(1 << 20)
+	for text, want := range map[string]struct{ way, claims bool }{
+		"create view v as select n from pub":            {true, true},
+		"create or replace view v as select n from pub": {true, true},
+		"drop table pub":    {true, true},
+		"drop view v":       {true, true},
+		"create schema app": {true, true},
+		"alter table pub add foreign key (n) references sink (n) on delete cascade": {true, true},
+		"alter table pub rename to hub":                                             {true, true},
+		"create table t (i int)":                                                    {false, true},
+		"create index on pub (n)":                                                   {false, true},
+		"select n from pub":                                                         {false, false},
+		"declare c cursor for select n from pub":                                    {false, false},
+		"fetch 1 from c":                                                            {true, false},
+		"prepare p as select n from pub":                                            {false, false},
+		"execute p":                                                                 {true, false},
+		"set search_path = public":                                                  {true, false},
+		"set local search_path = public":                                            {true, false},
+		"reset role":                                                                {false, false},
+	} {
+		facts, err := a.Facts(text, tables)
+		if err != nil {
+			t.Fatal(text, err)
+		}
+		if got := movesNames(facts.Statements); got != want.way {
+			t.Errorf("%s: another way %v", text, got)
+		}
+		if _, got := changeOf(facts); got != want.claims {
+			t.Errorf("%s: claims %v", text, got)
+		}
+	}
+}

@@ -252,7 +252,7 @@ func (j *judge) await(ctx context.Context, pending *guard.Pending, in *inbox) (*
 		a, err := pending.Wait(waiting)
 		result <- decided{a, err}
 	}()
-	watch := j.pipes.watchAgent(in)
+	watch := j.pipes.watchAgent()
 	withdraw := func(reason string) { pending.Withdraw(context.WithoutCancel(ctx), reason) }
 	var d decided
 	var refusal *engine.Refusal

@@ -45,6 +45,8 @@ type judge struct {
 	altered, moved bool
 	// unread: it could not be asked how the text at hand will be read, since the transaction has failed.
 	unread bool
+	// idle: no transaction is open then, so the question itself was interrupted.
+	idle bool
 	// renamed: among what altered the catalog was what makes names mean other relations.
 	renamed bool
 }

@@ -23,17 +23,27 @@ func moves(facts *sqlfacts.Facts) bool {
 
 // behindMove refuses a string in which names are looked up behind a statement that says where: what they mean then is not
 // what was decided. What calls a function that could do the same is for masks to refuse.
-func behindMove(facts *sqlfacts.Facts) *engine.Refusal {
+// inTransaction: a transaction is open that has moved them, so that its end, or a part of it, moves them back.
+func behindMove(facts *sqlfacts.Facts, inTransaction bool) *engine.Refusal {
 	moved := false
 	for i := range facts.Statements {
 		st := &facts.Statements[i]
-		if moved && len(st.Operation.Pairs) > 0 && st.Kind != sqlfacts.Set {
+		if moved && namesSomething(st) {
 			return notSupported("role or search_path change within the string, so what its other statements name is not certain",
 				"Send the change alone, and the statements after it.")
 		}
-		moved = moved || st.MovesPath && len(st.Calls) == 0
+		moved = moved || st.MovesPath && len(st.Calls) == 0 || inTransaction && ends(st)
 	}
 	return nil
+}
+
+// namesSomething reports whether names are looked up for a statement.
+func namesSomething(st *sqlfacts.Statement) bool {
+	switch st.Kind {
+	case sqlfacts.Set, sqlfacts.Begin, sqlfacts.Commit, sqlfacts.Rollback, sqlfacts.Savepoint, sqlfacts.ReleaseSavepoint, sqlfacts.RollbackToSavepoint:
+		return false
+	}
+	return len(st.Operation.Pairs) > 0
 }
 
 // whereNamesAre makes sure that the next text is read as the server will read it: with the search_path of the moment, and
@@ -55,7 +65,7 @@ func (j *judge) whereNamesAre(ctx context.Context, out *engine.Output) error {
 func (j *judge) askPath(ctx context.Context, out *engine.Output) (engine.State, error) {
 	state, err := j.pipes.probe(ctx, out)
 	if err != nil || state.Skipped {
-		j.unread = true
+		j.unread, j.idle = true, err == nil && state.Status == 'I'
 		return state, err
 	}
 	if state.StandardStrings != "on" || !strings.EqualFold(state.Encoding, "UTF8") {
@@ -105,6 +115,11 @@ func (j *judge) unsure(q *engine.Question, facts *sqlfacts.Facts) *engine.Refusa
 	refusedAnyway := q.Stage == engine.AtParse && len(facts.Statements) > 1
 	if readsTheSame(q.Text) && (!others || refusedAnyway) {
 		return nil
+	}
+	if j.idle {
+		return &engine.Refusal{
+			Code: codeNotReady, Message: "the database could not be asked where names are looked up", Hint: "Try again.", Rule: ruleAborted,
+		}
 	}
 	return aborted("Send ROLLBACK alone.")
 }

@@ -147,7 +147,7 @@ func (p *pipes) goodbye(f *fatal) {
 		}
 		p.writing.Unlock()
 	}
-	_, _ = p.server.Write([]byte{'X', 0, 0, 0, 4}) // the same
+	_, _ = p.server.Write(terminate) // the same
 }
 
 // probeTimeout bounds how long the server may take to say in what state it is, once what runs before has ended.

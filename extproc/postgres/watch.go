@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -17,6 +18,9 @@ var errHeldInput = errors.New("too much input while a statement is held")
 // errClientGone says that nobody waits for what is being decided.
 var errClientGone = errors.New("the client went away")
 
+// terminate is the message of that name.
+var terminate = []byte{'X', 0, 0, 0, 4}
+
 // longText is from where on the client is looked at while a text is read, in bytes: that takes its time.
 const longText = 16 << 10
 
@@ -27,12 +31,12 @@ func (j *judge) read(ctx context.Context, text string, catalog sqlfacts.Catalog,
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w := j.pipes.watchAgent(in)
+	w := j.pipes.watchAgent()
 	reading := make(chan struct{})
 	go func() {
 		select {
 		case <-w.ended:
-			if !errors.Is(w.err, errHeldInput) { // which may wait in the connection
+			if !errors.Is(w.err, errHeldInput) && !bytes.HasSuffix(w.read, terminate) { // who says good-bye waits for what it sent
 				cancel()
 			}
 		case <-reading:
@@ -42,7 +46,7 @@ func (j *judge) read(ctx context.Context, text string, catalog sqlfacts.Catalog,
 	close(reading)
 	more, gone := w.stop(j.pipes)
 	in.append(more)
-	if gone != nil && !errors.Is(gone, errHeldInput) {
+	if err != nil && gone != nil && !errors.Is(gone, errHeldInput) {
 		return nil, errors.Join(errClientGone, gone)
 	}
 	return facts, err
@@ -55,9 +59,9 @@ type watch struct {
 	err   error
 }
 
-func (p *pipes) watchAgent(in *inbox) *watch {
+func (p *pipes) watchAgent() *watch {
 	w := &watch{ended: make(chan struct{})}
-	room := maxHeldInput - len(in.bytes())
+	room := maxHeldInput // beside what is held itself
 	go func() {
 		defer close(w.ended)
 		buf := make([]byte, 4096)

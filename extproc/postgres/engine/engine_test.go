@@ -270,10 +270,10 @@ func TestProbeWithinABatchFlushesAndOutsideSyncs(t *testing.T) {
 	var out Output
 	answer := s.engine.Probe(&out)
 	s.take(&out)
-	if got := kinds(s.server); got != "PBECCS" {
+	if got := kinds(s.server); got != "CPBECCS" {
 		t.Fatalf("sent %s", got)
 	}
-	s.mustAnswer(parsed(), bound(), row, done("SELECT 1"), closed(), closed(), ready('T'))
+	s.mustAnswer(closed(), parsed(), bound(), row, done("SELECT 1"), closed(), closed(), ready('T'))
 	if st := <-answer; st.Skipped || st.Role != "app" || st.SearchPath != "public" || st.Database != "d" {
 		t.Errorf("got %+v", st)
 	}
@@ -285,15 +285,37 @@ func TestProbeWithinABatchFlushesAndOutsideSyncs(t *testing.T) {
 	s.mustSend(join(parse("", "x"), bind("", "")))
 	answer = s.engine.Probe(&out)
 	s.take(&out)
-	if got := kinds(s.server); got != "PBPBECCH" {
+	if got := kinds(s.server); got != "PBCPBECCH" {
 		t.Fatalf("sent %s", got)
 	}
-	s.mustAnswer(parsed(), bound(), parsed(), bound(), row, done("SELECT 1"), closed(), closed())
+	s.mustAnswer(parsed(), bound(), closed(), parsed(), bound(), row, done("SELECT 1"), closed(), closed())
 	if st := <-answer; st.Skipped || !st.InBatch {
 		t.Errorf("got %+v", st)
 	}
 	if got := kinds(s.agent); got != "12" {
 		t.Errorf("the agent got %s", got)
+	}
+}
+
+// Behind messages without a Sync the server may be ignoring what comes before the next, a Query in between or not: a Sync of
+// ours would end that.
+func TestAProbeEndsNoBatchThatTheAgentHasNotEnded(t *testing.T) {
+	for name, said := range map[string][]byte{
+		"a Query behind a batch":      join(parse("", "x"), query("y")),
+		"two Queries behind a batch":  join(parse("", "x"), query("y"), query("z")),
+		"a refused one behind":        join(parse("", "x"), query("forbidden")),
+		"a batch behind a Query":      join(query("y"), parse("", "x")),
+		"a batch, a Query and a Bind": join(parse("", "x"), query("y"), parse("a", "z")),
+	} {
+		s := newScript(t)
+		s.mustSend(said)
+		s.server = nil
+		var out Output
+		s.engine.Probe(&out)
+		s.take(&out)
+		if got := kinds(s.server); got != "CPBECCH" {
+			t.Errorf("%s: sent %s", name, got)
+		}
 	}
 }
 

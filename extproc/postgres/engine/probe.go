@@ -38,6 +38,8 @@ type probe struct {
 	seen   bool
 	result chan State
 	asked  State
+	// flushed: it was asked by Flush, behind messages without a Sync.
+	flushed bool
 }
 
 func (p *probe) finish(s State) {
@@ -63,12 +65,12 @@ func (e *Engine) probeFailed(p *probe, msg, body []byte, out *Output) error {
 	switch severity := fields.get('V'); {
 	case !ok:
 		return violation("server", "malformed error or notice")
-	case severity == "FATAL" || severity == "PANIC", p.asked.InBatch && fields.get('C') != "25P02":
+	case severity == "FATAL" || severity == "PANIC", p.flushed && fields.get('C') != "25P02":
 		if _, _, err := e.relay('E', msg, body, nil, out); err != nil {
 			return err
 		}
-	case p.asked.InBatch:
-		p.finish(State{Skipped: true, Failed: true, InBatch: true, Status: 'E'})
+	case p.flushed:
+		p.finish(State{Skipped: true, Failed: true, InBatch: p.asked.InBatch, Status: 'E'})
 	}
 	e.skip(out)
 	return nil
@@ -88,27 +90,29 @@ func (e *Engine) Flush(out *Output) { out.ToServer.make(appendFlush) }
 
 // Probe asks the server for its state, after everything that was forwarded. It belongs to the agent's side, between
 // a Question and its Answer. The channel is closed after one State. Within a batch it asks by Flush, so that no
-// transaction ends; else by Sync, so that none is left open while a statement is held.
+// transaction ends, and behind messages without a Sync, which the server may be ignoring up to the next; else by Sync, so that
+// no transaction is left open while a statement is held.
 func (e *Engine) Probe(out *Output) <-chan State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p := &probe{result: make(chan State, 1), asked: State{InBatch: e.client.inBatch}}
-	for _, kind := range []awaitKind{awaitParse, awaitBind, awaitExecute, awaitClose, awaitClose} {
+	p := &probe{result: make(chan State, 1), asked: State{InBatch: e.client.inBatch}, flushed: e.client.unsynced}
+	for _, kind := range []awaitKind{awaitClose, awaitParse, awaitBind, awaitExecute, awaitClose, awaitClose} {
 		e.push(awaiting{kind: kind, own: true, probe: p}, out)
 	}
 	const name = reserved + "probe"
 	out.ToServer.make(func(b []byte) []byte {
+		b = appendClose(b, 'S', name) // one that was interrupted has left it
 		b = appendParse(b, name, ProbeSQL)
 		b = appendBind(b, name, name)
 		b = appendExecute(b, name)
 		b = appendClose(b, 'P', name)
 		b = appendClose(b, 'S', name)
-		if e.client.inBatch {
+		if p.flushed {
 			return appendFlush(b)
 		}
 		return appendSync(b)
 	})
-	if !e.client.inBatch {
+	if !p.flushed {
 		e.push(awaiting{kind: awaitSync, own: true, probe: p}, out)
 	}
 	return p.result

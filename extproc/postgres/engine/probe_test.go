@@ -31,7 +31,7 @@ func TestAProbeTellsWhatTheServerSays(t *testing.T) {
 	}{"a value": {[]byte("UTF8"), "UTF8"}, "an empty one": {[]byte{}, ""}, "NULL": {nil, ""}} {
 		s := newScript(t)
 		answer := probed(t, s)
-		s.mustAnswer(parsed(), bound(), stateRow(c.last), done("SELECT 1"), closed(), closed(), ready('I'))
+		s.mustAnswer(closed(), parsed(), bound(), stateRow(c.last), done("SELECT 1"), closed(), closed(), ready('I'))
 		want.Encoding = c.want
 		if got := <-answer; got != want {
 			t.Errorf("%s: got %+v", name, got)
@@ -47,7 +47,7 @@ func TestAnAnswerToAProbeThatIsNotWholeEndsTheSession(t *testing.T) {
 	for _, b := range append(bad, other) {
 		s := newScript(t)
 		probed(t, s)
-		s.mustAnswer(parsed(), bound())
+		s.mustAnswer(closed(), parsed(), bound())
 		if err := s.answer(b); !isViolation(err, "server") {
 			t.Errorf("%q: %v", b, err)
 		}
@@ -57,7 +57,7 @@ func TestAnAnswerToAProbeThatIsNotWholeEndsTheSession(t *testing.T) {
 func TestAProbeWithoutARowHasNoAnswer(t *testing.T) {
 	s := newScript(t)
 	answer := probed(t, s)
-	s.mustAnswer(parsed(), bound(), done("SELECT 0"), closed(), closed(), ready('I'))
+	s.mustAnswer(closed(), parsed(), bound(), done("SELECT 0"), closed(), closed(), ready('I'))
 	if st := <-answer; !st.Skipped {
 		t.Errorf("got %+v", st)
 	}
@@ -87,7 +87,7 @@ func TestAProbeIsOverBeforeWhatWasSentBehindIt(t *testing.T) {
 	s.mustSend(parse("", "x"))
 	answer := probed(t, s)
 	s.mustSend(bind("", ""))
-	s.mustAnswer(parsed(), parsed(), bound(), stateRow([]byte("UTF8")), done("SELECT 1"), closed())
+	s.mustAnswer(parsed(), closed(), parsed(), bound(), stateRow([]byte("UTF8")), done("SELECT 1"), closed())
 	select {
 	case st := <-answer:
 		t.Fatalf("it is over too early: %+v", st)

@@ -190,7 +190,7 @@ func (e *Engine) done(kind byte, msg []byte, out *Output) error {
 	e.wake()
 	if !own {
 		out.toAgent(msg)
-	} else if p != nil && p.asked.InBatch && (e.front() == nil || e.front().probe != p) {
+	} else if p != nil && p.flushed && (e.front() == nil || e.front().probe != p) {
 		p.asked.Status = e.shared.status
 		p.complete()
 	}
