@@ -188,7 +188,7 @@ func TestCursorsAndPreparedStatementsOfSQLAreForWhomNothingIsBounded(t *testing.
 		policyFile(t, s, "96-mask.yaml", "masks:\n- {name: open, on: {targets: [open]}, columns: [public.customers.password], redact: {}}\n")
 		got := say(t, conn, group{execute("f", 0), sync3()}, group{queryOf("fetch 1 from h")}, group{queryOf("execute p")},
 			group{bind("", "p", 0), execute("", 0), sync3()}, group{execute("h", 0), sync3()})
-		if words := strings.Join(pgmodel.Transcript(got, nil), " "); strings.Contains(words, " D ") || strings.Count(words, "E ERROR 0A000") != 3 {
+		if words := strings.Join(pgmodel.Transcript(got, nil), " "); strings.Contains(words, " D ") || !strings.HasPrefix(words, "E ERROR 42501") || strings.Count(words, "E ERROR 0A000") != 2 {
 			t.Errorf("a mask came, and then: %s", words)
 		}
 	})
