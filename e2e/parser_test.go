@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -29,11 +28,7 @@ var unreadable = []string{
 // What PostgreSQL's parser says of a text is what the agent reads, through Sluice too, whichever way it is sent.
 func TestParserErrorsAreTheServersOwn(t *testing.T) {
 	s := ownStage(t, stage.Options{Plaintext: true})
-	direct, err := pgx.Connect(t.Context(), s.Postgres.Superuser("orders"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = direct.Close(context.Background()) }()
+	direct := superuser(t, s)
 	through := wide(t, s)
 	ways := map[string]func(c *pgconn.PgConn, sql string) error{
 		"by Query": func(c *pgconn.PgConn, sql string) error {
@@ -125,11 +120,7 @@ create domain spied as text check (spy(value));`})
 // What names a parameter that no Bind can carry fails where PostgreSQL fails.
 func TestParametersThatNoBindCarriesFailAsPostgreSQLFails(t *testing.T) {
 	s := ownStage(t, stage.Options{Plaintext: true})
-	direct, err := pgx.Connect(t.Context(), s.Postgres.Superuser("orders"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = direct.Close(context.Background()) }()
+	direct := superuser(t, s)
 	through := wide(t, s)
 	for name, c := range map[string]struct {
 		sql    string
@@ -177,11 +168,7 @@ func parametersTo(n int) string {
 // apply, as ever.
 func TestTheErrorOfASetIsTold(t *testing.T) {
 	s := ownStage(t, stage.Options{Plaintext: true})
-	direct, err := pgx.Connect(t.Context(), s.Postgres.Superuser("orders"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = direct.Close(context.Background()) }()
+	direct := superuser(t, s)
 	through := wide(t, s)
 	send := func(conn *pgx.Conn, sql string) told {
 		_, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()

@@ -47,6 +47,14 @@ type Decision struct {
 	Version string
 }
 
+// Rule is the first that decided, empty for none.
+func (d Decision) Rule() string {
+	if len(d.Rules) == 0 {
+		return ""
+	}
+	return d.Rules[0]
+}
+
 // denied explains a denial by a rule.
 func (p *Policy) denied(r *rule, op *Operation) Decision {
 	message := r.message

@@ -254,7 +254,7 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 	}
 	events := []*recordv1.Event{{Kind: &recordv1.Event_Execution{Execution: x}}}
 	if approval == "" {
-		s.o.Told.Allowed(oplog.HTTP, r.target, firstRule(v.Decision))
+		s.o.Told.Allowed(oplog.HTTP, r.target, v.Rule())
 		events = append([]*recordv1.Event{a.decision(recordv1.Decision_ALLOW, v.Decision, nil)}, events...)
 	}
 	if err := a.session.rec.Append(approval != "" || !r.safe(), events...); err != nil {

@@ -30,10 +30,3 @@ func (s *Server) loginRefused(r *request, who *identityv1.Principal, p *problem)
 	})
 	return &told
 }
-
-func firstRule(d policies.Decision) string {
-	if len(d.Rules) == 0 {
-		return ""
-	}
-	return d.Rules[0]
-}

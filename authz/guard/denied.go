@@ -58,11 +58,3 @@ func (d *Denied) Error() string { return d.Message }
 
 // Unwrap returns the cause.
 func (d *Denied) Unwrap() error { return d.Err }
-
-// Rule is the first that decided, empty for none.
-func (d *Denied) Rule() string {
-	if len(d.Rules) == 0 {
-		return ""
-	}
-	return d.Rules[0]
-}

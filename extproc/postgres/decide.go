@@ -104,7 +104,7 @@ func (j *judge) weigh(ctx context.Context, sub *subject, in *inbox, out *engine.
 	if refusal, err := j.look(ctx, sub, out); refusal != nil || err != nil {
 		return refusal, err
 	}
-	if found, ok := j.before.find(sub.q, sub.catalog); ok && sub.known && !j.unread {
+	if found, ok := j.before.find(sub.q, sub.catalog); ok && sub.known && j.unread == nil {
 		sub.facts, sub.views, sub.verdict = found.facts, found.views, found.verdict
 		sub.described = j.scribe.describe(sub.q, sub.facts, sub.views.record)
 		return foreignParameter(sub.q, sub.views.agent), nil
@@ -138,7 +138,7 @@ func (j *judge) look(ctx context.Context, sub *subject, out *engine.Output) (*en
 	}
 	j.before.under(sub.policy, who, j.admission.Target.GetName())
 	sub.unbounded = j.before.unbounded
-	sub.known, j.unread = true, false
+	sub.known, j.unread = true, nil
 	if !sub.unbounded { // else nothing that could have changed decides
 		if sub.known, err = j.settled(ctx, out); err != nil {
 			return nil, err
@@ -291,7 +291,7 @@ func (j *judge) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error
 	case policies.Hold:
 		return nil, &engine.Refusal{
 			Code: codeForbidden, Message: "the policy changed, run it again", Detail: "The statement now needs approval.",
-			Hint: "Bind and execute it again.", Rule: firstRule(v.Decision),
+			Hint: "Bind and execute it again.", Rule: v.Rule(),
 		}, nil
 	}
 	return nil, refusalOf(codeForbidden, v.Decision), nil
@@ -333,7 +333,7 @@ func (j *judge) note(sub *subject, verdict recordv1.Decision_Verdict, r *engine.
 	case d.Verdict == policies.Hold:
 		verdict = recordv1.Decision_HOLD
 	default:
-		j.o.Told.Allowed(oplog.Postgres, j.admission.Target.GetName(), firstRule(d))
+		j.o.Told.Allowed(oplog.Postgres, j.admission.Target.GetName(), d.Rule())
 	}
 	j.scribe.note(sub, verdict, r)
 }

@@ -190,10 +190,10 @@ func (x *exchange) relay() error {
 		}
 		consumed, more, err := x.engine.Server(in.bytes(), &out)
 		need = more
-		x.sawChanges(&out)
+		heedErr := x.heed(&out)
 		x.claimant.settle()
-		if err := x.settings(&out); err != nil {
-			return err
+		if heedErr != nil {
+			return heedErr
 		}
 		if sendErr := x.pipes.show(&out); sendErr != nil {
 			return sendErr
@@ -225,29 +225,21 @@ func (x *exchange) cancel(ctx context.Context) error {
 	return x.cancelServer(ctx)
 }
 
-// settings ends the session where a setting left what Sluice needs.
-func (x *exchange) settings(out *engine.Output) error {
+// heed ends the session where a setting left what Sluice needs, and makes every session on the database look again behind
+// a change of the catalog, before the agent hears that it is done.
+func (x *exchange) heed(out *engine.Output) error {
 	for i := range out.Notes {
-		if n := &out.Notes[i]; n.Kind == engine.NoteSettings {
+		switch n := &out.Notes[i]; {
+		case n.Kind == engine.NoteSettings:
 			return fatalf(codeUnsupported, "the session ends: %s", n.Message).hint("Sluice reads statements as UTF8 with standard_conforming_strings on.")
-		}
-	}
-	return nil
-}
-
-// sawChanges makes every session on the database look again, before the agent hears that its change is done.
-func (x *exchange) sawChanges(out *engine.Output) {
-	for i := range out.Notes {
-		n := &out.Notes[i]
-		if n.Kind != engine.NoteOutcome || n.Code != "" {
-			continue
-		}
-		if g, ok := n.Run.Context.(*granted); ok && g.alters {
-			x.changed = true
+		case n.Kind == engine.NoteOutcome && n.Code == "":
+			g, ok := n.Run.Context.(*granted)
+			x.changed = x.changed || ok && g.alters
 		}
 	}
 	if x.changed && x.engine.Status() == 'I' {
 		x.catalogChanged()
 		x.changed = false
 	}
+	return nil
 }

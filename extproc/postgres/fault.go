@@ -91,7 +91,7 @@ func turnedAway(err error) *fatal {
 	}
 	f := fatalf(codeOf(d.Kind), "%s", d.Message).cause(d.Err)
 	f.reason = d.Kind.String()
-	f.refusal.Detail, f.refusal.Hint, f.refusal.Rule = d.Detail, d.Hint, firstRule(d.Decision)
+	f.refusal.Detail, f.refusal.Hint, f.refusal.Rule = d.Detail, d.Hint, d.Rule()
 	return f
 }
 
@@ -107,14 +107,7 @@ func codeOf(k guard.Kind) string {
 	return codeForbidden
 }
 
-func firstRule(d policies.Decision) string {
-	if len(d.Rules) > 0 {
-		return d.Rules[0]
-	}
-	return ""
-}
-
 // refusalOf is a decision against a statement, for the agent.
 func refusalOf(code string, d policies.Decision) *engine.Refusal {
-	return &engine.Refusal{Code: code, Message: d.Message, Detail: d.Detail, Hint: d.Hint, Rule: firstRule(d)}
+	return &engine.Refusal{Code: code, Message: d.Message, Detail: d.Detail, Hint: d.Hint, Rule: d.Rule()}
 }

@@ -43,10 +43,8 @@ type judge struct {
 	// altered: something was let through that may change the catalog, and it has not been looked at again. moved: the same
 	// of the role, the search_path and how a text is read.
 	altered, moved bool
-	// unread: it could not be asked how the text at hand will be read, since the transaction has failed.
-	unread bool
-	// idle: no transaction is open then, so the question itself was interrupted.
-	idle bool
+	// unread is what becomes of the text at hand if it could not be asked how that will be read; nil if it could.
+	unread *engine.Refusal
 	// renamed: among what altered the catalog was what makes names mean other relations.
 	renamed bool
 }

@@ -65,7 +65,7 @@ func (j *judge) whereNamesAre(ctx context.Context, out *engine.Output) error {
 func (j *judge) askPath(ctx context.Context, out *engine.Output) (engine.State, error) {
 	state, err := j.pipes.probe(ctx, out)
 	if err != nil || state.Skipped {
-		j.unread, j.idle = true, err == nil && state.Status == 'I'
+		j.unread = notAsked(state)
 		return state, err
 	}
 	if state.StandardStrings != "on" || !strings.EqualFold(state.Encoding, "UTF8") {
@@ -108,7 +108,7 @@ func (j *judge) snapshot(ctx context.Context, out *engine.Output, unbounded bool
 // send nothing but the end of that, and in words that read the same in every way. A server takes no Parse of several
 // statements, and says so before it looks at the transaction.
 func (j *judge) unsure(q *engine.Question, facts *sqlfacts.Facts) *engine.Refusal {
-	if !j.unread {
+	if j.unread == nil {
 		return nil
 	}
 	others := slices.ContainsFunc(facts.Statements, func(st sqlfacts.Statement) bool { return !ends(&st) })
@@ -116,7 +116,13 @@ func (j *judge) unsure(q *engine.Question, facts *sqlfacts.Facts) *engine.Refusa
 	if readsTheSame(q.Text) && (!others || refusedAnyway) {
 		return nil
 	}
-	if j.idle {
+	return j.unread
+}
+
+// notAsked is the refusal of a text of which nobody knows how it will be read: in a transaction that has failed, or where
+// the question itself was interrupted.
+func notAsked(state engine.State) *engine.Refusal {
+	if state.Status == 'I' {
 		return &engine.Refusal{
 			Code: codeNotReady, Message: "the database could not be asked where names are looked up", Hint: "Try again.", Rule: ruleAborted,
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
-// maxHeldInput is how much a client may send while a statement of it is held, in bytes.
+// maxHeldInput is how much a client may send beside a statement of it that is held, in bytes.
 const maxHeldInput = 1 << 20
 
 var errHeldInput = errors.New("too much input while a statement is held")
@@ -61,7 +61,6 @@ type watch struct {
 
 func (p *pipes) watchAgent() *watch {
 	w := &watch{ended: make(chan struct{})}
-	room := maxHeldInput // beside what is held itself
 	go func() {
 		defer close(w.ended)
 		buf := make([]byte, 4096)
@@ -69,7 +68,7 @@ func (p *pipes) watchAgent() *watch {
 			n, err := p.agent.Read(buf)
 			w.read = append(w.read, buf[:n]...)
 			switch {
-			case len(w.read) > room:
+			case len(w.read) > maxHeldInput:
 				w.err = errHeldInput
 				return
 			case err != nil:
