@@ -194,6 +194,34 @@ func TestCursorsAndPreparedStatementsOfSQLAreForWhomNothingIsBounded(t *testing.
 	})
 }
 
+// What was put in the place of a name while nothing was bounded is not run as what was prepared under it, and who listens gets
+// no words of others in clear, once a mask has come.
+func TestWhatWasDoneWhileNothingWasBoundedIsNoWayRoundAMask(t *testing.T) {
+	s := ownStage(t, stage.Options{Plaintext: true})
+	cfg := openConfig(t, s, openTarget(t, s))
+	conn, listens, speaks := openConn(t, cfg), openConn(t, cfg), openConn(t, cfg)
+	done := say(t, conn, group{parse("s", "select name from customers"), sync3()},
+		group{queryOf("do $$ begin execute 'deallocate s'; execute 'prepare s as delete from customers returning password'; end $$")})
+	if words := strings.Join(pgmodel.Transcript(done, nil), " "); words != `1 Z "I" C "DO\x00" Z "I"` {
+		t.Fatal(words)
+	}
+	if _, err := listens.Exec(t.Context(), "listen news"); err != nil {
+		t.Fatal(err)
+	}
+	policyFile(t, s, "96-mask.yaml", "masks:\n- {name: open, on: {targets: [open]}, columns: [public.customers.password], redact: {}}\n")
+	got := say(t, conn, group{bind("", "s", 0), execute("", 0), sync3()})
+	if words := strings.Join(pgmodel.Transcript(got, nil), " "); strings.Contains(words, " D ") || !strings.HasPrefix(words, "E ERROR 26000") {
+		t.Errorf("the statement: %s", words)
+	}
+	if _, err := speaks.Exec(t.Context(), "notify news, 'hunter2'"); err != nil {
+		t.Fatal(err)
+	}
+	n, err := listens.WaitForNotification(t.Context())
+	if err != nil || n.Channel != "news" || n.Payload != "" {
+		t.Errorf("heard %+v, %v", n, err)
+	}
+}
+
 // What a client may say at startup, it may say here: the path in which names are looked up, and which protocol it speaks.
 func TestTheSearchPathOfAStartupCountsForWhomNothingIsBounded(t *testing.T) {
 	s := ownStage(t, stage.Options{Plaintext: true, SQL: "create schema aside; create table aside.only_here(i int); grant usage on schema aside to orders_app; grant select on aside.only_here to orders_app;"})

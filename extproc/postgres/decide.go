@@ -3,8 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
+	"strconv"
 
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
@@ -66,7 +65,7 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 	}
 	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided, alters: altersCatalog(sub.facts), unbounded: sub.unbounded}
 	if q.Stage == engine.AtParse {
-		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g}, nil, nil
+		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Unjudged: sub.unbounded, Context: g}, nil, nil
 	}
 	j.note(sub, recordv1.Decision_ALLOW, nil)
 	if sub.verdict.Verdict == policies.Hold {
@@ -80,7 +79,7 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 		g.released = g.began
 	}
 	return &engine.Grant{
-		Number: sub.number, Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Context: g,
+		Number: sub.number, Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Unjudged: sub.unbounded, Context: g,
 	}, nil, nil
 }
 
@@ -103,6 +102,10 @@ func (j *judge) weighed(ctx context.Context, sub *subject, in *inbox, out *engin
 func (j *judge) weigh(ctx context.Context, sub *subject, in *inbox, out *engine.Output) (*engine.Refusal, error) {
 	if refusal, err := j.look(ctx, sub, out); refusal != nil || err != nil {
 		return refusal, err
+	}
+	if sub.q.Unjudged && !sub.unbounded {
+		sub.described = j.scribe.describe(sub.q, sub.q.Facts, j.viewsOf(sub.policy, sub.catalog).record)
+		return notJudged("prepared statement "+strconv.Quote(sub.q.Name), "Prepare it again."), nil
 	}
 	if found, ok := j.before.find(sub.q, sub.catalog); ok && sub.known && j.unread == nil {
 		sub.facts, sub.views, sub.verdict = found.facts, found.views, found.verdict
@@ -245,69 +248,6 @@ func operationsOf(facts *sqlfacts.Facts) []policies.Operation {
 }
 
 var errSessionOver = errors.New("the session is over")
-
-// releaseValid is how long what people released may wait for its Execute (DESIGN 3.8).
-const releaseValid = 30 * time.Second
-
-// again decides once more, at Execute, by the policy of the moment (DESIGN 3.8).
-func (j *judge) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error) {
-	g := q.Run.Context.(*granted)
-	if g.approvalID != "" && !g.executed && j.o.Now().Sub(g.released) > releaseValid {
-		return nil, &engine.Refusal{
-			Code: codeForbidden, Message: "the approval was not used in time", Detail: fmt.Sprintf("What was released must be executed within %s.", releaseValid),
-			Hint: "Bind and execute it again; it will be held again.", Rule: "release",
-		}, nil
-	}
-	p, err := j.o.Guard.Current()
-	if err != nil {
-		r, err := turnedAwayRefusal(err)
-		return nil, r, err
-	}
-	if err := j.ended57P01(); err != nil {
-		return nil, nil, err
-	}
-	if p == g.policy || p.Version() == g.policy.Version() {
-		return nil, nil, nil
-	}
-	who, err := j.o.Guard.Principal(j.admission)
-	if err != nil {
-		r, err := turnedAwayRefusal(err)
-		return nil, r, err
-	}
-	if (g.unbounded || j.altered || j.moved) && !p.Unbounded(who, j.admission.Target.GetName()) { // what it was taken for may not be so
-		return nil, &engine.Refusal{
-			Code: codeForbidden, Message: "the policy changed, run it again", Detail: "What the statement means was not certain when it was bound.",
-			Hint: "Bind and execute it again.", Rule: "catalog",
-		}, nil
-	}
-	v, err := j.o.Guard.Decide(j.admission, operationsOf(q.Facts), j.attributes)
-	if err != nil {
-		r, err := turnedAwayRefusal(err)
-		return nil, r, err
-	}
-	switch v.Verdict {
-	case policies.Allow:
-		return j.underPolicy(q, g, v.Policy)
-	case policies.Hold:
-		return nil, &engine.Refusal{
-			Code: codeForbidden, Message: "the policy changed, run it again", Detail: "The statement now needs approval.",
-			Hint: "Bind and execute it again.", Rule: v.Rule(),
-		}, nil
-	}
-	return nil, refusalOf(codeForbidden, v.Decision), nil
-}
-
-// underPolicy lets what was granted under another policy go on, as this one shows it.
-func (j *judge) underPolicy(q *engine.Question, g *granted, p *policies.Policy) (*engine.Grant, *engine.Refusal, error) {
-	g.policy = p
-	views := j.viewsOf(p, q.Run.Agent.Catalog())
-	if v := views.agent.Check(q.Facts.Statements); v != nil {
-		return nil, masked(v), nil
-	}
-	again := q.Run.Grant
-	again.Agent, again.Record = views.agent, views.record
-	return &again, nil, nil
-}
 
 // refused records a statement that does not run.
 func (j *judge) refused(sub *subject, r *engine.Refusal) *engine.Refusal {

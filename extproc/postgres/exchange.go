@@ -25,6 +25,7 @@ type exchange struct {
 	scribe   *scribe
 	turn     *turn
 	claimant *claimant
+	unasked  *unasked
 	// catalogChanged tells every session on the database to look again.
 	catalogChanged func()
 	// cancelServer asks the server to stop what it runs; cancelLate does without waiting for that.
@@ -43,7 +44,8 @@ func newExchange(o *Options, id string, agent, server net.Conn, e *engine.Engine
 	cl := c.join(e, t, p.over)
 	return &exchange{
 		session: id, logger: o.Logger, metrics: o.Metrics, engine: e, pipes: p, scribe: s, turn: t, claimant: cl,
-		judge: &judge{o: o, session: id, admission: a, attributes: attributes, engine: e, pipes: p, scribe: s, turn: t, claimant: cl},
+		unasked: &unasked{guard: o.Guard, admission: a, engine: e},
+		judge:   &judge{o: o, session: id, admission: a, attributes: attributes, engine: e, pipes: p, scribe: s, turn: t, claimant: cl},
 	}
 }
 
@@ -188,6 +190,7 @@ func (x *exchange) relay() error {
 			}
 			return fatalf("08006", "the connection to the database was lost").cause(err)
 		}
+		x.unasked.look()
 		consumed, more, err := x.engine.Server(in.bytes(), &out)
 		need = more
 		heedErr := x.heed(&out)

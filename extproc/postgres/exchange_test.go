@@ -180,6 +180,7 @@ func TestAFailedTransactionEndsThoughTheCatalogChanged(t *testing.T) {
 		"something else":         {[][]byte{closed, changed, parse("select n from pub"), bind, execute, sync}, `3, E ERROR 34000, 26000 or 25P02, Z "E"`},
 		"something behind":       {[][]byte{changed, query("rollback;select n from pub"), query("rollback")}, `E ERROR 34000, 26000 or 25P02, Z "E", C "ROLLBACK\x00", Z "I"`},
 		"something behind, late": {[][]byte{parse("rollback"), changed, bind, execute, changed, parse("select n from pub"), bind, execute, sync}, `1, 2, C "ROLLBACK\x00", 1, 2, D "\x00\x01\x00\x00\x00\x011", D "\x00\x01\x00\x00\x00\x012", D "\x00\x01\x00\x00\x00\x013", C "SELECT 3\x00", Z "I"`},
+		"refused anyway":         {[][]byte{closed, changed, parse("select n from pub;set statement_timeout = '1h'"), sync}, `3, E ERROR 42601, Z "E"`},
 		"denied":                 {[][]byte{closed, changed, parse(pgmodel.Refused), sync}, `3, E ERROR 42501, Z "E"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -135,10 +135,11 @@ func ends(st *sqlfacts.Statement) bool {
 	return st.Kind == sqlfacts.Commit || st.Kind == sqlfacts.Rollback || st.Kind == sqlfacts.RollbackToSavepoint
 }
 
-// readsTheSame reports whether no setting changes where the tokens of a text end.
+// readsTheSame reports whether no setting changes where the tokens of a text end: standard_conforming_strings is about
+// backslashes, client_encoding about what is not ASCII.
 func readsTheSame(text string) bool {
 	for i := range len(text) {
-		if c := text[i]; c == '\'' || c == '\\' || c >= 0x80 {
+		if c := text[i]; c == '\\' || c >= 0x80 {
 			return false
 		}
 	}

@@ -41,6 +41,8 @@ type shared struct {
 	impure bool
 	// agent and record are the newest views, for messages that belong to no run.
 	agent, record *masking.View
+	// hidesAgent and hidesRecord: masks apply by the policy of now, which may be later than those views.
+	hidesAgent, hidesRecord bool
 	// dual: the record hides what the agent may see, or has at some time, so that both are made.
 	dual bool
 	// waiting: Client stands still until the server answers; progress tells it.
@@ -57,8 +59,8 @@ type prepared struct {
 	described []uint32
 	// shape is what its rows have been found to be, for runs of the same views.
 	shape shape
-	// doubtful: a function may have put another statement in its place.
-	doubtful bool
+	// doubtful: a function may have put another statement in its place; replaced: one that was granted unjudged may.
+	doubtful, replaced bool
 }
 
 // New makes an engine. status is the transaction status that the server reported when it became ready.
@@ -66,6 +68,15 @@ func New(status byte) *Engine {
 	return &Engine{shared: shared{
 		statements: newNames[prepared](), portals: newNames[Run](), status: status, progress: make(chan struct{}, 1),
 	}}
+}
+
+// Masked tells whether masks apply at this moment, for the agent and for the record: so much of what the server says of its own
+// accord is hidden as of what belongs to a statement.
+func (e *Engine) Masked(agent, record bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.shared.hidesAgent, e.shared.hidesRecord = agent, record
+	e.shared.dual = e.shared.dual || agent != record
 }
 
 // Progress is signalled when Client should be called again after a Stalled step.

@@ -108,7 +108,7 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	b.Raw, b.ParameterTypes = msg, p.types
 	e.client.key = string(b.Portal)
 	e.ask(s, msg, Question{
-		Stage: AtBind, Text: p.text, Name: string(b.Statement), Facts: p.facts, Bind: b, InBatch: e.client.inBatch,
+		Stage: AtBind, Text: p.text, Name: string(b.Statement), Facts: p.facts, Bind: b, InBatch: e.client.inBatch, Unjudged: p.replaced,
 	})
 	return nil
 }
@@ -149,7 +149,7 @@ func (e *Engine) execute(msg, body []byte, out *Output, s *Step) error {
 		s.Consumed += len(msg)
 		return nil
 	}
-	e.ask(s, msg, Question{Stage: AtExecute, Facts: run.Facts, Run: run, InBatch: e.client.inBatch})
+	e.ask(s, msg, Question{Stage: AtExecute, Facts: run.Facts, Run: run, InBatch: e.client.inBatch, Unjudged: run.replaced})
 	return nil
 }
 
@@ -260,7 +260,7 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		run := newRun(*g)
 		run.source = e.client.source
 		if run.source.doubtful {
-			run = run.doubted()
+			run = run.doubted(run.source.replaced)
 		}
 		e.answerBind(e.begin(run), msg, out)
 	case AtExecute:
@@ -334,14 +334,14 @@ func (e *Engine) runs(run *Run) {
 	e.shared.impure = true
 	e.shared.statements.replace(func(p *prepared) *prepared {
 		d := *p
-		d.doubtful, d.shape = true, shape{}
+		d.doubtful, d.replaced, d.shape = true, p.replaced || run.Unjudged, shape{}
 		return &d
 	})
 	e.shared.portals.replace(func(other *Run) *Run {
 		if other == run {
 			return other
 		}
-		return other.doubted()
+		return other.doubted(run.Unjudged)
 	})
 }
 

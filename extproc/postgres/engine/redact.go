@@ -83,14 +83,17 @@ func (e *Engine) relay(kind byte, msg, body []byte, run *Run, out *Output) (code
 	if severity := fields.get('V'); kind == 'E' && (severity == "FATAL" || severity == "PANIC") {
 		e.server.gaveUp = true
 	}
-	agent, record := e.shared.agent, e.shared.record
-	if run != nil {
-		agent, record = run.Agent, run.Record
-	}
 	pure := run.pure() && !e.shared.impure
 	clean := passes(code, pure) || code == "22023" && pure && run.given()
 	hides := func(v *masking.View) bool {
-		return v != nil && !v.Empty() && (!clean || code[:2] == "42" && run != nil && run.Facts != nil && v.Quotes(run.Facts.Statements))
+		return hidesColumns(v) && (!clean || code[:2] == "42" && run.Facts != nil && v.Quotes(run.Facts.Statements))
+	}
+	var hideAgent, hideRecord bool
+	switch {
+	case run != nil:
+		hideAgent, hideRecord = hides(run.Agent), hides(run.Record)
+	case !clean:
+		hideAgent, hideRecord = e.unasked()
 	}
 	write := func(to *Stream, hide bool) {
 		if !hide {
@@ -99,15 +102,24 @@ func (e *Engine) relay(kind byte, msg, body []byte, run *Run, out *Output) (code
 		}
 		to.make(func(b []byte) []byte { return fields.redacted(b, kind, pure) })
 	}
-	write(&out.ToAgent, hides(agent))
+	write(&out.ToAgent, hideAgent)
 	if out.Dual {
-		write(&out.ForRecord, hides(record))
+		write(&out.ForRecord, hideRecord)
 	}
-	if hides(record) {
+	if hideRecord {
 		message = withheld(code)
 	}
 	return code, message, nil
 }
+
+// unasked reports whether masks apply to what belongs to no statement, for the agent and for the record: those of the last
+// statement, or those of now.
+func (e *Engine) unasked() (agent, record bool) {
+	s := &e.shared
+	return s.hidesAgent || hidesColumns(s.agent), s.hidesRecord || hidesColumns(s.record)
+}
+
+func hidesColumns(v *masking.View) bool { return v != nil && !v.Empty() }
 
 // failed handles an error: it belongs to the oldest message, and up to Sync the server ignores what follows.
 func (e *Engine) failed(msg, body []byte, out *Output) error {
@@ -191,15 +203,16 @@ func (e *Engine) notification(msg, body []byte, out *Output) {
 			return append(append(append(b, body[:4]...), channel...), 0, 0)
 		})
 	}
-	write := func(to *Stream, v *masking.View) {
-		if v != nil && !v.Empty() {
+	write := func(to *Stream, hide bool) {
+		if hide {
 			to.make(empty)
 		} else {
 			to.pass(msg)
 		}
 	}
-	write(&out.ToAgent, e.shared.agent)
+	agent, record := e.unasked()
+	write(&out.ToAgent, agent)
 	if out.Dual {
-		write(&out.ForRecord, e.shared.record)
+		write(&out.ForRecord, record)
 	}
 }

@@ -241,14 +241,15 @@ func (e *Engine) setting(msg, body []byte, out *Output) {
 	value, _, ok2 := cstring(rest)
 	free := !ok || bytes.EqualFold(name, []byte("application_name")) || bytes.EqualFold(name, []byte("timezone")) ||
 		bytes.EqualFold(name, []byte("search_path"))
-	write := func(to *Stream, v *masking.View) {
-		if !free || !e.shared.impure || v == nil || v.Empty() {
+	write := func(to *Stream, masked bool) {
+		if !free || !e.shared.impure || !masked {
 			to.pass(msg)
 		}
 	}
-	write(&out.ToAgent, e.shared.agent)
+	agent, record := e.unasked()
+	write(&out.ToAgent, agent)
 	if out.Dual {
-		write(&out.ForRecord, e.shared.record)
+		write(&out.ForRecord, record)
 	}
 	if !ok || !ok2 {
 		return

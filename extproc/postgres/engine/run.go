@@ -35,6 +35,9 @@ type Question struct {
 	Run *Run
 	// InBatch: messages since the last Sync went to the server already.
 	InBatch bool
+	// Unjudged: what is bound or executed may be another statement than Facts say, which something has put in its place that
+	// was granted unjudged.
+	Unjudged bool
 }
 
 // Bind is a decoded Bind message.
@@ -72,6 +75,8 @@ type Grant struct {
 	Facts  *sqlfacts.Facts
 	// Agent and Record are how rows are shown to the agent and in the record. The same pointer if they are alike.
 	Agent, Record *masking.View
+	// Unjudged: it was let through whatever it does.
+	Unjudged bool
 	// Context is the driver's own: it comes back in questions and notes.
 	Context any
 }
@@ -91,6 +96,8 @@ type Run struct {
 	statement int
 	// doubtful: the portal may not be what was granted any more, so that only its description counts.
 	doubtful bool
+	// replaced: what may have taken its place was granted unjudged.
+	replaced bool
 	// source is the prepared statement behind a portal, nil for a simple query.
 	source *prepared
 	shape  shape
@@ -163,16 +170,16 @@ func (r *Run) under(g Grant) *Run {
 	n := newRun(g)
 	n.Number, n.started, n.copies, n.copying, n.statement, n.source = r.Number, r.started, r.copies, r.copying, r.statement, r.source
 	if r.doubtful {
-		return n.doubted()
+		return n.doubted(r.replaced)
 	}
 	return n
 }
 
 // doubted is the run of a portal that may be something else by now: it is described anew before each execution, and
 // nothing is taken as proven. What was sent on before keeps the old run.
-func (r *Run) doubted() *Run {
+func (r *Run) doubted(unjudged bool) *Run {
 	d := *r
-	d.doubtful, d.shape = true, shape{}
+	d.doubtful, d.replaced, d.shape = true, r.replaced || unjudged, shape{}
 	for _, m := range []*masks{&d.agent, &d.record} {
 		if m.view != nil && !m.view.Passes() {
 			m.touches, m.planned, m.plan = true, false, nil

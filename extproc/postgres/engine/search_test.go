@@ -111,7 +111,7 @@ func TestAPortalThatMayBeAnotherIsSearchedAnew(t *testing.T) {
 	if run.inspects() {
 		t.Error("what touches nothing is described")
 	}
-	d := run.doubted()
+	d := run.doubted(false)
 	if !d.inspects() {
 		t.Fatal("it is not described anew")
 	}
