@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,44 @@ func TestAHeldStatementIsShownInTheTransactionThatItIsIn(t *testing.T) {
 	}
 	if !bytes.Contains(got, []byte("DELETE 1")) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// What may run in no transaction may be held by the extended protocol too: the question in what state the session is leaves none.
+// And what must be a transaction's first is, whoever changed the catalog before.
+func TestAQuestionOfSluicesIsInNobodysWay(t *testing.T) {
+	s := ownStage(t, stage.Options{Plaintext: true, SQL: "create table public.indexed(i int); alter table public.indexed owner to orders_app;"})
+	policyFile(t, s, "90-held.yaml", `rules:
+- name: by-hand
+  who: {groups: [agents]}
+  on: {targets: [wide], sql: {commands: [CREATE INDEX, VACUUM]}}
+  approve: {by: [{groups: [dba], count: 1}], within: 60s}
+- {name: maintenance, who: {groups: [agents]}, on: {targets: [wide], sql: {effects: [MAINTENANCE]}}, allow: {}}
+`)
+	c := wide(t, s)
+	for _, sql := range []string{"create index concurrently by_i on indexed(i)", "vacuum indexed"} {
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.PgConn().ExecParams(t.Context(), sql, nil, nil, nil, nil).Close()
+			done <- err
+		}()
+		approve(t, s, held(t, s, sql))
+		if err := wait(t, done); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for i, sql := range []string{"set transaction isolation level serializable", "set transaction read only", "show transaction_isolation"} {
+		if _, err := c.Exec(t.Context(), "begin"); err != nil {
+			t.Fatal(err)
+		}
+		superuserExec(t, s, fmt.Sprintf("create table made_meanwhile_%d(i int)", i))
+		time.Sleep(1500 * time.Millisecond) // past Sluice, so it is seen by looking
+		if _, err := c.Exec(t.Context(), sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+		if _, err := c.Exec(t.Context(), "rollback"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -111,21 +111,8 @@ func (j *judge) settled(ctx context.Context, out *engine.Output) (bool, error) {
 	if !j.altered {
 		return true, nil
 	}
-	if !j.engine.Answered() {
-		j.engine.Flush(out) // a server keeps its answers for itself up to Sync
-	}
-	if err := j.pipes.flush(out); err != nil { // what was let through must run first
+	if err := j.pipes.answered(ctx, out, time.Now().Add(settleTimeout)); err != nil { // what was let through must run first
 		return false, err
-	}
-	end := time.Now().Add(settleTimeout)
-	for !j.engine.Answered() && time.Now().Before(end) {
-		select {
-		case <-j.pipes.over:
-			return false, errSessionOver
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case <-time.After(time.Millisecond):
-		}
 	}
 	if !j.engine.Idle() {
 		return false, nil

@@ -257,7 +257,7 @@ type exchanged struct {
 	done              chan struct{}
 
 	said, unsent, answers []byte
-	heard                 []byte
+	heard, fed            []byte
 	steps, moved          int
 	began                 time.Time
 	isOver                bool
@@ -329,7 +329,9 @@ func (c *exchanged) send(n int) {
 
 func (c *exchanged) feed(n int) {
 	if n > 0 {
-		c.backend.Feed(c.server.take(n))
+		taken := c.server.take(n)
+		c.fed = append(c.fed, taken...)
+		c.backend.Feed(taken)
 		c.answers = append(c.answers, c.backend.Take()...)
 		c.moved += n
 	}

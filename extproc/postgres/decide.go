@@ -146,11 +146,11 @@ func (j *judge) look(ctx context.Context, sub *subject, out *engine.Output) (*en
 		if sub.known, err = j.settled(ctx, out); err != nil {
 			return nil, err
 		}
-		if err := j.whereNamesAre(ctx, out); err != nil {
+		if err := j.whereNamesAre(ctx, sub.q.Text, out); err != nil {
 			return nil, err
 		}
 	}
-	sub.catalog, err = j.snapshot(ctx, out, sub.unbounded)
+	sub.catalog, err = j.snapshot(ctx, sub.q.Text, out, sub.unbounded)
 	switch {
 	case err == nil:
 		return nil, nil

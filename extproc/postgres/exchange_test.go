@@ -155,12 +155,50 @@ var changed = []byte("changed")
 func TestAQueryBehindAnUnfinishedBatchMaySeeItsTransaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newExchanged(nil, []*policies.Policy{compileBundle(t, vaultBundle, "v1")}, NewMetrics(prometheus.NewRegistry()), nil)
-		got := x.talk(parse("set statement_timeout = '1h'"), changed, frontend(&pgproto3.Bind{}), query("deallocate all"), frontend(&pgproto3.Sync{}))
+		got := x.talk(parse("select n from pub"), frontend(&pgproto3.Bind{}), changed, frontend(&pgproto3.Bind{}), query("deallocate all"), frontend(&pgproto3.Sync{}))
 		x.over()
-		if want := `1, 2, C "DEALLOCATE ALL\x00", Z "T", Z "I"`; strings.Join(got, ", ") != want {
+		if want := `1, 2, 2, C "DEALLOCATE ALL\x00", Z "T", Z "I"`; strings.Join(got, ", ") != want {
 			t.Errorf("heard %q", got)
 		}
 	})
+}
+
+// A question of Sluice's own ends no transaction and begins none: a batch that has only prepared is as good as none, and what
+// looks nothing up is not asked about, for a question would take the transaction's snapshot.
+func TestAQuestionLeavesNoTransactionBehind(t *testing.T) {
+	bind, execute, sync := frontend(&pgproto3.Bind{}), frontend(&pgproto3.Execute{}), frontend(&pgproto3.Sync{})
+	for name, c := range map[string]struct {
+		parts [][]byte
+		asked string // the kinds of what the server gets; C to H or S is a question, P before S a refusal
+	}{
+		"a batch that has only prepared":  {[][]byte{parse("select n from pub"), changed, bind, execute, sync}, "P H CPBECCS BDES"},
+		"one that has bound":              {[][]byte{parse("select n from pub"), bind, changed, bind, execute, sync}, "P B CPBECCH BDES"},
+		"a transaction":                   {[][]byte{query("begin"), changed, parse("select n from pub"), changed, bind, execute, sync}, "Q CPBECCS P CPBECCH BDES"},
+		"what looks nothing up":           {[][]byte{query("begin"), changed, query("set statement_timeout = '1h'"), changed, query("commit")}, "Q Q Q"},
+		"what looks nothing up, in parts": {[][]byte{changed, parse("begin"), changed, bind, execute, sync}, "P BDES"},
+		"a batch that the server skips":   {[][]byte{parse("select 1/0"), bind, changed, bind, sync}, "P B CPBECCH P S"},
+		"a Parse that the server rejects": {[][]byte{query("begin"), query("select 1/0"), parse("select n from pub"), changed, bind, sync}, "Q Q P P S"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newExchanged(nil, []*policies.Policy{compileBundle(t, vaultBundle, "v1")}, NewMetrics(prometheus.NewRegistry()), nil)
+				x.talk(query("select n from pub")) // so that where names are looked up is known
+				x.fed = nil
+				x.talk(c.parts...)
+				x.over()
+				if got := string(kindsOf(x.fed)); got != strings.ReplaceAll(c.asked, " ", "") {
+					t.Errorf("the server got %s", got)
+				}
+			})
+		})
+	}
+}
+
+func kindsOf(b []byte) (kinds []byte) {
+	for _, m := range messages(b) {
+		kinds = append(kinds, m[0])
+	}
+	return kinds
 }
 
 // Where names are looked up is asked again when the catalog has changed. In a transaction that has failed the server does

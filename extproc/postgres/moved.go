@@ -37,20 +37,35 @@ func behindMove(facts *sqlfacts.Facts, inTransaction bool) *engine.Refusal {
 	return nil
 }
 
-// namesSomething reports whether names are looked up for a statement.
+// namesSomething reports whether names are looked up for a statement: those of relations, functions, operators and types.
 func namesSomething(st *sqlfacts.Statement) bool {
 	switch st.Kind {
-	case sqlfacts.Set, sqlfacts.Begin, sqlfacts.Commit, sqlfacts.Rollback, sqlfacts.Savepoint, sqlfacts.ReleaseSavepoint, sqlfacts.RollbackToSavepoint:
+	case sqlfacts.Set, sqlfacts.Show, sqlfacts.Begin, sqlfacts.Commit, sqlfacts.Rollback, sqlfacts.Savepoint, sqlfacts.ReleaseSavepoint,
+		sqlfacts.RollbackToSavepoint, sqlfacts.Deallocate, sqlfacts.CloseCursor:
 		return false
 	}
-	return len(st.Operation.Pairs) > 0
+	return true
+}
+
+// looksUp reports whether it matters to a text where names are looked up, or how it is read. To the rest the server must not
+// be asked: a question takes a transaction's snapshot, behind which SET TRANSACTION comes too late.
+func (j *judge) looksUp(ctx context.Context, text string) bool {
+	if len(text) >= longText || !readsTheSame(text) {
+		return true
+	}
+	catalog, err := j.catalog.Latest(ctx, j.path)
+	if err != nil {
+		return true
+	}
+	facts, err := j.o.Analyzer.FactsContext(ctx, text, catalog)
+	return err != nil || slices.ContainsFunc(facts.Statements, func(st sqlfacts.Statement) bool { return namesSomething(&st) })
 }
 
 // whereNamesAre makes sure that the next text is read as the server will read it: with the search_path of the moment, and
 // with strings that end where they seem to. It asks only if something let through may have changed that, and goes on
 // asking until it has asked outside of a transaction, whose end could take a change back.
-func (j *judge) whereNamesAre(ctx context.Context, out *engine.Output) error {
-	if !j.moved {
+func (j *judge) whereNamesAre(ctx context.Context, text string, out *engine.Output) error {
+	if !j.moved || !j.looksUp(ctx, text) {
 		return nil
 	}
 	state, err := j.askPath(ctx, out)
@@ -83,13 +98,13 @@ func (j *judge) askPath(ctx context.Context, out *engine.Output) (engine.State, 
 // snapshot is the catalog of this moment. Which schemas names are looked up in depends on what schemas there are, and who
 // may use them: with another catalog the session asks again. To whom nothing is bounded, the one of a moment ago will do: it
 // is for the record.
-func (j *judge) snapshot(ctx context.Context, out *engine.Output, unbounded bool) (sqlfacts.Catalog, error) {
+func (j *judge) snapshot(ctx context.Context, text string, out *engine.Output, unbounded bool) (sqlfacts.Catalog, error) {
 	if unbounded {
 		return j.catalog.Latest(ctx, j.path)
 	}
 	for {
 		catalog, err := j.catalog.Snapshot(ctx, j.path)
-		if err != nil || catalog.Version() == j.pathOf {
+		if err != nil || catalog.Version() == j.pathOf || !j.looksUp(ctx, text) {
 			return catalog, err
 		}
 		before := j.path

@@ -150,11 +150,37 @@ func (p *pipes) goodbye(f *fatal) {
 	_, _ = p.server.Write(terminate) // the same
 }
 
+// answered waits for the server's answers to all that was let through, up to a time.
+func (p *pipes) answered(ctx context.Context, out *engine.Output, end time.Time) error {
+	if !p.engine.Answered() {
+		p.engine.Flush(out) // a server keeps its answers for itself up to Sync
+	}
+	if err := p.flush(out); err != nil {
+		return err
+	}
+	for !p.engine.Await() && time.Now().Before(end) {
+		select {
+		case <-p.engine.Progress():
+		case <-time.After(time.Millisecond): // not all that ends something is progress for the agent's side
+		case <-p.over:
+			return errSessionOver
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // probeTimeout bounds how long the server may take to say in what state it is, once what runs before has ended.
 const probeTimeout = 10 * time.Minute
 
 // probe asks the server for its state, behind all that was let through.
 func (p *pipes) probe(ctx context.Context, out *engine.Output) (engine.State, error) {
+	if p.engine.Prepares() {
+		if err := p.answered(ctx, out, time.Now().Add(probeTimeout)); err != nil {
+			return engine.State{}, err
+		}
+	}
 	answer := p.engine.Probe(out)
 	if err := p.flush(out); err != nil {
 		return engine.State{}, err

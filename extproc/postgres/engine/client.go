@@ -7,6 +7,8 @@ type client struct {
 	// inBatch: messages since the last Sync or Query went to the server; unsynced: since the last Sync, so that it may be
 	// ignoring what comes before the next.
 	inBatch, unsynced bool
+	// bound: since the last Sync more went to the server than what prepares statements, describes or closes.
+	bound bool
 	// skipping drops everything up to Sync, as a server does after an error.
 	skipping bool
 	// passing and dropping are the bytes still to come of a message that needs not be seen whole.
@@ -192,7 +194,7 @@ func (e *Engine) sync(msg []byte, out *Output) {
 		e.push(awaiting{kind: awaitSync}, out)
 	}
 	e.mu.Unlock()
-	e.client.skipping, e.client.inBatch, e.client.unsynced = false, false, false
+	e.client.skipping, e.client.inBatch, e.client.unsynced, e.client.bound = false, false, false, false
 	e.client.batch++
 	out.ToServer.pass(msg)
 }

@@ -115,6 +115,15 @@ func (e *Engine) Answered() bool {
 	return e.shared.queue.len == 0 && e.shared.copy.phase == copyNone
 }
 
+// Await is Answered; if it is false, Progress is signalled once the server has answered more.
+func (e *Engine) Await() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	answered := e.shared.queue.len == 0 && e.shared.copy.phase == copyNone
+	e.shared.waiting = !answered
+	return answered
+}
+
 // push queues what the server will answer. While the server ignores everything up to Sync, it will not.
 func (e *Engine) push(a awaiting, out *Output) {
 	s := &e.shared

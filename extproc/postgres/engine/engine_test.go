@@ -297,6 +297,44 @@ func TestProbeWithinABatchFlushesAndOutsideSyncs(t *testing.T) {
 	}
 }
 
+// A batch that has only prepared statements, all of it answered, may be synced: what may run in no transaction can run behind the
+// question.
+func TestAProbeBehindWhatIsOnlyPreparedLeavesNoTransaction(t *testing.T) {
+	for name, c := range map[string]struct {
+		said     []byte
+		answers  [][]byte
+		prepares bool
+		sent     string
+	}{
+		"prepared":                 {parse("", "x"), [][]byte{parsed()}, true, "CPBECCS"},
+		"prepared and described":   {join(parse("a", "x"), message('D', []byte("Sa\x00"))), [][]byte{parsed(), message('t', []byte{0, 0}), message('n', nil)}, true, "CPBECCS"},
+		"not answered yet":         {parse("", "x"), nil, true, "CPBECCH"},
+		"rejected":                 {parse("", "x"), [][]byte{failure("42601", "syntax error", "")}, true, "CPBECCH"},
+		"bound":                    {join(parse("", "x"), bind("", "")), [][]byte{parsed(), bound()}, false, "CPBECCH"},
+		"in a transaction":         {join(query("begin"), parse("", "x")), [][]byte{done("BEGIN"), ready('T'), parsed()}, false, "CPBECCH"},
+		"behind a Query":           {join(query("y"), parse("", "x")), [][]byte{done("SELECT 0"), ready('I'), parsed()}, true, "CPBECCS"},
+		"a Query within it":        {join(parse("a", "x"), query("y"), parse("", "x")), [][]byte{parsed(), done("SELECT 0"), ready('I'), parsed()}, false, "CPBECCH"},
+		"nothing":                  {nil, nil, false, "CPBECCS"},
+		"what was synced, then so": {join(parse("", "x"), bind("", ""), syncMessage(), parse("", "y")), [][]byte{parsed(), bound(), ready('I'), parsed()}, true, "CPBECCS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			s.mustSend(c.said)
+			s.mustAnswer(c.answers...)
+			s.server = nil
+			if got := s.engine.Prepares(); got != c.prepares {
+				t.Errorf("prepares %v", got)
+			}
+			var out Output
+			s.engine.Probe(&out)
+			s.take(&out)
+			if got := kinds(s.server); got != c.sent {
+				t.Errorf("sent %s", got)
+			}
+		})
+	}
+}
+
 // Behind messages without a Sync the server may be ignoring what comes before the next, a Query in between or not: a Sync of
 // ours would end that.
 func TestAProbeEndsNoBatchThatTheAgentHasNotEnded(t *testing.T) {

@@ -245,7 +245,7 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		}, out)
 		e.started(run, out)
 		e.client.batch++
-		e.client.inBatch = false
+		e.client.inBatch, e.client.bound = false, e.client.unsynced
 		out.ToServer.pass(msg)
 		return consumed
 	case AtParse:
@@ -274,6 +274,7 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		out.ToServer.pass(msg)
 	}
 	e.client.inBatch, e.client.unsynced = true, true
+	e.client.bound = e.client.bound || q.Stage != AtParse
 	return consumed
 }
 

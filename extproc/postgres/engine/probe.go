@@ -88,13 +88,25 @@ func (e *Engine) Resume(out *Output) {
 // Flush asks the server to send what it has answered.
 func (e *Engine) Flush(out *Output) { out.ToServer.make(appendFlush) }
 
+// Prepares reports whether the batch at hand has only prepared statements so far: nothing in it ran, so that no transaction
+// of it would end with a Sync.
+func (e *Engine) Prepares() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.client.unsynced && !e.client.bound && e.shared.status == 'I'
+}
+
 // Probe asks the server for its state, after everything that was forwarded. It belongs to the agent's side, between
 // a Question and its Answer. The channel is closed after one State. Within a batch it asks by Flush, so that no
 // transaction ends, and behind messages without a Sync, which the server may be ignoring up to the next; else by Sync, so that
-// no transaction is left open while a statement is held.
+// no transaction is left open while a statement is held, and what may run in none can run after it. A batch that only
+// Prepares is as good as none, once all of it is answered: what was prepared stays.
 func (e *Engine) Probe(out *Output) <-chan State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if s := &e.shared; e.client.unsynced && !e.client.bound && s.status == 'I' && s.queue.len == 0 && !s.skips {
+		e.client.inBatch, e.client.unsynced = false, false
+	}
 	p := &probe{result: make(chan State, 1), asked: State{InBatch: e.client.inBatch}, flushed: e.client.unsynced}
 	for _, kind := range []awaitKind{awaitClose, awaitParse, awaitBind, awaitExecute, awaitClose, awaitClose} {
 		e.push(awaiting{kind: kind, own: true, probe: p}, out)
