@@ -13,7 +13,7 @@ var conditions = []string{"if-match", "if-none-match"}
 // tags is the scope of entity tags for a request: who asks, under which masks, for what. Nil where no mask reads bodies:
 // there a service's tags pass as they are.
 func (a *asking) tags(v guard.Verdict) func() httptag.Scope {
-	p, target := a.admission.Principal, a.admission.Target.GetName()
+	p, target := a.admission.Who(), a.admission.Target.GetName()
 	masks := v.Policy.Masks(p, target)
 	if !masks.HidesBodies() {
 		return nil

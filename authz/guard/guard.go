@@ -68,6 +68,15 @@ func (a *Admission) Token() identity.Key {
 	return identity.Key{}
 }
 
+// Who is who the session is of, by the policy under which that was asked last: at each decision. What the issuer's settings
+// made of the token when it was admitted is Principal.
+func (a *Admission) Who() *identityv1.Principal {
+	if who := a.who.Load(); who != nil {
+		return who.Principal
+	}
+	return a.Principal
+}
+
 // Identify proves a token. The error is an *identity.Error.
 func (g *Guard) Identify(ctx context.Context, token string) (*identity.Identity, error) {
 	return g.identities.Verify(ctx, token)

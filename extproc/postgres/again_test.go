@@ -105,3 +105,23 @@ func TestWhatComesUnaskedIsShownByThePolicyOfThatMoment(t *testing.T) {
 		})
 	}
 }
+
+// Whom a mask spares is who the issuer's settings say that it is now.
+func TestMasksAreThoseOfWhoItIsNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spares := compileBundle(t, strings.Replace(vaultBundle, "redact: {}}", "redact: {}, except: {groups: [trusted]}}", 1), "v1")
+		x := newExchanged(nil, []*policies.Policy{spares}, NewMetrics(prometheus.NewRegistry()), nil)
+		shown := func() bool {
+			before := len(x.heard)
+			x.talk(query("select id, key from vault"))
+			return bytes.Contains(x.heard[before:], []byte(pgmodel.Secrets()[0]))
+		}
+		for _, group := range []string{"some", "trusted", "some"} {
+			x.vouching.as.Store(inGroup(group))
+			if got := shown(); got != (group == "trusted") {
+				t.Errorf("to %s: shown %v", group, got)
+			}
+		}
+		x.over()
+	})
+}

@@ -79,13 +79,28 @@ type inForce struct {
 
 func (f *inForce) Current() (*policies.Policy, error) { return f.Load(), nil }
 
-// vouching vouches for whomever it is asked about.
-type vouching struct{}
+// vouching vouches for whomever it is asked about, as somebody else once it has one.
+type vouching struct {
+	as atomic.Pointer[identity.Identity]
+}
 
-func (vouching) Verify(context.Context, string) (*identity.Identity, error) {
+func (*vouching) Verify(context.Context, string) (*identity.Identity, error) {
 	return nil, errors.New("no token is proven here")
 }
-func (vouching) Again(who *identity.Identity) (*identity.Identity, error) { return who, nil }
+
+func (v *vouching) Again(who *identity.Identity) (*identity.Identity, error) {
+	if as := v.as.Load(); as != nil {
+		return as, nil
+	}
+	return who, nil
+}
+
+// inGroup is an agent.
+func inGroup(group string) *identity.Identity {
+	return &identity.Identity{Principal: &identityv1.Principal{
+		Issuer: "corp", Subject: "agent", Groups: []string{"agents", group}, ExpiresAt: timestamppb.New(time.Now().Add(time.Hour)),
+	}}
+}
 
 // vaultTables are the model's relations as a catalog; each Invalidate, and whoever asks, makes a newer version.
 type vaultTables struct{ version atomic.Uint64 }
@@ -242,16 +257,17 @@ func (f *faulty) Write(b []byte) (int, error) {
 
 // exchanged is an exchange between an agent and a modelled server, and what goes on around it.
 type exchanged struct {
-	r       *rapid.T
-	x       *exchange
-	rec     *memory
-	told    *oplogtest.Book
-	policy  *inForce
-	bundles []*policies.Policy
-	tables  *vaultTables
-	backend *pgmodel.Backend
-	agent   *end
-	server  *end
+	r        *rapid.T
+	x        *exchange
+	rec      *memory
+	told     *oplogtest.Book
+	policy   *inForce
+	bundles  []*policies.Policy
+	tables   *vaultTables
+	vouching vouching
+	backend  *pgmodel.Backend
+	agent    *end
+	server   *end
 	// toAgent and toServer are the exchange's own ends.
 	toAgent, toServer *faulty
 	done              chan struct{}
@@ -276,10 +292,8 @@ func newExchanged(r *rapid.T, bundles []*policies.Policy, metrics *Metrics, part
 	c.toAgent, c.toServer = &faulty{Conn: agentEnd}, &faulty{Conn: serverEnd}
 	c.unsent = c.said
 	c.policy.Store(bundles[0])
-	g := guard.New(c.policy, vouching{}, nil, nil, c.told.Log, time.Now)
-	a, err := g.Connect(&identity.Identity{Principal: &identityv1.Principal{
-		Issuer: "corp", Subject: "agent", Groups: []string{"agents"}, ExpiresAt: timestamppb.New(time.Now().Add(time.Hour)),
-	}}, "vault")
+	g := guard.New(c.policy, &c.vouching, nil, nil, c.told.Log, time.Now)
+	a, err := g.Connect(inGroup("some"), "vault")
 	if err != nil {
 		panic(err)
 	}

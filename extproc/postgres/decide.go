@@ -207,7 +207,7 @@ func (j *judge) decide(sub *subject) (*engine.Refusal, error) {
 			return r, nil
 		}
 	}
-	if p := sub.verdict.Policy; p.NamesRelations(j.admission.Principal, j.admission.Target.GetName()) {
+	if p := sub.verdict.Policy; p.NamesRelations(j.admission.Who(), j.admission.Target.GetName()) {
 		if r := afterMove(sub.facts, j.renamed && !sub.known); r != nil {
 			return r, nil
 		}

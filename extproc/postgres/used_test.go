@@ -19,7 +19,7 @@ func TestWhatPeopleReleasedMustBeExecutedWithinHalfAMinute(t *testing.T) {
 	policy := &inForce{}
 	policy.Store(compileBundle(t, vaultBundle, "v1"))
 	now := time.Now()
-	g := guard.New(policy, vouching{}, nil, nil, nil, func() time.Time { return now })
+	g := guard.New(policy, &vouching{}, nil, nil, nil, func() time.Time { return now })
 	a, err := g.Connect(&identity.Identity{Principal: &identityv1.Principal{
 		Issuer: "corp", Subject: "agent", Groups: []string{"agents"}, ExpiresAt: timestamppb.New(now.Add(time.Hour)),
 	}}, "vault")

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/masking"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
@@ -9,6 +10,7 @@ import (
 // viewCache keeps the two views of a session for as long as policy and catalog stay: most statements find them here.
 type viewCache struct {
 	policy  *policies.Policy
+	who     *identityv1.Principal
 	version uint64
 	views   views
 }
@@ -19,17 +21,17 @@ type views struct {
 }
 
 func (j *judge) viewsOf(p *policies.Policy, catalog sqlfacts.Catalog) views {
-	c := &j.views
-	if c.policy == p && c.version == catalog.Version() && c.views.agent != nil {
+	c, who := &j.views, j.admission.Who()
+	if c.policy == p && c.who == who && c.version == catalog.Version() && c.views.agent != nil {
 		return c.views
 	}
 	target := j.admission.Target.GetName()
-	mine, everybodys := p.Masks(j.admission.Principal, target), p.Masks(nil, target)
+	mine, everybodys := p.Masks(who, target), p.Masks(nil, target)
 	v := views{agent: masking.NewView(mine, catalog)}
 	v.record = v.agent
 	if !mine.Equal(everybodys) {
 		v.record = masking.NewView(everybodys, catalog)
 	}
-	*c = viewCache{policy: p, version: catalog.Version(), views: v}
+	*c = viewCache{policy: p, who: who, version: catalog.Version(), views: v}
 	return v
 }
