@@ -84,6 +84,7 @@ var elsewhere = map[string]string{
 	"held-copy":        "TestACopyThatNeedsApprovalIsRefused",
 	"behind-failure":   "TestAFailedTransactionEndsThoughTheCatalogChanged in extproc/postgres",
 	"unfinished-batch": "TestAQueryBehindAnUnfinishedBatchMaySeeItsTransaction in extproc/postgres",
+	"early-snapshot":   "TestAQuestionLeavesNoTransactionBehind in extproc/postgres",
 	"long-names":       "TestNamesThatPostgreSQLWouldCutAreRefused in extproc/postgres/engine",
 	"hold-input":       "TestTooMuchInputWhileHeldWithdraws",
 	"parameter-type":   "TestAParameterOfAUsersTypeIsRefusedWhereMasksApply",
