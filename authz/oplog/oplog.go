@@ -25,9 +25,10 @@ type Log struct {
 	now    func() time.Time
 
 	decisions, holds, votes, logins, policies *counters
-	// strangers and known pace the lines about refused logins: of those who proved nothing, and of those who did.
-	strangers, known map[string]*pace
-	voting           pace
+	// strangers pace the lines about logins of those who proved nothing, by protocol.
+	strangers map[string]*pace
+	// These pace lines about those who proved who they are: of denials, holds, their ends, refused logins and refused votes.
+	denials, waits, ends, known, voting *crowd
 }
 
 // New makes one and registers its metrics.
@@ -44,10 +45,11 @@ func New(logger *slog.Logger, r prometheus.Registerer, now func() time.Time) *Lo
 			[]int{1}, "protocol", "target", "reason"),
 		policies: newCounters("sluice_policy_changes_total", "Policies that came into force in this process, or were refused: by role and verdict.",
 			nil, "role", "verdict"),
-		strangers: map[string]*pace{}, known: map[string]*pace{},
+		strangers: map[string]*pace{},
+		denials:   newCrowd("denied"), waits: newCrowd("held"), ends: newCrowd("hold ended"), known: newCrowd("login refused"), voting: newCrowd("vote refused"),
 	}
 	for _, protocol := range []string{Postgres, HTTP, API} {
-		l.strangers[protocol], l.known[protocol] = &pace{}, &pace{}
+		l.strangers[protocol] = &pace{rate: sharedRate}
 	}
 	r.MustRegister(l.decisions.vec, l.holds.vec, l.votes.vec, l.logins.vec, l.policies.vec)
 	return l
@@ -81,31 +83,38 @@ func (l *Log) Allowed(protocol, target, rule string) {
 }
 
 // Denied tells of a command that does not go on. Code is what the agent got, does what it would have done: effects on
-// objects.
+// objects. All are counted; not all are lines.
 func (l *Log) Denied(c *Command, code string, does []string) {
 	if l == nil {
 		return
 	}
 	l.decisions.inc(labels{c.Protocol, c.Target, c.Rule, deny})
-	l.logger.Warn("denied", append(c.attrs(deny), slog.String("code", code), slog.Any("does", shown(does)))...)
+	if untold, ok := l.may(l.denials, c.Principal, false); ok {
+		l.logger.Warn("denied", append(c.attrs(deny), slog.String("code", code), slog.Any("does", shown(does)), slog.Int("untold", untold))...)
+	}
 }
 
-// Held tells of a command that waits for people.
+// Held tells of a command that waits for people. All are counted; not all are lines.
 func (l *Log) Held(c *Command, approval string, until time.Time) {
 	if l == nil {
 		return
 	}
 	l.decisions.inc(labels{c.Protocol, c.Target, c.Rule, hold})
-	l.logger.Info("held", append(c.attrs(hold), slog.String("approval", approval), slog.Time("until", until))...)
+	if untold, ok := l.may(l.waits, c.Principal, false); ok {
+		l.logger.Info("held", append(c.attrs(hold), slog.String("approval", approval), slog.Time("until", until), slog.Int("untold", untold))...)
+	}
 }
 
-// HoldEnded tells how the wait ended: approved, rejected, expired, withdrawn, changed, or unavailable.
+// HoldEnded tells how the wait ended: approved, rejected, expired, withdrawn, changed, or unavailable. What people decided
+// is always a line: an agent cannot hide it behind others of its own.
 func (l *Log) HoldEnded(c *Command, approval, end string) {
 	if l == nil {
 		return
 	}
 	l.holds.inc(labels{c.Protocol, c.Target, c.Rule, end})
-	l.logger.Info("hold ended", append(c.attrs(hold), slog.String("approval", approval), slog.String("end", end))...)
+	if untold, ok := l.may(l.ends, c.Principal, end == "approved" || end == "rejected"); ok {
+		l.logger.Info("hold ended", append(c.attrs(hold), slog.String("approval", approval), slog.String("end", end), slog.Int("untold", untold))...)
+	}
 }
 
 // Vote is what somebody says on an approval.
@@ -138,7 +147,7 @@ func (l *Log) Voted(v *Vote) {
 		l.logger.Info("vote", attrs...)
 		return
 	}
-	if untold, ok := l.voting.take(l.now()); ok {
+	if untold, ok := l.may(l.voting, v.Voter, false); ok {
 		l.logger.Warn("vote refused", append(attrs, slog.Int("untold", untold))...)
 	}
 }
@@ -165,11 +174,13 @@ func (l *Log) LoginRefused(r *Login) {
 		return
 	}
 	l.logins.inc(labels{r.Protocol, r.Target, r.Reason})
-	paces := l.strangers
-	if r.Principal != nil {
-		paces = l.known
+	var untold int
+	var ok bool
+	if r.Principal == nil {
+		untold, ok = l.strangers[r.Protocol].take(l.now(), false)
+	} else {
+		untold, ok = l.may(l.known, r.Principal, false)
 	}
-	untold, ok := paces[r.Protocol].take(l.now())
 	if !ok {
 		return
 	}
