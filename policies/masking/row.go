@@ -3,6 +3,7 @@ package masking
 import (
 	"encoding/binary"
 	"errors"
+	"unsafe"
 
 	"github.com/sluicegate/sluice/policies"
 )
@@ -23,6 +24,17 @@ type hiding struct {
 	// finder is set where only what it finds is hidden; form is then what it reads.
 	finder *finder
 	form   form
+}
+
+// Size is what it takes in memory, in bytes.
+func (p Plan) Size() int {
+	n := len(p) * int(unsafe.Sizeof(p[0]))
+	for _, h := range p {
+		if h != nil {
+			n += int(unsafe.Sizeof(*h))
+		}
+	}
+	return n
 }
 
 // OIDs of types whose text and binary forms are the plain bytes (pg_type.dat).

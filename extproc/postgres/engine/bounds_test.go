@@ -89,7 +89,7 @@ func TestPreparedStatementsAreCounted(t *testing.T) {
 func TestTheTextOfPreparedStatementsIsBounded(t *testing.T) {
 	const mebibyte = 1 << 20
 	s := newScript(t)
-	text := strings.Repeat("x", mebibyte-preparedOverhead-2)
+	text := strings.Repeat("x", mebibyte-nameOverhead-2)
 	prepare := func(name string) {
 		s.mustSend(parse(name, text))
 		s.mustAnswer(parsed())
@@ -119,7 +119,7 @@ func TestNamesAndTypesOfPreparedStatementsCountAsTheirText(t *testing.T) {
 	types := make([]uint32, 1000)
 	s.mustSend(frontend(t, &pgproto3.Parse{Name: "name", Query: "select", ParameterOIDs: types}))
 	s.mustAnswer(parsed())
-	if got, want := s.engine.shared.preparedBytes, 4*len(types)+len("name")+len("select")+preparedOverhead; got != want {
+	if got, want := s.engine.shared.preparedBytes, 4*len(types)+len("name")+len("select")+nameOverhead; got != want {
 		t.Errorf("counted %d bytes, it has %d", got, want)
 	}
 }

@@ -144,7 +144,9 @@ func (e *Engine) message(kind byte, msg []byte, out *Output, s *Step) error {
 		if !ok || len(rest) != 0 {
 			return violation("client", "malformed Query")
 		}
-		e.ask(s, msg, Question{Stage: AtQuery, Text: string(text), InBatch: e.client.inBatch})
+		if !e.waits(s) {
+			e.ask(s, msg, Question{Stage: AtQuery, Text: string(text), InBatch: e.client.inBatch})
+		}
 		return nil
 	case 'P':
 		return e.parse(msg, body, out, s)
@@ -172,6 +174,13 @@ func (e *Engine) message(kind byte, msg []byte, out *Output, s *Step) error {
 	}
 	s.Consumed += len(msg)
 	return nil
+}
+
+// waits is full for a Query, which the server answers without being asked to.
+func (e *Engine) waits(s *Step) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.full(s)
 }
 
 // ask makes a question of a message.

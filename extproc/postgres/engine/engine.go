@@ -12,8 +12,7 @@ const (
 	maxPrepared      = 10_000
 	maxPreparedBytes = 64 << 20
 	maxPortals       = 10_000
-	// preparedOverhead is what a prepared statement costs beside its text, name and types.
-	preparedOverhead = 256
+	maxPortalBytes   = 64 << 20
 )
 
 // Engine is one session between an agent and a server, from the first ReadyForQuery on.
@@ -30,8 +29,9 @@ type shared struct {
 	queue      queue
 	statements names[prepared]
 	portals    names[Run]
-	// preparedBytes is the text of all prepared statements, in bytes.
-	preparedBytes int
+	// preparedBytes is what is kept of all prepared statements, portalBytes what is kept of all portals beside those, what
+	// the server has not answered yet included.
+	preparedBytes, portalBytes int
 	// status is of the last ReadyForQuery: I, T or E.
 	status byte
 	// skips: the server failed in a batch whose Sync is not queued yet, so it ignores what comes before that.
@@ -52,6 +52,7 @@ type shared struct {
 
 // prepared is a prepared statement.
 type prepared struct {
+	kept  *kept
 	text  string
 	facts *sqlfacts.Facts
 	types []uint32
@@ -65,9 +66,9 @@ type prepared struct {
 
 // New makes an engine. status is the transaction status that the server reported when it became ready.
 func New(status byte) *Engine {
-	return &Engine{shared: shared{
-		statements: newNames[prepared](), portals: newNames[Run](), status: status, progress: make(chan struct{}, 1),
-	}}
+	e := &Engine{shared: shared{status: status, progress: make(chan struct{}, 1)}}
+	e.shared.statements, e.shared.portals = newNames(e.shared.holdStatement), newNames(e.shared.holdPortal)
+	return e
 }
 
 // Masked tells whether masks apply at this moment, for the agent and for the record: so much of what the server says of its own
@@ -145,36 +146,18 @@ func (e *Engine) settle(a *awaiting, how settlement) {
 	if a.portal {
 		e.shared.portals.settle(a.key, how)
 	} else {
-		e.replaceText(a.key, how)
+		e.shared.statements.settle(a.key, how)
 	}
-}
-
-// replaceText settles a prepared statement and keeps count of the bytes held.
-func (e *Engine) replaceText(key string, how settlement) {
-	s := &e.shared
-	before := s.textOf(key)
-	s.statements.settle(key, how)
-	s.preparedBytes += s.textOf(key) - before
-}
-
-func (s *shared) textOf(key string) int {
-	if n := s.statements.known[key]; n != nil && n.value != nil {
-		return preparedOverhead + len(key) + len(n.value.text) + 4*len(n.value.types)
-	}
-	return 0
 }
 
 // deallocate follows DEALLOCATE and DISCARD ALL, which share the map (PostgreSQL, PREPARE). The unnamed statement stands
 // apart from both.
 func (e *Engine) deallocate(name string) {
-	s := &e.shared
 	if name == "" {
-		s.statements.dropNamed()
-		s.preparedBytes = s.textOf("")
+		e.shared.statements.dropNamed()
 		return
 	}
-	s.preparedBytes -= s.textOf(name)
-	s.statements.drop(name)
+	e.shared.statements.drop(name)
 }
 
 // abandon drops a message that the server will never run.

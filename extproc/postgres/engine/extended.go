@@ -47,6 +47,9 @@ func (e *Engine) parse(msg, body []byte, out *Output, s *Step) error {
 	e.mu.Lock()
 	stalled := e.full(s)
 	tooMany := e.shared.statements.settled >= maxPrepared || e.shared.preparedBytes > maxPreparedBytes
+	if tooMany && e.shared.statements.asked > 0 {
+		stalled = e.hastened(out, s)
+	}
 	e.mu.Unlock()
 	switch {
 	case stalled:
@@ -54,7 +57,7 @@ func (e *Engine) parse(msg, body []byte, out *Output, s *Step) error {
 	case tooMany:
 		e.refuse('P', &Refusal{
 			Code: "54000", Message: "too many prepared statements in this session",
-			Detail: "Sluice keeps at most 10000, and 64 MiB of text.", Hint: "Close or DEALLOCATE some.", Rule: "size",
+			Detail: "Sluice keeps at most 10000, and 64 MiB of their texts and of what these do.", Hint: "Close or DEALLOCATE some.", Rule: "size",
 		}, out)
 		s.Consumed += len(msg)
 		return nil
@@ -83,7 +86,10 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	if p != nil {
 		b.DescribedTypes = p.described
 	}
-	tooMany := len(e.shared.portals.known) >= maxPortals
+	tooMany := len(e.shared.portals.known) >= maxPortals || e.shared.portalBytes > maxPortalBytes
+	if tooMany && e.shared.portals.asked > 0 {
+		stalled = e.hastened(out, s)
+	}
 	e.mu.Unlock()
 	switch {
 	case stalled:
@@ -98,7 +104,7 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	}
 	if tooMany {
 		e.refuse('B', &Refusal{
-			Code: "54000", Message: "too many portals in this transaction", Detail: fmt.Sprintf("Sluice keeps at most %d.", maxPortals),
+			Code: "54000", Message: "too many portals in this transaction", Detail: fmt.Sprintf("Sluice keeps at most %d, and 64 MiB of what they give.", maxPortals),
 			Hint: "Close some, or send Sync.", Rule: "size",
 		}, out)
 		s.Consumed += len(msg)
@@ -121,9 +127,16 @@ func (e *Engine) stalled(s *Step) bool {
 
 // full stalls while too much is unanswered: back-pressure in place of a queue without bound.
 func (e *Engine) full(s *Step) bool {
-	if e.shared.queue.len < maxAwaiting {
+	if e.shared.queue.len < maxAwaiting && e.shared.queue.bytes <= maxAwaitingBytes {
 		return false
 	}
+	return e.stalled(s)
+}
+
+// hastened stalls until the server has answered what was sent on, and has it answer at once: within a batch it may not before
+// Flush or Sync.
+func (e *Engine) hastened(out *Output, s *Step) bool {
+	out.ToServer.make(appendFlush)
 	return e.stalled(s)
 }
 
@@ -249,7 +262,7 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		out.ToServer.pass(msg)
 		return consumed
 	case AtParse:
-		e.shared.statements.propose(e.client.key, e.client.batch, &prepared{text: q.Text, facts: g.Facts, types: e.client.types})
+		e.shared.statements.propose(e.client.key, e.client.batch, newPrepared(e.client.key, q.Text, g.Facts, e.client.types))
 		impure := !pure(g.Facts)
 		if impure { // constants are turned into values here already, which can run the checks of domains
 			e.begin(newRun(*g))

@@ -302,6 +302,9 @@ func (c *conversation) compare() {
 	if !e.Answered() || e.Status() != ideal.Status || len(c.script.rest) > 0 {
 		c.r.Fatalf("in the end: answered %v, status %c, ideal %c, unread %q\non\n%s", e.Answered(), e.Status(), ideal.Status, c.script.rest, c.words())
 	}
+	if statements, portals := counted(&e.shared); statements != e.shared.preparedBytes || portals != e.shared.portalBytes {
+		c.r.Fatalf("%d and %d bytes are counted, %d and %d are there\non\n%s", e.shared.preparedBytes, e.shared.portalBytes, statements, portals, c.words())
+	}
 	c.violated = false
 }
 

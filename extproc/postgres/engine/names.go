@@ -5,8 +5,10 @@ package engine
 // of prepared statements (PostgreSQL, PREPARE), so this is the only map.
 type names[T any] struct {
 	known map[string]*name[T]
-	// settled counts those with a value; it bounds the memory of a session.
-	settled int
+	// settled counts those with a value; it bounds the memory of a session. asked counts pending changes.
+	settled, asked int
+	// held is told of each value that a name comes to have, or may in a moment (by 1), and has no more (by -1).
+	held func(value *T, by int)
 }
 
 type name[T any] struct {
@@ -20,7 +22,9 @@ type change[T any] struct {
 	value *T
 }
 
-func newNames[T any]() names[T] { return names[T]{known: map[string]*name[T]{}} }
+func newNames[T any](held func(value *T, by int)) names[T] {
+	return names[T]{known: map[string]*name[T]{}, held: held}
+}
 
 // propose notes a change that a message of the batch asks for.
 func (n *names[T]) propose(key string, batch uint64, value *T) {
@@ -30,6 +34,14 @@ func (n *names[T]) propose(key string, batch uint64, value *T) {
 		n.known[key] = e
 	}
 	e.pending = append(e.pending, change[T]{batch, value})
+	n.asked++
+	n.hold(value, 1)
+}
+
+func (n *names[T]) hold(value *T, by int) {
+	if value != nil {
+		n.held(value, by)
+	}
 }
 
 // settlement is what became of a message that changes a name.
@@ -50,13 +62,16 @@ func (n *names[T]) settle(key string, how settlement) {
 	if e == nil || len(e.pending) == 0 {
 		return
 	}
+	value := e.pending[0].value
+	e.pending = append(e.pending[:0], e.pending[1:]...)
+	n.asked--
+	n.hold(value, -1)
 	switch {
 	case how == succeeded:
-		n.set(e, e.pending[0].value)
+		n.set(e, value)
 	case how == failed && key == "":
 		n.set(e, nil)
 	}
-	e.pending = append(e.pending[:0], e.pending[1:]...)
 	n.forget(key, e)
 }
 
@@ -64,10 +79,12 @@ func (n *names[T]) set(e *name[T], value *T) {
 	if e.value != nil {
 		n.settled--
 	}
-	e.value = value
 	if value != nil {
 		n.settled++
 	}
+	n.hold(e.value, -1)
+	n.hold(value, 1)
+	e.value = value
 }
 
 func (n *names[T]) forget(key string, e *name[T]) {
@@ -102,11 +119,13 @@ func (n *names[T]) drop(key string) {
 func (n *names[T]) replace(by func(*T) *T) {
 	for _, e := range n.known {
 		if e.value != nil {
-			e.value = by(e.value)
+			n.set(e, by(e.value))
 		}
 		for i := range e.pending {
 			if v := e.pending[i].value; v != nil {
+				n.hold(v, -1)
 				e.pending[i].value = by(v)
+				n.hold(e.pending[i].value, 1)
 			}
 		}
 	}

@@ -40,10 +40,23 @@ type queue struct {
 	ring []awaiting
 	head int
 	len  int
+	// bytes is what is known of the queries in it.
+	bytes int
 }
 
-// maxAwaiting bounds what an agent may pipeline before the server answers.
-const maxAwaiting = 1 << 16
+// maxAwaiting and maxAwaitingBytes bound what an agent may pipeline before the server answers.
+const (
+	maxAwaiting      = 1 << 16
+	maxAwaitingBytes = 64 << 20
+)
+
+// bytes is what is known of a query: a prepared statement's counts with its name.
+func (a *awaiting) bytes() int {
+	if a.kind != awaitQuery || a.run == nil || a.run.Facts == nil {
+		return 0
+	}
+	return a.run.Facts.Size
+}
 
 func (q *queue) push(a awaiting) {
 	if q.len == len(q.ring) {
@@ -55,6 +68,7 @@ func (q *queue) push(a awaiting) {
 	}
 	q.ring[(q.head+q.len)&(len(q.ring)-1)] = a
 	q.len++
+	q.bytes += a.bytes()
 }
 
 func (q *queue) at(i int) *awaiting { return &q.ring[(q.head+i)&(len(q.ring)-1)] }
@@ -90,5 +104,6 @@ func (q *queue) pop() awaiting {
 	q.ring[q.head] = awaiting{}
 	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.len--
+	q.bytes -= a.bytes()
 	return a
 }

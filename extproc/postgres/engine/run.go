@@ -103,6 +103,8 @@ type Run struct {
 	shape  shape
 	// asked: the description of the portal has been asked for, by whomever.
 	asked bool
+	// counted is what it counts for as a portal, in bytes; 0 if it is none.
+	counted int
 }
 
 // shape is what a description says of rows: how many columns they have, and that the views over them hide nothing.

@@ -226,6 +226,7 @@ func (e *Engine) description(kind byte, msg, body []byte, out *Output) error {
 			return err
 		}
 		run.remember()
+		e.shared.recount(run)
 		a = e.front() // the queue may have grown meanwhile
 	}
 	own := a.own
@@ -297,11 +298,15 @@ func (r *Run) describe(kind byte, body []byte) error {
 	if !ok {
 		return violation("server", "malformed RowDescription")
 	}
-	for _, m := range []*masks{&r.agent, &r.record} {
-		m.planned = true
-		if m.view != nil {
-			m.plan = m.view.Plan(r.statements(), fields)
-		}
+	r.agent.planned, r.record.planned = true, true
+	if v := r.agent.view; v != nil {
+		r.agent.plan = v.Plan(r.statements(), fields)
+	}
+	switch v := r.record.view; {
+	case v == r.agent.view:
+		r.record.plan = r.agent.plan
+	case v != nil:
+		r.record.plan = v.Plan(r.statements(), fields)
 	}
 	return nil
 }
@@ -360,6 +365,7 @@ func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
 	for _, m := range []*masks{&run.agent, &run.record} {
 		m.copy, m.plan, m.planned = nil, nil, false
 	}
+	e.shared.recount(run)
 }
 
 // ready ends a batch or a query.
