@@ -260,6 +260,9 @@ func (j *judge) refused(sub *subject, r *engine.Refusal) *engine.Refusal {
 		// An error about a text that could not be read quotes it.
 		recorded.Message = sqlfacts.HideQuoted(r.Message)
 	}
+	if r.Asks != "" {
+		r.Number = sub.number
+	}
 	j.note(sub, recordv1.Decision_DENY, &recorded)
 	return r
 }

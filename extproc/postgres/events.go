@@ -58,8 +58,13 @@ type (
 
 // event is what the record says of a note, and whether that must survive a loss of power before it goes on.
 func (s *scribe) event(n *engine.Note) (e *recordv1.Event, durable bool) {
-	g, _ := n.Run.Context.(*granted)
+	var g *granted
+	if n.Run != nil {
+		g, _ = n.Run.Context.(*granted)
+	}
 	switch n.Kind {
+	case engine.NoteRefused:
+		return &recordv1.Event{Kind: &recordv1.Event_Outcome{Outcome: &recordv1.Outcome{Number: n.Number, Code: n.Code, Message: n.Message}}}, false
 	case engine.NoteExecute:
 		g.executed = true
 		x := &executed{}

@@ -235,6 +235,41 @@ func TestAFailedTransactionEndsThoughTheCatalogChanged(t *testing.T) {
 	}
 }
 
+// The server's own words about a text that nobody could read quote it, and so do Sluice's. The record hides what it has of such
+// a text, and has the code that the agent got.
+func TestTheRecordHasNoWordsAboutATextThatCouldNotBeRead(t *testing.T) {
+	sync := frontend(&pgproto3.Sync{})
+	for name, c := range map[string]struct {
+		parts      [][]byte
+		heard      string // what of the text
+		want, code string
+		hidden     bool
+	}{
+		"by a Query":            {[][]byte{query(pgmodel.Escape)}, "u061", `E ERROR 22025, Z "I"`, "22025", true},
+		"by a Parse":            {[][]byte{parse(pgmodel.Escape), sync}, "u061", `E ERROR 22025, Z "I"`, "22025", true},
+		"of the same code":      {[][]byte{query(pgmodel.Syntax)}, pgmodel.Syntax, `E ERROR 42601, Z "I"`, "42601", true},
+		"in words of ours":      {[][]byte{parse("select n from pub"), query("selec 'u061'"), sync}, "selec", `1, E ERROR 42601, Z "I", Z "I"`, "42601", true},
+		"what could be read is": {[][]byte{query(pgmodel.Refused)}, "No dropping.", `E ERROR 42501, Z "I"`, "42501", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newExchanged(nil, []*policies.Policy{compileBundle(t, vaultBundle, "v1")}, NewMetrics(prometheus.NewRegistry()), nil)
+				got := strings.Join(x.talk(c.parts...), ", ")
+				x.over()
+				if got != c.want || strings.Join(transcript(x.rec.toAgent), ", ") != c.want {
+					t.Errorf("heard %s, recorded %s", got, transcript(x.rec.toAgent))
+				}
+				if !bytes.Contains(x.heard, []byte(c.heard)) || bytes.Contains(x.rec.toAgent, []byte(c.heard)) == c.hidden {
+					t.Errorf("heard %q, recorded %q", x.heard, x.rec.toAgent)
+				}
+				if code := x.rec.codes[x.x.scribe.number]; code != c.code || len(x.rec.faults) > 0 {
+					t.Errorf("the code in the record is %q; %q", code, x.rec.faults)
+				}
+			})
+		})
+	}
+}
+
 // slow is a catalog that answers once it is let.
 type slow struct {
 	sqlfacts.Catalog

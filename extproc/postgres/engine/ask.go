@@ -2,6 +2,8 @@ package engine
 
 import (
 	"strconv"
+
+	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
 // before stands before a text that the server is asked about. A Parse of several statements fails once the grammar has
@@ -17,14 +19,33 @@ func (r *Refusal) question() string {
 	return r.statement()
 }
 
-// words writes the error for the agent: the server's own, if it was asked and its parser had something to say.
-func (a *awaiting) words(dst, body []byte) []byte {
-	if a.asks {
-		if fields, ok := decodeErrorFields(body); ok && fields.ofParser() && fields.moveBack(len(before)) {
-			return fields.append(dst, 'E')
+// answer gives the agent what is refused: the server's own words, if it was asked and its parser had something to say. The
+// record does not know what of an unread text is a secret: it has none of the words that quote it.
+func (a *awaiting) answer(body []byte, out *Output) {
+	r := a.refusal
+	if r.Asks == "" {
+		out.ToAgent.make(r.append)
+		if out.Dual {
+			out.ForRecord.make(r.append)
 		}
+		return
 	}
-	return a.refusal.append(dst)
+	out.split()
+	fields, ok := decodeErrorFields(body)
+	if !a.asks || !ok || !fields.ofParser() || !fields.moveBack(len(before)) {
+		shown := *r
+		shown.Message = sqlfacts.HideQuoted(r.Message)
+		out.ToAgent.make(r.append)
+		out.ForRecord.make(shown.append)
+		return
+	}
+	code := fields.get('C')
+	message := "the database reported SQLSTATE " + code + " about a text that could not be read; its own text could quote that"
+	out.ToAgent.make(func(b []byte) []byte { return fields.append(b, 'E') })
+	out.ForRecord.make(func(b []byte) []byte { return fields.redacted(b, 'E', true, message) })
+	if code != r.Code {
+		out.Notes = append(out.Notes, Note{Kind: NoteRefused, Number: r.Number, Code: code, Message: message})
+	}
 }
 
 // ofParser reports whether an error was raised while a text was read, by the lexer or the grammar: its words can be of

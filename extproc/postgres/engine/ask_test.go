@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -59,6 +60,70 @@ func TestWhatTheServersParserSaysOfATextIsTold(t *testing.T) {
 				if e.Code != c.code || e.Position != c.position || kinds(s.agent) != "EZ" || strings.Contains(e.Hint, "XXXX") != (c.code != "42601") {
 					t.Errorf("%s: the agent got %q", way, s.agent)
 				}
+			}
+		})
+	}
+}
+
+// What the server said before it, in the same read, is in the record as the agent saw it; so is what comes behind.
+func TestTheRecordHasNoWordsThatQuoteAnUnreadText(t *testing.T) {
+	theirs := func(file string) []byte {
+		return encodeBackend(&pgproto3.ErrorResponse{
+			Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "22025", Message: "near \"hunter2\"", Detail: "hunter2", Hint: "hunter2", Position: 21, File: file,
+		})
+	}
+	ours := &Refusal{Code: "42601", Message: "syntax error at or near \"hunter2\"", Rule: "grammar", Asks: "bad", Number: 7, Position: 3}
+	for name, c := range map[string]struct {
+		said, file string
+		code       string
+		position   int32
+		noted      string
+	}{
+		"the server's":               {"bad", "scan.l", "22025", 7, "22025"},
+		"Sluice's":                   {"bad", "elog.c", "42601", 3, ""},
+		"about what could be read":   {"forbidden", "elog.c", "42501", 0, ""},
+		"Sluice's, within the batch": {"bad in batch", "scan.l", "42601", 3, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			s.refuses = func(q *Question) *Refusal {
+				if strings.HasPrefix(q.Text, "bad") {
+					return ours
+				}
+				return forbidden(q)
+			}
+			if strings.HasSuffix(c.said, "batch") {
+				s.mustSend(parse("a", "good"))
+			} else {
+				s.mustSend(query("good"))
+			}
+			s.mustSend(query(c.said))
+			first := join(done("SELECT 0"), ready('I'))
+			if strings.HasSuffix(c.said, "batch") {
+				first = parsed()
+			}
+			s.mustAnswer(join(first, theirs(c.file), ready('I'), encodeBackend(&pgproto3.NotificationResponse{Channel: "c", Payload: "later"})))
+			if kinds(s.recorded) != kinds(s.agent) || !strings.Contains(string(s.recorded), "later") {
+				t.Fatalf("the agent got %q, the record has %q", s.agent, s.recorded)
+			}
+			var e pgproto3.ErrorResponse
+			if err := e.Decode(s.recorded[len(first)+headerSize : len(first)+int(binary.BigEndian.Uint32(s.recorded[len(first)+1:]))+1]); err != nil {
+				t.Fatal(err)
+			}
+			if e.Code != c.code || e.Position != c.position {
+				t.Errorf("the record has %+v", e)
+			}
+			if quotes := strings.HasPrefix(c.said, "bad"); strings.Contains(string(s.recorded), "hunter2") || strings.Contains(string(s.agent), "hunter2") != quotes {
+				t.Errorf("the agent got %q, the record has %q", s.agent, s.recorded)
+			}
+			noted := ""
+			for _, n := range s.notes {
+				if n.Kind == NoteRefused && n.Number == 7 && !strings.Contains(n.Message, "hunter2") {
+					noted = n.Code
+				}
+			}
+			if noted != c.noted {
+				t.Errorf("noted %+v", s.notes)
 			}
 		})
 	}

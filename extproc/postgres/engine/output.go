@@ -23,6 +23,15 @@ func (o *Output) Reset() {
 	o.Notes = o.Notes[:0]
 }
 
+// split makes what goes to the agent from here on, and what the record has of it, two things.
+func (o *Output) split() {
+	if o.Dual {
+		return
+	}
+	o.Dual = true
+	o.ForRecord.Parts, o.ForRecord.Size = append(o.ForRecord.Parts, o.ToAgent.Parts...), o.ToAgent.Size
+}
+
 // Stream is a sequence of byte slices that are sent one after the other.
 type Stream struct {
 	Parts [][]byte
@@ -82,12 +91,15 @@ const (
 	NoteOutcome
 	// NoteSettings: a setting left what Sluice needs; the session must end.
 	NoteSettings
+	// NoteRefused: the agent got another code than the refusal's, for the statement with the Number: the server's.
+	NoteRefused
 )
 
 // Note tells the driver what happened, for the record and the metrics.
 type Note struct {
-	Kind NoteKind
-	Run  *Run
+	Kind   NoteKind
+	Run    *Run
+	Number uint64
 	// Tag is the command tag of an outcome; Code and Message those of an error, as the record may show them.
 	Tag, Code, Message string
 	Rows, Bytes        uint64

@@ -44,11 +44,10 @@ func passes(code string, pure bool) bool {
 	return false
 }
 
-// redacted writes the message without what could carry a value: MESSAGE, DETAIL, HINT, WHERE and the internal query.
+// redacted writes the message without what could carry a value: another MESSAGE, no DETAIL, HINT, WHERE and internal query.
 // The position and the SQLSTATE stay, and so do names of objects, unless a function outside the pure list could have
 // chosen them (PL/pgSQL, "RAISE … USING").
-func (f errorFields) redacted(dst []byte, kind byte, pure bool) []byte {
-	code := f.get('C')
+func (f errorFields) redacted(dst []byte, kind byte, pure bool, message string) []byte {
 	return appendMessage(dst, kind, func(b []byte) []byte {
 		for i, k := range f.kinds {
 			switch k {
@@ -59,7 +58,7 @@ func (f errorFields) redacted(dst []byte, kind byte, pure bool) []byte {
 					continue
 				}
 			case 'M':
-				b = append(append(b, 'M'), withheld(code)...)
+				b = append(append(b, 'M'), message...)
 				b = append(b, 0)
 				continue
 			}
@@ -100,7 +99,7 @@ func (e *Engine) relay(kind byte, msg, body []byte, run *Run, out *Output) (code
 			to.pass(msg)
 			return
 		}
-		to.make(func(b []byte) []byte { return fields.redacted(b, kind, pure) })
+		to.make(func(b []byte) []byte { return fields.redacted(b, kind, pure, withheld(code)) })
 	}
 	write(&out.ToAgent, hideAgent)
 	if out.Dual {
@@ -132,11 +131,7 @@ func (e *Engine) failed(msg, body []byte, out *Output) error {
 		e.copyOver(a.kind == awaitQuery, false)
 	}
 	if a.refusal != nil {
-		words := func(dst []byte) []byte { return a.words(dst, body) }
-		out.ToAgent.make(words)
-		if out.Dual {
-			out.ForRecord.make(words)
-		}
+		a.answer(body, out)
 		if a.kind == awaitQuery {
 			a.refusal, a.own = nil, false // its ReadyForQuery is the agent's
 			return nil

@@ -14,8 +14,9 @@ type Refusal struct {
 	// Rule names the first rule that refused, for the server's log.
 	Rule string
 	// Asks is a text that no grammar of ours takes. The server is asked what its own has to say, without running
-	// anything: that goes to the agent in place of this.
-	Asks string
+	// anything: that goes to the agent in place of this. Number is of the statement within the session, for a note on it.
+	Asks   string
+	Number uint64
 }
 
 // Error implements error.

@@ -6,9 +6,10 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// failure is an error, by its SQLSTATE: texts are not modelled.
+// failure is an error, by its SQLSTATE: texts are not modelled, but that one about what cannot be read quotes it.
 type failure struct {
-	code string
+	code   string
+	quotes string
 	// file is the source that raised it, where a client could tell by that.
 	file string
 }
@@ -16,11 +17,11 @@ type failure struct {
 func refused() *failure { return &failure{code: "42501"} }
 
 // unparsed is the error of a text that the grammar does not take.
-func unparsed(text string) *failure { return &failure{code: Fault(text), file: "scan.l"} }
+func unparsed(text string) *failure { return &failure{code: Fault(text), file: "scan.l", quotes: text} }
 
 func (f *failure) encode(severity string) []byte {
 	return encode(&pgproto3.ErrorResponse{
-		Severity: severity, SeverityUnlocalized: severity, Code: f.code, Message: "modelled", File: f.file,
+		Severity: severity, SeverityUnlocalized: severity, Code: f.code, Message: "modelled" + f.quotes, File: f.file,
 	})
 }
 
