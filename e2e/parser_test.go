@@ -191,3 +191,32 @@ func TestTheErrorOfASetIsTold(t *testing.T) {
 		t.Errorf("search_path: %+v", e)
 	}
 }
+
+// What the server says of a text quotes it. The record hides the values of one that nobody could read, there too.
+func TestAnErrorOfWhatCouldNotBeReadIsNotQuotedInTheRecord(t *testing.T) {
+	s := sharedStage(t)
+	c := connect(t, s, "bob")
+	for _, sql := range []string{
+		"select 1 'sesame'", "select $$sesame$$ 'sesame'", `select 'sesame', U&'sesame' uescape '+'`, "select 1, 'sesame", `alter role x password 'sesame' "sesame"`,
+		`select 'sesame', E'\u061'`,
+	} {
+		_, simple := c.PgConn().Exec(t.Context(), sql).ReadAll()
+		_, extended := c.Prepare(t.Context(), "", sql)
+		for _, err := range []error{simple, extended} {
+			if pgError(err).Code == "" {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+	}
+	_, err := c.PgConn().Exec(t.Context(), "select 1 'sesame'").ReadAll()
+	if !strings.Contains(pgError(err).Message, "sesame") {
+		t.Errorf("the agent is told %v", err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	replay := replayOf(t, s, "demo:bob")
+	if strings.Contains(replay, "sesame") || !strings.Contains(replay, "syntax error at or near") || !strings.Contains(replay, "22025") {
+		t.Errorf("the record has\n%s", replay)
+	}
+}
