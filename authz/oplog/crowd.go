@@ -14,7 +14,7 @@ const (
 	// maxCrowd bounds the principals that have a pace of their own.
 	maxCrowd = 1024
 	// forgetAfter is when a principal of whom nothing is heard has its whole burst again: forgetting it gives it nothing.
-	forgetAfter = burst / ownRate * time.Second
+	forgetAfter = ownBurst / ownRate * time.Second
 )
 
 // crowd paces the lines of one kind, for each principal by itself: none is told less because of another. Beyond maxCrowd the
@@ -38,7 +38,7 @@ type member struct {
 }
 
 func newCrowd(of string) *crowd {
-	return &crowd{of: of, seed: maphash.MakeSeed(), rest: pace{rate: sharedRate}, known: map[uint64]*list.Element{}}
+	return &crowd{of: of, seed: maphash.MakeSeed(), rest: pace{burst: sharedBurst, rate: sharedRate}, known: map[uint64]*list.Element{}}
 }
 
 // may reports whether there may be a line about a principal, as pace's take does. Somebody of whom nothing is heard any more
@@ -84,7 +84,7 @@ func (c *crowd) member(p *identityv1.Principal, now time.Time) *member {
 	if len(c.known) >= maxCrowd {
 		return nil
 	}
-	m := &member{key: key, name: who(p), heard: now, pace: pace{rate: ownRate}}
+	m := &member{key: key, name: who(p), heard: now, pace: pace{burst: ownBurst, rate: ownRate}}
 	c.known[key] = c.order.PushBack(m)
 	return m
 }

@@ -61,11 +61,11 @@ func TestAnAgentInALoopFillsNoLogAndHidesNobody(t *testing.T) {
 				clock.now = clock.now.Add(time.Second)
 			}
 			lines := about(t, b, message, "loop")
-			if len(lines) != 20+9 {
-				t.Fatalf("%d lines in ten seconds, want a burst and one a second", len(lines))
+			if len(lines) != 200+9*5 {
+				t.Fatalf("%d lines in ten seconds, want a burst and five a second", len(lines))
 			}
-			if lines[19]["untold"] != 0.0 || lines[20]["untold"] != 980.0 || lines[21]["untold"] != 999.0 {
-				t.Errorf("untold are %v, %v, %v", lines[19]["untold"], lines[20]["untold"], lines[21]["untold"])
+			if lines[199]["untold"] != 0.0 || lines[200]["untold"] != 800.0 || lines[201]["untold"] != 0.0 || lines[205]["untold"] != 995.0 {
+				t.Errorf("untold are %v, %v, %v, %v", lines[199]["untold"], lines[200]["untold"], lines[201]["untold"], lines[205]["untold"])
 			}
 			if others := about(t, b, message, "other"); len(others) != 10 || others[9]["untold"] != 0.0 {
 				t.Errorf("of ten lines about another there are %d", len(others))
@@ -94,24 +94,24 @@ func TestWhatHasNoLineIsCounted(t *testing.T) {
 
 func TestWhatPeopleDecidedIsAlwaysALine(t *testing.T) {
 	_, b := newBook()
-	for range 100 {
+	for range 300 {
 		b.HoldEnded(command(), "A", "withdrawn")
 	}
 	b.HoldEnded(command(), "B", "approved")
 	b.HoldEnded(command(), "C", "rejected")
 	lines := b.Lines(t, "hold ended")
-	if len(lines) != 22 {
+	if len(lines) != 202 {
 		t.Fatalf("%d lines, want a burst and two", len(lines))
 	}
-	if lines[20]["approval"] != "B" || lines[20]["untold"] != 80.0 || lines[21]["approval"] != "C" || lines[21]["untold"] != 0.0 {
-		t.Error(lines[20:])
+	if lines[200]["approval"] != "B" || lines[200]["untold"] != 100.0 || lines[201]["approval"] != "C" || lines[201]["untold"] != 0.0 {
+		t.Error(lines[200:])
 	}
 }
 
 // TestWhatWasUntoldIsToldOnceNothingMoreIsHeard: with the next line about anybody, and once.
 func TestWhatWasUntoldIsToldOnceNothingMoreIsHeard(t *testing.T) {
 	clock, b := newBook()
-	for range 120 {
+	for range 300 {
 		b.Denied(by("loop"), "42501", nil)
 	}
 	clock.now = clock.now.Add(10 * time.Second)
@@ -119,7 +119,7 @@ func TestWhatWasUntoldIsToldOnceNothingMoreIsHeard(t *testing.T) {
 	if n := len(b.Lines(t, "lines untold")); n != 0 {
 		t.Errorf("%d lines about somebody who may go on", n)
 	}
-	clock.now = clock.now.Add(11 * time.Second)
+	clock.now = clock.now.Add(31 * time.Second)
 	for range 3 {
 		b.Denied(by("other"), "42501", nil)
 	}
@@ -127,7 +127,7 @@ func TestWhatWasUntoldIsToldOnceNothingMoreIsHeard(t *testing.T) {
 		t.Error(line)
 	}
 	b.Denied(by("loop"), "42501", nil)
-	if lines := about(t, b, "denied", "loop"); len(lines) != 21 || lines[20]["untold"] != 0.0 {
+	if lines := about(t, b, "denied", "loop"); len(lines) != 201 || lines[200]["untold"] != 0.0 {
 		t.Errorf("%d lines, the last says %v", len(lines), lines[len(lines)-1]["untold"])
 	}
 }
@@ -135,12 +135,12 @@ func TestWhatWasUntoldIsToldOnceNothingMoreIsHeard(t *testing.T) {
 // TestWhoComesBackTellsItself: somebody who was silent for long is no less known by its own next line.
 func TestWhoComesBackTellsItself(t *testing.T) {
 	clock, b := newBook()
-	for range 120 {
+	for range 300 {
 		b.Denied(by("loop"), "42501", nil)
 	}
 	clock.now = clock.now.Add(time.Hour)
 	b.Denied(by("loop"), "42501", nil)
-	if lines := about(t, b, "denied", "loop"); len(lines) != 21 || lines[20]["untold"] != 100.0 {
+	if lines := about(t, b, "denied", "loop"); len(lines) != 201 || lines[200]["untold"] != 100.0 {
 		t.Errorf("%d lines, the last says %v", len(lines), lines[len(lines)-1]["untold"])
 	}
 	if n := len(b.Lines(t, "lines untold")); n != 0 {

@@ -49,7 +49,7 @@ func New(logger *slog.Logger, r prometheus.Registerer, now func() time.Time) *Lo
 		denials:   newCrowd("denied"), waits: newCrowd("held"), ends: newCrowd("hold ended"), known: newCrowd("login refused"), voting: newCrowd("vote refused"),
 	}
 	for _, protocol := range []string{Postgres, HTTP, API} {
-		l.strangers[protocol] = &pace{rate: sharedRate}
+		l.strangers[protocol] = &pace{burst: sharedBurst, rate: sharedRate}
 	}
 	r.MustRegister(l.decisions.vec, l.holds.vec, l.votes.vec, l.logins.vec, l.policies.vec)
 	return l
