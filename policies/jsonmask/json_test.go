@@ -144,9 +144,11 @@ func TestWhatIsNotJSONIsAnErrorAndNothingOfTheValueIsWritten(t *testing.T) {
 			}
 		})
 	}
-	longest := `["` + long[:MaxToken-2] + `"]`
-	if out, err := masked(JSON, strings.NewReader(longest), view); err != nil || out != longest {
-		t.Errorf("the longest string is refused: %v", err)
+	longest := `["` + long[:MaxToken-2] + `"`
+	for _, src := range []io.Reader{strings.NewReader(longest + "]"), io.MultiReader(strings.NewReader(longest), strings.NewReader("]"))} {
+		if out, err := masked(JSON, src, view); err != nil || out != longest+"]" {
+			t.Errorf("the longest string is refused: %v", err)
+		}
 	}
 }
 
@@ -209,9 +211,11 @@ func TestErrorsOfReadersAndWritersComeBack(t *testing.T) {
 			if f < 2 {
 				in = strings.NewReader("[1]")
 			}
-			err = Copy(Format(f), in, Output{view, func([]byte) error { return broken }})
-			if _, ours := errors.AsType[*Error](err); !errors.Is(err, broken) || ours {
-				t.Errorf("format %d, writing: %v", f, err)
+			for _, in := range []io.Reader{in, strings.NewReader("1")} {
+				err = Copy(Format(f), in, Output{view, func([]byte) error { return broken }})
+				if _, ours := errors.AsType[*Error](err); !errors.Is(err, broken) || ours {
+					t.Errorf("format %d, writing: %v", f, err)
+				}
 			}
 		}
 	}

@@ -82,6 +82,7 @@ func TestTextIsHeldBackOnlyWhileAFindCouldBegin(t *testing.T) {
 		"END KEY e\n", "a b\n[masked] c\nd\n",
 		"yyyyy\n", "a b\n[masked] c\nd\n[masked] e\nyyyyy\n",
 	)
+	flows(t, Text, view, "a", "", "\n", "a\n", "\n", "a\n\n", "\r", "a\n\n", "\n", "a\n\n\r\n")
 	// A text without line ends is held to the window, not longer.
 	long := stretch(10 * TextWindow)
 	read, most := 0, 0
