@@ -182,6 +182,33 @@ func TestAnEventWaitsNoLongerThanTheBoundsSay(t *testing.T) {
 	}
 }
 
+func TestAFindThatEndsInAnEventThatWaitsHasOneMark(t *testing.T) {
+	long := strings.Repeat("w", deltaContext)
+	for name, c := range map[string]struct {
+		finder Finder
+		parts  []string
+		want   string
+	}{
+		"behind much":                 {opens, []string{long + " tok_a", "b to", "x"}, long + " * tox"},
+		"behind another":              {opens, []string{"tok_1 " + long + " tok_a", "b to", "x"}, "* " + long + " * tox"},
+		"a long one":                  {opens, []string{"tok_" + long, "b to", "x"}, "* tox"},
+		"one within which another is": {overlapping{}, []string{"x<", "<" + long[1:], ">x", "."}, "x*x."},
+		"one that another goes on":    {overlapping{}, []string{long + "xy", "y.y", "z"}, long + "*y.*"},
+	} {
+		body := ""
+		for _, part := range c.parts {
+			body += inPieces(part, len(part))
+		}
+		got, err := masked(Events, strings.NewReader(body), NewView(nil, c.finder, &policies.MaskRule{Text: "*"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if joined := joinedText(t, got); joined != c.want {
+			t.Errorf("%s: %q, want %q", name, joined, c.want)
+		}
+	}
+}
+
 // whole wants whole characters.
 type whole struct {
 	opening
