@@ -46,7 +46,7 @@ func (v *View) asked(contentType string, body []byte, depth int) (string, bool) 
 	switch {
 	case kind == "application/x-www-form-urlencoded" && utf8.Valid(body):
 		return v.form(body)
-	case strings.HasPrefix(kind, "multipart/") && parameters["boundary"] != "" && depth > 0:
+	case strings.HasPrefix(kind, "multipart/") && parameters["boundary"] != "":
 		if text, ok, read := v.parts(body, parameters["boundary"], depth-1); read {
 			return text, ok
 		}
@@ -81,10 +81,6 @@ func (v *View) text(kind string, body []byte) (string, bool) {
 }
 
 func (v *View) masked(f jsonmask.Format, body []byte) (string, bool) {
-	if v.Empty() && f == jsonmask.JSON {
-		// Nothing is hidden, and nothing read: it is laid out if it is JSON.
-		return string(body), true
-	}
 	var out bytes.Buffer
 	err := jsonmask.Copy(f, bytes.NewReader(body), jsonmask.Output{View: v.body, Write: func(p []byte) error {
 		out.Write(p)
@@ -161,8 +157,12 @@ func (v *View) member(name, value string) (string, bool) {
 	return token.String(), err == nil
 }
 
-// parts shows a multipart body (RFC 2046, 5.1) by its parts; read is false if it is none.
+// parts shows a multipart body (RFC 2046, 5.1) by its parts; read is false if it is none, and may be shown as a text. One that
+// breaks off, or stands in too many others, may not if paths name something: it cannot be found in it.
 func (v *View) parts(body []byte, boundary string, depth int) (text string, ok, read bool) {
+	if depth < 0 {
+		return "", false, v.paths
+	}
 	var out strings.Builder
 	reader := multipart.NewReader(bytes.NewReader(body), boundary)
 	for {
@@ -171,11 +171,11 @@ func (v *View) parts(body []byte, boundary string, depth int) (text string, ok, 
 			return out.String(), true, out.Len() > 0
 		}
 		if err != nil {
-			return "", false, false
+			return "", false, v.paths
 		}
 		content, err := io.ReadAll(part)
 		if err != nil {
-			return "", false, false
+			return "", false, v.paths
 		}
 		for _, name := range []string{"Content-Disposition", "Content-Type"} {
 			for _, line := range part.Header[name] {
@@ -214,9 +214,9 @@ func wide(body []byte, charset string) (string, bool) {
 	default:
 		return "", false
 	}
-	units := make([]uint16, 0, len(body)/2)
-	for i := 0; i < len(body); i += 2 {
-		units = append(units, order.Uint16(body[i:]))
+	units := make([]uint16, len(body)/2)
+	for i := range units {
+		units[i] = order.Uint16(body[2*i:])
 	}
 	text := string(utf16.Decode(units))
 	return text, !strings.ContainsRune(text, utf8.RuneError) && !strings.ContainsRune(text, 0)

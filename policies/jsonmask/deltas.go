@@ -79,21 +79,22 @@ func (d *deltas) add(e *events, l *eventLane, number int, plain bool) {
 
 // field is that of a key. The one that has not been used for longest makes room for a new one.
 func (d *deltas) field(e *events, l *eventLane, key uint64) *deltaField {
-	for i := range d.fields {
-		if d.fields[i].key == key {
-			return &d.fields[i]
-		}
-	}
-	if len(d.fields) < deltaFields {
+	i := slices.IndexFunc(d.fields, func(f deltaField) bool { return f.key == key })
+	switch {
+	case i >= 0:
+	case len(d.fields) < deltaFields:
+		i = len(d.fields)
 		d.fields = append(d.fields, deltaField{key: key})
-		return &d.fields[len(d.fields)-1]
+	default:
+		i = 0
+		f := &d.fields[0]
+		f.decide(e, l, true)
+		*f = deltaField{key: key, text: f.text[:0], pieces: f.pieces[:0]}
 	}
-	f := d.fields[0]
-	f.decide(e, l, true)
-	copy(d.fields, d.fields[1:])
-	last := &d.fields[deltaFields-1]
-	*last = deltaField{key: key, text: f.text[:0], pieces: f.pieces[:0]}
-	return last
+	f := d.fields[i]
+	last := d.fields[i:]
+	last[copy(last, last[1:])] = f
+	return &d.fields[len(d.fields)-1]
 }
 
 // decideAll decides all that is held.
@@ -182,32 +183,28 @@ func (e *events) hidePiece(l *eventLane, p *heldPiece, from, to int, text []byte
 // the first half of the mark that ends it.
 func (f *deltaField) keepEnds(from int) {
 	text := f.text[from:]
-	begin := min(len(text), deltaContext)
-	for begin < len(text) && !utf8.RuneStart(text[begin]) {
-		begin--
-	}
-	end := max(begin, len(text)-deltaEnd)
-	for end < len(text) && !utf8.RuneStart(text[end]) {
-		end++
-	}
+	begin := wholeFrom(text, min(len(text), deltaContext))
+	end := wholeFrom(text, max(begin, len(text)-deltaEnd))
 	kept := append(f.text[:0], text[:begin]...)
 	f.text = append(kept, text[end:]...)
 }
 
-// forget drops the first pieces, and the text that the finder needs no more. Of a find that goes on behind them both ends
-// are kept.
+// forget drops the first pieces, and the text that the finder needs no more. Of a find that reaches behind them its begin is
+// kept, or it would be taken for another; of one that goes on both ends are.
 func (f *deltaField) forget(n int, spans []Span, goesOn bool) {
-	upTo := f.pieces[n-1].to
-	keep := max(0, upTo-deltaContext)
 	if n == len(f.pieces) && goesOn {
 		f.keepEnds(spans[len(spans)-1].Start)
 		f.running, f.shown, f.pieces = true, 0, f.pieces[:0]
 		return
 	}
-	f.running = false
-	for keep < upTo && !utf8.RuneStart(f.text[keep]) {
-		keep++
+	upTo := f.pieces[n-1].to
+	keep := wholeFrom(f.text, max(0, upTo-deltaContext))
+	for _, s := range spans {
+		if s.Start < upTo && s.End > upTo {
+			keep = min(keep, s.Start)
+		}
 	}
+	f.running = false
 	f.shown = max(0, f.shown-keep)
 	f.text = f.text[:copy(f.text, f.text[keep:])]
 	f.pieces = f.pieces[:copy(f.pieces, f.pieces[n:])]
@@ -215,4 +212,12 @@ func (f *deltaField) forget(n int, spans []Span, goesOn bool) {
 		f.pieces[i].from -= keep
 		f.pieces[i].to -= keep
 	}
+}
+
+// wholeFrom is the first place from another on at which a character of a text begins, or the text's end.
+func wholeFrom(text []byte, at int) int {
+	for at < len(text) && !utf8.RuneStart(text[at]) {
+		at++
+	}
+	return at
 }

@@ -1,11 +1,14 @@
 package jsonmask
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -71,7 +74,13 @@ func TestASecretOverTwoDeltasIsHidden(t *testing.T) {
 		{"the index stands behind", `data: {"delta":{"text":"to"},"index":0}|data: {"delta":{"text":"k_a"},"index":1}|data: {"delta":{"text":"k_b"},"index":0}`, `data: {"delta":{"text":"[masked]"},"index":0}|data: {"delta":{"text":"k_a"},"index":1}|data: {"delta":{"text":""},"index":0}`},
 		{"data that is no JSON", "data: a to|data: k_1|data:  b", "data: a [masked]|data: |data:  b"},
 		{"a block over many", `data: {"text":"a BEG"}|data: {"text":"IN KEY x"}|: ping|id: 4|data: {"text":"y"}|data: {"text":"z END KEY b"}`, `data: {"text":"a [masked]"}|data: {"text":""}|: ping|id: 4|data: {"text":""}|data: {"text":" b"}`},
+		{"a piece in front of a find", `data: {"text":"t"}|data: {"text":"tok_a "}|data: {"text":"."}`, `data: {"text":"t"}|data: {"text":"[masked] "}|data: {"text":"."}`},
+		{"a piece with a find, and another that could begin", `data: {"text":"a"}|data: {"text":"tok_1 to"}|data: {"text":"x"}`, `data: {"text":"a"}|data: {"text":"[masked] to"}|data: {"text":"x"}`},
+		{"data of blanks", "data: to|data:   |data: k_1", ""},
+		{"strings of an array are apart", `data: {"content":["x","to"]}|data: {"content":["k_a"]}|data: {"content":["","k_b."]}`, `data: {"content":["x","[masked]"]}|data: {"content":["k_a"]}|data: {"content":["","."]}`},
+		{"a field and the names above it are apart", `data: {"delta":{"a":{"b":"to"}}}|data: {"delta":{"ab":"k_a"}}|data: {"delta":{"a/b":"k_a"}}|data: {"delta":{"a":{"b":"k_b"}}}`, `data: {"delta":{"a":{"b":"[masked]"}}}|data: {"delta":{"ab":"k_a"}}|data: {"delta":{"a/b":"k_a"}}|data: {"delta":{"a":{"b":""}}}`},
 		{"nothing comes of it", `data: {"text":"\u0074ok"}|: x|data: {"text":"en\/"}`, ""},
+		{"fields of what is no text", `data: {"message":{"id":"to"}}|data: {"message":{"id":"k_1"}}`, ""},
 		{"fields that are no text", `data: {"id":"to"}|data: {"id":"k_1"}|data: {"name":"to"}|data: {"name":"k_1"}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -86,6 +95,152 @@ func TestASecretOverTwoDeltasIsHidden(t *testing.T) {
 				t.Errorf("%s, %v\nwant %s", got, err, lay(c.want))
 			}
 		})
+	}
+}
+
+// indexed is an event with a piece of one of many fields.
+func indexed(field int, text string) string {
+	return fmt.Sprintf(`data: {"index":%d,"text":%q}`+"\n\n", field, text)
+}
+
+func TestOfManyFieldsTheOneIsLetGoThatHasBeenSilentForLongest(t *testing.T) {
+	view := NewView(nil, opens, &policies.MaskRule{Text: "*"})
+	others := func(from, n int) (body string) {
+		for i := range n {
+			body += indexed(from+i, "x")
+		}
+		return body
+	}
+	for name, c := range map[string]struct{ in, want string }{
+		"as many as are followed": {
+			indexed(0, "to") + others(1, deltaFields-1) + indexed(0, "k_a"),
+			indexed(0, "*") + others(1, deltaFields-1) + indexed(0, ""),
+		},
+		"one more": {
+			indexed(0, "to") + others(1, deltaFields) + indexed(0, "k_a"),
+			indexed(0, "to") + others(1, deltaFields) + indexed(0, "k_a"),
+		},
+		"one that goes on, and many that do not": {
+			indexed(0, "t") + others(1, deltaFields-1) + indexed(0, "ok") + others(deltaFields, deltaFields-1) + indexed(0, "_a"),
+			indexed(0, "*") + others(1, deltaFields-1) + indexed(0, "") + others(deltaFields, deltaFields-1) + indexed(0, ""),
+		},
+		"one that is let go within a find": {
+			indexed(0, "tok_") + indexed(0, "a") + others(1, deltaFields),
+			indexed(0, "*") + indexed(0, "") + others(1, deltaFields),
+		},
+	} {
+		if got, err := masked(Events, strings.NewReader(c.in), view); err != nil || got != c.want {
+			t.Errorf("%s: %s, %v\nwant %s", name, got, err, c.want)
+		}
+	}
+}
+
+// soFar is what has been written of a stream when all that has come of it has been read.
+func soFar(t *testing.T, v *View, stream string) (written string) {
+	t.Helper()
+	var out strings.Builder
+	src := io.MultiReader(strings.NewReader(stream), readerFunc(func([]byte) (int, error) {
+		written = out.String()
+		return 0, io.EOF
+	}))
+	if err := Copy(Events, src, Output{v, func(p []byte) error { out.Write(p); return nil }}); err != nil {
+		t.Error(err)
+	}
+	return written
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestAnEventWaitsNoLongerThanTheBoundsSay(t *testing.T) {
+	view := NewView(nil, opens, &policies.MaskRule{Text: "*"})
+	const begins, ping = `data: {"text":"tok"}` + "\n\n", ": ping\n"
+	beside := func(n int) string { return ":" + strings.Repeat("x", n-len(":\n")) + "\n" }
+	large := func(n int) string {
+		head, tail := `data: {"x":"`, `","text":"tok"}`+"\n\n"
+		return head + strings.Repeat("x", n-len(head)-len(tail)) + tail
+	}
+	pings := strings.Repeat(ping, deltaEvents)
+	text := func(n int) string { return inPieces("tok_"+strings.Repeat("x", n-len("tok_")), deltaWindow) }
+	for name, c := range map[string]struct{ stream, written string }{
+		"text":                       {text(deltaWindow), ""},
+		"more text":                  {text(deltaWindow + 1), inPieces("*", 1) + `data: {"delta":{"text":""}}` + "\n\n"},
+		"events":                     {begins + pings[len(ping):], ""},
+		"more events":                {begins + pings, begins + pings},
+		"events, late in a stream":   {pings + begins + ping, pings},
+		"bytes":                      {begins + beside(deltaBytes-len(begins)), ""},
+		"more bytes":                 {begins + beside(deltaBytes-len(begins)+1), begins + beside(deltaBytes-len(begins)+1)},
+		"bytes, late in a stream":    {beside(deltaBytes) + begins + ping, beside(deltaBytes)},
+		"one large event":            {large(deltaBytes), ""},
+		"one event that is larger":   {large(deltaBytes + 1), large(deltaBytes + 1)},
+		"a find, and what may begin": {inPieces("BEGIN KEY END KEYto", len("BEGIN KEY END KEY")), inPieces("*", 1)},
+	} {
+		if got := soFar(t, view, c.stream); got != c.written {
+			t.Errorf("%s: %d bytes are written, want %d: %.300q", name, len(got), len(c.written), got)
+		}
+	}
+}
+
+func TestAFindThatEndsInAnEventThatWaitsHasOneMark(t *testing.T) {
+	long := strings.Repeat("w", deltaContext)
+	for name, c := range map[string]struct {
+		finder Finder
+		parts  []string
+		want   string
+	}{
+		"behind much":                 {opens, []string{long + " tok_a", "b to", "x"}, long + " * tox"},
+		"behind another":              {opens, []string{"tok_1 " + long + " tok_a", "b to", "x"}, "* " + long + " * tox"},
+		"a long one":                  {opens, []string{"tok_" + long, "b to", "x"}, "* tox"},
+		"one within which another is": {overlapping{}, []string{"x<", "<" + long[1:], ">x", "."}, "x*x."},
+		"one that another goes on":    {overlapping{}, []string{long + "xy", "y.y", "z"}, long + "*y.*"},
+	} {
+		body := ""
+		for _, part := range c.parts {
+			body += inPieces(part, len(part))
+		}
+		got, err := masked(Events, strings.NewReader(body), NewView(nil, c.finder, &policies.MaskRule{Text: "*"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if joined := joinedText(t, got); joined != c.want {
+			t.Errorf("%s: %q, want %q", name, joined, c.want)
+		}
+	}
+}
+
+// whole wants whole characters.
+type whole struct {
+	opening
+	t *testing.T
+}
+
+func (w whole) Find(dst []Span, text []byte) []Span {
+	if !utf8.Valid(text) {
+		w.t.Errorf("a part of a character is shown in %d bytes, %.10q… %q", len(text), text, text[max(0, len(text)-2*deltaEnd):])
+	}
+	return w.opening.Find(dst, text)
+}
+
+func TestTheFinderIsShownWholeCharactersOfDeltas(t *testing.T) {
+	for shift := range utf8.UTFMax {
+		long := strings.Repeat("x", shift) + strings.Repeat("😀", deltaWindow/4+50)
+		for text, want := range map[string]string{
+			long + " tok_a now":                          long + " * now",
+			"BEGIN KEY" + long + "END KEY" + long + " a": "*" + long + " a",
+		} {
+			body := ""
+			for _, part := range strings.SplitAfter(strings.ReplaceAll(text, "😀😀😀", "😀😀😀\x00"), "\x00") {
+				body += fmt.Sprintf("data: {\"delta\":{\"text\":%q}}\n\n", strings.TrimSuffix(part, "\x00"))
+			}
+			got, err := masked(Events, strings.NewReader(body), NewView(nil, whole{opens, t}, &policies.MaskRule{Text: "*"}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if joined := joinedText(t, got); joined != want {
+				t.Errorf("%d bytes become %d, want %d", len(text), len(joined), len(want))
+			}
+		}
 	}
 }
 
@@ -145,68 +300,120 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	}
 }
 
+// overlapping finds what may begin within another find, and goes on where that has ended: xy, then yz, and a block.
+type overlapping struct{}
+
+var overlaps = []*regexp.Regexp{regexp.MustCompile(`x+y`), regexp.MustCompile(`y+z`), regexp.MustCompile(`<[^>]*(?:>|$)`)}
+
+func (overlapping) Find(dst []Span, text []byte) []Span {
+	for _, form := range overlaps {
+		dst = pattern{form}.Find(dst, text)
+	}
+	return dst
+}
+
+var overlapsOpen = regexp.MustCompile(`(?:x+|y+|<[^>]*)$`)
+
+func (overlapping) Open(text []byte) int {
+	if at := overlapsOpen.FindIndex(text); at != nil {
+		return at[0]
+	}
+	return len(text)
+}
+
 // The texts of a field, joined, are the text that was cut, masked; whatever else is in the stream, and however it comes in.
 func TestTheJoinedTextOfDeltasIsMaskedAsOne(t *testing.T) {
-	view := NewView(fields(t, "$..password"), opens, &policies.MaskRule{Text: "*"})
-	word := rapid.SampledFrom([]string{"tok_1", "tok_abc9", "to", "tok", "k_a", " ", "word", ".", "é😀", "\"", "\\", "\n", "BEGIN", " KEY", "x", "END KEY", "t"})
-	rapid.Check(t, func(t *rapid.T) {
-		cut := rapid.IntRange(1, 6)
-		var texts [2][]string
-		var rest [2]string
-		for i := range rest {
-			rest[i] = strings.Join(rapid.SliceOfN(word, 0, 12).Draw(t, "words"), "")
-		}
-		body, others := "", 0
-		for rest[0] != "" || rest[1] != "" {
-			i := rapid.IntRange(0, 1).Draw(t, "field")
-			runes := []rune(rest[i])
-			n := min(cut.Draw(t, "cut"), len(runes))
-			part := string(runes[:n])
-			rest[i] = string(runes[n:])
-			texts[i] = append(texts[i], part)
-			quoted, err := json.Marshal(part)
-			if err != nil {
-				t.Fatal(err)
+	for name, c := range map[string]struct {
+		finder Finder
+		rule   policies.MaskRule
+		words  []string
+		want   func(string) string
+	}{
+		"finds apart": {
+			opens,
+			policies.MaskRule{Text: "*"},
+			[]string{"tok_1", "tok_abc9", "to", "tok", "k_a", " ", "word", ".", "é😀", "\"", "\\", "\n", "BEGIN", " KEY", "x", "END KEY", "t"},
+			func(text string) string { return opens.ReplaceAllString(text, "*") },
+		},
+		"finds within one another, of which a part is shown": {
+			overlapping{},
+			policies.MaskRule{KeepLast: 1},
+			[]string{"x", "xx", "xy", "xyyz", "y", "yz", "z", " ", "é", "<", "<é", ">", ".", strings.Repeat("w", deltaContext-1), strings.Repeat("é", deltaContext/2)},
+			nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			view := NewView(fields(t, "$..password"), c.finder, &c.rule)
+			if c.want == nil { // what a text becomes that is not cut
+				c.want = func(text string) string {
+					in, _ := json.Marshal(text)
+					out, err := masked(JSON, bytes.NewReader(in), view)
+					if err != nil || json.Unmarshal([]byte(out), &text) != nil {
+						t.Fatalf("%q: %q, %v", in, out, err)
+					}
+					return text
+				}
 			}
-			body += fmt.Sprintf("data: {\"index\":%d,\"delta\":{\"text\":%s}}\n\n", i, quoted)
-			if rapid.IntRange(0, 3).Draw(t, "other") == 0 {
-				body += rapid.SampledFrom([]string{": ping\n", "data: {\"type\":\"ping\"}\n\n", "\n", "id: 7\r\n\r\n"}).Draw(t, "what")
-				others++
-			}
-		}
-		got, err := masked(Events, &pieces{t, []byte(body)}, view)
+			rapid.Check(t, func(t *rapid.T) { deltasAreMaskedAsOne(t, view, rapid.SampledFrom(c.words), c.want) })
+		})
+	}
+}
+
+// deltasAreMaskedAsOne draws the texts of two fields, and a stream that gives them piece by piece.
+func deltasAreMaskedAsOne(t *rapid.T, view *View, word *rapid.Generator[string], want func(string) string) {
+	cut := rapid.SampledFrom([]int{1, 2, 3, 5, 8, 13, deltaContext, 3 * deltaContext})
+	var texts [2]string
+	var rest [2]string
+	for i := range rest {
+		texts[i] = strings.Join(rapid.SliceOfN(word, 0, 12).Draw(t, "words"), "")
+		rest[i] = texts[i]
+	}
+	body := ""
+	for rest[0] != "" || rest[1] != "" {
+		i := rapid.IntRange(0, 1).Draw(t, "field")
+		runes := []rune(rest[i])
+		n := min(cut.Draw(t, "cut"), len(runes))
+		quoted, err := json.Marshal(string(runes[:n]))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if whole, err := masked(Events, strings.NewReader(body), view); err != nil || whole != got {
-			t.Fatalf("in pieces %q, whole %q", got, whole)
+		rest[i] = string(runes[n:])
+		body += fmt.Sprintf("data: {\"index\":%d,\"delta\":{\"text\":%s}}\n\n", i, quoted)
+		if rapid.IntRange(0, 3).Draw(t, "other") == 0 {
+			body += rapid.SampledFrom([]string{": ping\n", "data: {\"type\":\"ping\"}\n\n", "\n", "id: 7\r\n\r\n"}).Draw(t, "what")
 		}
-		var joined [2]string
-		for _, e := range readEvents(got) {
-			var d struct {
-				Index int
-				Delta *struct{ Text string }
-			}
-			if err := json.Unmarshal([]byte(e.Data), &d); err != nil {
-				t.Fatalf("%q: %v", e.Data, err)
-			}
-			if d.Delta != nil {
-				joined[d.Index] += d.Delta.Text
-			}
+	}
+	got, err := masked(Events, &pieces{t, []byte(body)}, view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole, err := masked(Events, strings.NewReader(body), view); err != nil || whole != got {
+		t.Fatalf("in pieces %q, whole %q", got, whole)
+	}
+	var joined [2]string
+	for _, e := range readEvents(got) {
+		var d struct {
+			Index int
+			Delta *struct{ Text string }
 		}
-		changed := false
-		for i := range joined {
-			text := strings.Join(texts[i], "")
-			want := opens.ReplaceAllString(text, "*")
-			changed = changed || want != text
-			if joined[i] != want {
-				t.Fatalf("field %d of %q becomes %q, want %q", i, text, joined[i], want)
-			}
+		if err := json.Unmarshal([]byte(e.Data), &d); err != nil {
+			t.Fatalf("%q: %v", e.Data, err)
 		}
-		if !changed && got != body {
-			t.Fatalf("%q becomes %q", body, got)
+		if d.Delta != nil {
+			joined[d.Index] += d.Delta.Text
 		}
-	})
+	}
+	changed := false
+	for i, text := range texts {
+		want := want(text)
+		changed = changed || want != text
+		if joined[i] != want {
+			t.Fatalf("field %d of %q becomes %q, want %q", i, text, joined[i], want)
+		}
+	}
+	if !changed && got != body {
+		t.Fatalf("%q becomes %q", body, got)
+	}
 }
 
 // inPieces is a stream that gives a text in pieces of a size, some other event between some of them.

@@ -181,12 +181,10 @@ func (e *events) line(line eventLine) {
 
 // finish handles what stands behind the last empty line. Readers that keep to the standard drop it.
 func (e *events) finish() error {
-	if e.next < e.end() {
-		line := e.parse(e.next, e.end())
-		line.end = e.end()
-		e.next = line.end
-		e.line(line)
-	}
+	line := e.parse(e.next, e.end()) // may be empty: then it ends an event as an empty line does
+	line.end = e.end()
+	e.next = line.end
+	e.line(line)
 	if len(e.held) > 0 {
 		e.event(true)
 	}
@@ -277,13 +275,9 @@ func (l *lane) readText(text []byte) {
 	l.cuts, l.texts = l.cuts[:0], l.texts[:0]
 	if len(l.view.rules) > 0 {
 		l.inside(text, l.view.set.Start(), 0)
-		if at := l.view.assigned(text); at < len(text) {
-			l.hideFrom(text, at)
-		}
+		l.hideFrom(text, l.view.assigned(text))
 	}
-	if spans := l.find(text); len(spans) > 0 {
-		l.putFinds(text, spans)
-	}
+	l.putFinds(text, l.find(text))
 }
 
 // putOut puts out the first events that a lane holds.

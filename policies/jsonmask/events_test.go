@@ -32,6 +32,8 @@ func TestEventsAreMaskedAndTheirLinesStay(t *testing.T) {
 		{"data that is no JSON", both, "data: hello tok_1\ndata: world\n\n", "data: hello [masked]\ndata: world\n\n"},
 		{"data that is no JSON, with paths alone", paths, "data: hello tok_1\ndata: world\n\ndata: ping\n\ndata: a {b} [c] \"d\"\n\n", ""},
 		{"a name and its value that are no JSON", paths, "data: a=1&PassWord=x&b=2\n\ndata: password: y\nid: password=z\n\ndata: password\n\n", "data: a=1&PassWord=[masked]\n\ndata: password:[masked]\nid: password=[masked]\n\ndata: password\n\n"},
+		{"a name and its value before a document", paths, "data: password=x {\"password\":\"y\"}\n\ndata: {\"password\":\"y\"} password=x\n\n", "data: password=[masked]\n\ndata: {\"password\":\"[masked]\"} password=[masked]\n\n"},
+		{"a name without a value", paths, "data: password \n\ndata: password=\n\ndata: x password:\n\n", ""},
 		{"broken JSON", paths, "data: {\"password\":\"a\"\n\n", "data: {\"password\":\"[masked]\"\n\n"},
 		{"a part of JSON", paths, "data: \"password\" : \"a\", \"b\":1}\n\ndata: words {\"password\":\"a\"} words\n\n", "data: \"password\" :[masked]\n\ndata: words {\"password\":\"[masked]\"} words\n\n"},
 		{"JSON that only others read", paths, "data: {\"a\":NaN,\"password\":\"a\"}\n\n", "data: {\"a\"[masked]\n\n"},
@@ -67,6 +69,9 @@ func TestEventsAreMaskedAndTheirLinesStay(t *testing.T) {
 
 func TestAMasksTextCannotEndALineOfAnEvent(t *testing.T) {
 	view := NewView(nil, secrets, &policies.MaskRule{Text: "x\ndata: y\r\n\rz"})
+	if got, err := everySplit(t, Events, "data: tok_1\n\n", NewView(nil, secrets, &policies.MaskRule{Text: "x\r"})); err != nil || got != "data: x\ndata: \n\n" {
+		t.Errorf("a text that ends in CR: %q, %v", got, err)
+	}
 	for in, want := range map[string]string{
 		"data: a tok_1\n\n":   "data: a x\ndata: data: y\ndata: \ndata: z\n\n",
 		"data: tok_1":         "data: x\ndata: data: y\ndata: \ndata: z",
@@ -106,6 +111,22 @@ func TestAnEventHasBounds(t *testing.T) {
 		out, err := masked(Events, strings.NewReader(in), view)
 		if _, ok := errors.AsType[*Error](err); !ok || strings.Contains(out, "ss") {
 			t.Errorf("%s: %.100q, %v", name, out, err)
+		}
+	}
+}
+
+func TestAnEventMayBeAsLongAsTheBoundSays(t *testing.T) {
+	view := NewView(nil, cheap{}, nil)
+	long := func(n int, end string) string {
+		return "data: " + strings.Repeat("s", n-len("data: ")-len(end)) + end
+	}
+	in := long(MaxToken, "\n\n") + "data: 1\n\n" + long(MaxToken, "")
+	if got, err := masked(Events, strings.NewReader(in), view); err != nil || got != in {
+		t.Errorf("the longest events: %d bytes, %v", len(got), err)
+	}
+	for _, in := range []string{long(MaxToken+1, "\n\n"), long(MaxToken+1, "")} {
+		if _, err := masked(Events, strings.NewReader("\n"+in), view); err == nil {
+			t.Error("an event that is longer is read")
 		}
 	}
 }

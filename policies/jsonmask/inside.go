@@ -30,7 +30,7 @@ func (w *walker) opens(l *lane, st jsonpath.State) bool {
 // stands behind.
 func (l *lane) inside(text []byte, st jsonpath.State, level int) {
 	l.cuts, l.texts = l.cuts[:0], l.texts[:0]
-	lastNamed := unknown
+	lastNamed, asked := 0, false
 	behind := 0 // what has been read
 	for at := nextDocument(text, 0); at < len(text); {
 		if l.hideNamed(text, behind, at) {
@@ -49,8 +49,8 @@ func (l *lane) inside(text []byte, st jsonpath.State, level int) {
 		}
 		behind = at + max(end, 1)
 		if !whole {
-			if lastNamed == unknown {
-				lastNamed = l.view.lastNamed(text)
+			if !asked { // once: a text may have many
+				lastNamed, asked = l.view.lastNamed(text), true
 			}
 			if l.sub.pending() || lastNamed >= at+int(l.sub.walker.start) {
 				l.hideRest(text, at+end)
@@ -198,9 +198,6 @@ func (o *opened) pending() bool {
 	top := &w.frames[w.depth]
 	return top.object && top.named && l.view.set.Match(l.next) >= 0
 }
-
-// unknown: lastNamed has not been asked.
-const unknown = -2
 
 // lastNamed is the last place in a text where a name of a path stands behind a quote, in any case, or -1; the text's length
 // if a path ends without a name, since that may name anything.

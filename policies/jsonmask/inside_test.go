@@ -45,6 +45,21 @@ func TestPathsReachIntoDocumentsInStrings(t *testing.T) {
 		{"what only others take for JSON", view, `["{\"a\":NaN,\"password\":\"SECRET\"}"]`, `["{\"a\"[masked]"]`},
 		{"a lone surrogate", view, `["{\"a\":\"\\ud800\",\"password\":\"SECRET\"}"]`, `["{\"a\"[masked]"]`},
 		{"finds within and beside", both, `["tok_1 {\"password\":\"tok_2\",\"b\":\"x tok_3\",\"tok_4\":4111111111111111} tok_5"]`, `["[masked] {\"password\":\"[masked]\",\"b\":\"x [masked]\",\"[masked]\":null} [masked]"]`},
+		{"a document in a text in a string", view, `[` + quoted("sent "+doc, 2) + `]`, `[` + quoted("sent "+hidden, 2) + `]`},
+		{"a quoted array between words", view, `{"log":` + quoted("body="+quoted(`["a",`+doc+`]`, 1)+" ok", 1) + `}`, `{"log":` + quoted("body="+quoted(`["a",`+hidden+`]`, 1)+" ok", 1) + `}`},
+		{"a quoted array of objects between words", view, `{"log":` + quoted("body="+quoted(`[`+doc+`]`, 1)+" ok", 1) + `}`, `{"log":` + quoted("body="+quoted(`[`+hidden+`]`, 1)+" ok", 1) + `}`},
+		{"a quoted array of arrays between words", view, `{"log":` + quoted("body="+quoted(`[ [`+doc+`]]`, 1)+" ok", 1) + `}`, `{"log":` + quoted("body="+quoted(`[ [`+hidden+`]]`, 1)+" ok", 1) + `}`},
+		{"a quoted object of blanks between words", view, `{"log":` + quoted("body="+quoted(" { \"password\": 1}", 1)+" ok", 1) + `}`, `{"log":` + quoted("body="+quoted(" { \"password\": null}", 1)+" ok", 1) + `}`},
+		{"a document with blanks between words", view, `["x [ { \"password\" : \"SECRET\" } ] y"]`, `["x [ { \"password\" : \"[masked]\" } ] y"]`},
+		{"quotes and brackets to the end", view, `["x \"{"]`, ""},
+		{"a bracket at the end, and blanks", view, `["x [ "]`, ""},
+		{"an array that others take for an object", view, `["[\"password\": \"SECRET\"]"]`, `["[\"password\"[masked]"]`},
+		{"a name that ends the text", view, `["x \"password\" "]`, ""},
+		{"a name whose value has been cut off", view, `["x \"password\":"]`, ""},
+		{"a name that has been cut off", view, `["{\"a\":NaN,\"password"]`, `["{\"a\"[masked]"]`},
+		{"a name behind an empty string", view, `["{\"a\":\"\",b:1,\"password\":\"SECRET\"}"]`, `["{\"a\":\"\"[masked]"]`},
+		{"a name with escapes, and what only others take for JSON", view, `["{\"pass\\u0077ord\":NaN}"]`, `["{\"pass\\u0077ord\"[masked]"]`},
+		{"what breaks off behind what is hidden", view, `["{\"password\":[1] \"password\":\"SECRET\"}"]`, `["{\"password\":null[masked]"]`},
 		{"names of members are not opened", view, `{"{\"password\":\"x\"}":1}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -58,15 +73,34 @@ func TestPathsReachIntoDocumentsInStrings(t *testing.T) {
 	}
 }
 
+func TestAnArrayBetweenWordsIsKnownByWhatItBeginsWith(t *testing.T) {
+	view := NewView(fields(t, "$.a[1]"), nil, nil)
+	for _, begin := range []string{`[]`, `{}`, `""`, "-1", "0", "1", "9", "true", "false", "null"} {
+		in, want := quoted("x\n["+begin+",2] y", 1), quoted("x\n["+begin+",null] y", 1)
+		if got, err := everySplit(t, JSON, `{"a":`+in+`}`, view); err != nil || got != `{"a":`+want+`}` {
+			t.Errorf("%s, %v, want %s", got, err, want)
+		}
+	}
+	for _, begin := range []string{"/", ":", "a", "u", "]", ""} {
+		in := `{"a":` + quoted("x\n["+begin+",2] y", 1) + `}`
+		if got, err := everySplit(t, JSON, in, view); err != nil || got != in {
+			t.Errorf("%s becomes %s, %v", in, got, err)
+		}
+	}
+}
+
 func TestAStringStaysAsItCameButForWhatIsFoundInIt(t *testing.T) {
-	view := NewView(fields(t, "$.mail => domain"), secrets, nil)
+	view := NewView(fields(t, "$.mail => domain", "$.card => last4", "$.word => tok_of_a_mask"), secrets, nil)
 	for in, want := range map[string]string{
 		`["\u2028 tok_1 \u2029\/\u00e4\ud83d\ude00\t"]`: `["\u2028 [masked] \u2029\/\u00e4\ud83d\ude00\t"]`,
 		`["\ud83d\ude00tok_1\\\""]`:                     `["\ud83d\ude00[masked]\\\""]`,
 		`{"\u00e9tok_1\/":1}`:                           `{"\u00e9[masked]\/":1}`,
 		`["\u0074ok_1"]`:                                `["[masked]"]`,
 		`["😀é tok_1 é\u0001"]`:                          `["😀é [masked] é\u0001"]`,
-		`{"mail":"a\/b@ex\u0061mple.com"}`:              `{"mail":"***@ex\u0061mple.com"}`,
+		`["\ud800\udc00tok_1\ue000tok_2\uE000\ua000tok_3\uA000tok_4\uD7ff tok_5\uFFFD\udBFF\uDFFF tok_6"]`: `["\ud800\udc00[masked]\ue000[masked]\uE000\ua000[masked]\uA000[masked]\uD7ff [masked]\uFFFD\udBFF\uDFFF [masked]"]`,
+		`{"word":"x","card":"1234567\/\u0041\/bc"}`:                                                        `{"word":"tok_of_a_mask","card":"***\u0041\/bc"}`,
+		`{"card":"x12***1234","mail":"*@b.c"}`:                                                             `{"card":"***1234","mail":"***@b.c"}`,
+		`{"mail":"a\/b@ex\u0061mple.com"}`:                                                                 `{"mail":"***@ex\u0061mple.com"}`,
 	} {
 		if got, err := everySplit(t, JSON, in, view); err != nil || got != want {
 			t.Errorf("%s: %s, %v; want %s", in, got, err, want)
@@ -74,11 +108,11 @@ func TestAStringStaysAsItCameButForWhatIsFoundInIt(t *testing.T) {
 	}
 }
 
-// named finds forty letters where the name says key, as detectors do.
+// named finds eight letters where the name says key, as detectors do.
 type named struct{ pattern }
 
 func (n named) FindNamed(dst []Span, name, text []byte) []Span {
-	if dst = n.Find(dst, text); strings.Contains(string(name), "Key") && len(text) == 8 {
+	if dst = n.Find(dst, text); (strings.Contains(string(name), "Key") || string(name) == "VALUE") && len(text) == 8 {
 		dst = append(dst, Span{0, len(text)})
 	}
 	return dst
@@ -93,7 +127,12 @@ func TestTheNameOfAFieldTellsWhatItsValueIs(t *testing.T) {
 		`{"Key":{"a":"abcdefgh"},"b":["abcdefgh"]}`:                                     `{"Key":{"a":"abcdefgh"},"b":["abcdefgh"]}`,
 		`[{"name":"SecretKey","value":"abcdefgh"},{"name":"b","value":"abcdefgh"}]`:     `[{"name":"SecretKey","value":"[masked]"},{"name":"b","value":"abcdefgh"}]`,
 		`[{"Key":"MyKey","Value":"abcdefgh","x":"abcdefgh"},{"value":"abcdefgh"}]`:      `[{"Key":"MyKey","Value":"[masked]","x":"abcdefgh"},{"value":"abcdefgh"}]`,
-		`["abcdefgh"]`:              `["abcdefgh"]`,
+		`[{"VALUE":"abcdefgh"},{"name":"b","VALUE":"abcdefgh"}]`:                        `[{"VALUE":"[masked]"},{"name":"b","VALUE":"abcdefgh"}]`,
+		`["abcdefgh"]`: `["abcdefgh"]`,
+		`{"env":[{"name":"SecretKey","value":"abcdefgh"}],"value":"abcdefgh"}`:                                                           `{"env":[{"name":"SecretKey","value":"[masked]"}],"value":"abcdefgh"}`,
+		`{"x":[{"name":"b","plainKey":"abcdefgh"}]}`:                                                                                     `{"x":[{"name":"b","plainKey":"[masked]"}]}`,
+		`["` + strings.Repeat("x", labelMost) + `",{"key":"` + strings.Repeat("x", labelMost-len(`"Key"`)) + `Key","value":"abcdefgh"}]`: `["` + strings.Repeat("x", labelMost) + `",{"key":"` + strings.Repeat("x", labelMost-len(`"Key"`)) + `Key","value":"[masked]"}]`,
+		`{"key":"` + strings.Repeat("x", labelMost-len(`Key"`)) + `Key","value":"abcdefgh"}`:                                             `{"key":"` + strings.Repeat("x", labelMost-len(`Key"`)) + `Key","value":"abcdefgh"}`,
 		`"abcdefgh"`:                `"abcdefgh"`,
 		`{"Key":"abcdefghi tok_1"}`: `{"Key":"abcdefghi [masked]"}`,
 	} {

@@ -144,9 +144,10 @@ func TestWhatIsNotJSONIsAnErrorAndNothingOfTheValueIsWritten(t *testing.T) {
 			}
 		})
 	}
-	longest := `["` + long[:MaxToken-2] + `"]`
-	if out, err := masked(JSON, strings.NewReader(longest), view); err != nil || out != longest {
-		t.Errorf("the longest string is refused: %v", err)
+	for name, longest := range map[string]string{"string": `["` + long[:MaxToken-2] + `"]`, "white space": `[]` + strings.Repeat(" ", MaxToken)} {
+		if out, err := masked(JSON, strings.NewReader(longest), view); err != nil || out != longest {
+			t.Errorf("the longest %s is refused: %v", name, err)
+		}
 	}
 }
 
@@ -209,9 +210,11 @@ func TestErrorsOfReadersAndWritersComeBack(t *testing.T) {
 			if f < 2 {
 				in = strings.NewReader("[1]")
 			}
-			err = Copy(Format(f), in, Output{view, func([]byte) error { return broken }})
-			if _, ours := errors.AsType[*Error](err); !errors.Is(err, broken) || ours {
-				t.Errorf("format %d, writing: %v", f, err)
+			for _, in := range []io.Reader{in, strings.NewReader("1")} {
+				err = Copy(Format(f), in, Output{view, func([]byte) error { return broken }})
+				if _, ours := errors.AsType[*Error](err); !errors.Is(err, broken) || ours {
+					t.Errorf("format %d, writing: %v", f, err)
+				}
 			}
 		}
 	}

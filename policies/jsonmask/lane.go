@@ -125,12 +125,9 @@ func (l *lane) flush(in *input, upTo int64) error {
 	if l.hidden != notHidden {
 		rest = nil
 	}
-	if len(l.out) > 0 || len(l.writes) == 0 {
+	if len(l.out) > 0 {
 		l.out = append(l.out, rest...)
 		rest = nil
-	}
-	if len(l.writes) == 0 {
-		return nil
 	}
 	err := l.write(l.out)
 	l.out = l.out[:0]

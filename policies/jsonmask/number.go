@@ -15,7 +15,7 @@ func (l *lane) holdsFind(number []byte) bool {
 	if len(l.find(digits)) > 0 {
 		return true
 	}
-	if bytes.IndexByte(digits, '.') < 0 && bytes.IndexByte(digits, 'e') < 0 && bytes.IndexByte(digits, 'E') < 0 {
+	if !bytes.ContainsAny(digits, ".eE") {
 		return false
 	}
 	whole, ok := writtenOut(l.plain[:0], digits)

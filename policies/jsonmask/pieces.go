@@ -37,13 +37,16 @@ func hashed(h uint64, text []byte) uint64 {
 	return h
 }
 
+// below stands between the names of a place; it is in none, for it is not UTF-8.
+var below = []byte{0xff}
+
 // place gives the hash of the place of the value at hand, and whether what stands there is given piece by piece.
 func (w *walker) place(in *frame) (h uint64, pieces bool) {
 	if !in.object {
 		return (in.hash ^ uint64(in.count)) * 1099511628211, in.pieces //nolint:gosec // G115: a count
 	}
 	name := w.spelled[in.base:]
-	return hashed(in.hash*31+1, name), in.delta || bytes.Equal(name, []byte("delta")) || isOneOf(pieceNames[:], name)
+	return hashed(hashed(in.hash, below), name), in.delta || bytes.Equal(name, []byte("delta")) || isOneOf(pieceNames[:], name)
 }
 
 // collect keeps the string at hand for a lane.

@@ -64,9 +64,7 @@ func (t *texts) finish() error {
 		return err
 	}
 	for _, l := range t.lanes {
-		if l.at < t.end() {
-			l.look(&t.input, t.end(), true)
-		}
+		l.look(&t.input, t.end(), true)
 		if err := l.flushOut(); err != nil {
 			return err
 		}
@@ -93,7 +91,7 @@ func (l *textLane) advance(in *input) {
 		switch {
 		case n >= 0:
 			l.seen += int64(n) + 1
-			if l.seen >= l.due || l.seen == l.at+TextWindow {
+			if l.seen >= l.due {
 				l.look(in, l.seen, false)
 			}
 		case limit == l.at+TextWindow:

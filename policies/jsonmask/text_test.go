@@ -82,6 +82,7 @@ func TestTextIsHeldBackOnlyWhileAFindCouldBegin(t *testing.T) {
 		"END KEY e\n", "a b\n[masked] c\nd\n",
 		"yyyyy\n", "a b\n[masked] c\nd\n[masked] e\nyyyyy\n",
 	)
+	flows(t, Text, view, "a", "", "\n", "a\n", "\n", "a\n\n", "\r", "a\n\n", "\n", "a\n\n\r\n")
 	// A text without line ends is held to the window, not longer.
 	long := stretch(10 * TextWindow)
 	read, most := 0, 0
@@ -140,10 +141,7 @@ func utf16(text string) string {
 func TestTextThatIsNotUTF8IsRefusedWhereAFinderReadsIt(t *testing.T) {
 	finder := NewView(nil, secrets, nil)
 	paths := NewView(fields(t, "$.a"), nil, nil)
-	lines := 20000
-	if testing.Short() {
-		lines = TextWindow/12 + 100
-	}
+	lines := TextWindow/len("lorem ipsum\n") + 100
 	for name, in := range map[string]string{
 		"UTF-16 with a mark":    "\xff\xfe" + utf16("tok_1 SECRET\n"),
 		"UTF-16 without a mark": utf16("tok_1 SECRET\n"),

@@ -2,7 +2,6 @@ package jsonmask
 
 import (
 	"bytes"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -75,23 +74,17 @@ func (w *walker) name() {
 // search hides what the finder finds in the string at hand, the value of a field of that name.
 func (w *walker) search(l *lane, name []byte) {
 	text := w.string()
-	if spans := l.findNamed(name, text); len(spans) > 0 {
-		l.cuts, l.texts = l.cuts[:0], l.texts[:0]
-		l.putFinds(text, spans)
-		w.patch(l)
-	}
+	l.cuts, l.texts = l.cuts[:0], l.texts[:0]
+	l.putFinds(text, l.findNamed(name, text))
+	w.patch(l)
 }
 
 // look hides what paths name in the documents within the string at hand, and what the finder finds in all of it.
 func (w *walker) look(l *lane, st jsonpath.State, name []byte) {
 	text := w.string()
 	l.inside(text, st, w.level+1)
-	if spans := l.findNamed(name, text); len(spans) > 0 {
-		l.putFinds(text, spans)
-	}
-	if len(l.cuts) > 0 {
-		w.patch(l)
-	}
+	l.putFinds(text, l.findNamed(name, text))
+	w.patch(l)
 }
 
 // hide hides the value at hand: a string becomes another, anything else null.
@@ -127,14 +120,11 @@ func (w *walker) hideString(l *lane, rule *policies.MaskRule) {
 	w.patch(l)
 }
 
-// commonEnd is how many bytes at the end two texts share, in whole characters.
+// commonEnd is how many bytes at the end two texts share.
 func commonEnd(a, b []byte) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
 		n++
-	}
-	for n > 0 && !utf8.RuneStart(b[len(b)-n]) {
-		n--
 	}
 	return n
 }
