@@ -29,12 +29,14 @@ type Opener interface {
 // reads the joined text of each. An event is held while its piece could be part of a secret that goes on.
 type deltas struct {
 	fields []deltaField
+	uses   uint64 // counts pieces
 	spans  []Span
 }
 
 // deltaField is one such field. text is what is out, as far as the finder needs it, and the pieces that are held.
 type deltaField struct {
 	key    uint64
+	used   uint64 // when a piece of it came last
 	text   []byte
 	pieces []heldPiece
 	// running: text begins within a find that has been hidden, and goes on.
@@ -79,22 +81,26 @@ func (d *deltas) add(e *events, l *eventLane, number int, plain bool) {
 
 // field is that of a key. The one that has not been used for longest makes room for a new one.
 func (d *deltas) field(e *events, l *eventLane, key uint64) *deltaField {
-	i := slices.IndexFunc(d.fields, func(f deltaField) bool { return f.key == key })
-	switch {
-	case i >= 0:
-	case len(d.fields) < deltaFields:
-		i = len(d.fields)
-		d.fields = append(d.fields, deltaField{key: key})
-	default:
-		i = 0
-		f := &d.fields[0]
-		f.decide(e, l, true)
-		*f = deltaField{key: key, text: f.text[:0], pieces: f.pieces[:0]}
+	d.uses++
+	oldest := 0
+	for i := range d.fields {
+		f := &d.fields[i]
+		if f.key == key {
+			f.used = d.uses
+			return f
+		}
+		if f.used < d.fields[oldest].used {
+			oldest = i
+		}
 	}
-	f := d.fields[i]
-	last := d.fields[i:]
-	last[copy(last, last[1:])] = f
-	return &d.fields[len(d.fields)-1]
+	if len(d.fields) < deltaFields {
+		d.fields = append(d.fields, deltaField{key: key, used: d.uses})
+		return &d.fields[len(d.fields)-1]
+	}
+	f := &d.fields[oldest]
+	f.decide(e, l, true)
+	*f = deltaField{key: key, used: d.uses, text: f.text[:0], pieces: f.pieces[:0]}
+	return f
 }
 
 // decideAll decides all that is held.

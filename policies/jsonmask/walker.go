@@ -144,7 +144,7 @@ func (w *walker) token() (kind byte, err error) {
 	w.stop, w.settled = stop, stop
 	b := w.span(begin, w.stop)
 	n := 0
-	for b[n] <= ' ' || b[n] == ',' || b[n] == ':' {
+	for n < len(b) && (b[n] <= ' ' || b[n] == ',' || b[n] == ':') {
 		w.broke = w.broke || b[n] == '\n'
 		n++
 	}
