@@ -49,3 +49,7 @@ merge into orders o using payments p on p.order_id = o.id when matched then do n
 with d as (delete from payments returning *), i as (insert into orders (id) select id from d returning id) select count(*) from i
 
 insert into gone.table (x) values (1)
+
+insert into orders (id) values (1, 'x')
+
+insert into orders (id) select id, 'x' from customers

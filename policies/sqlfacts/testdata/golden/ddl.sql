@@ -129,3 +129,35 @@ import foreign schema a from server b into c
 alter function f(int) security definer
 
 create event trigger e on ddl_command_start execute function f()
+
+alter table orders add column n int
+
+alter table orders add column n int default 5
+
+alter table orders add column n int check (n > 0)
+
+alter table only customers drop column password
+
+alter table customers drop column password
+
+alter table newer drop column x
+
+alter table orders attach partition payments for values in (customer_password(1))
+
+alter database d rename to e
+
+alter index orders rename to o
+
+alter sequence orders_id_seq rename to s
+
+alter type order_status rename to s
+
+drop type pg_temp.t
+
+drop function pg_temp.f(int)
+
+comment on constraint c on domain email is 'x'
+
+drop cast (email as text)
+
+comment on large object 5 is 'x'

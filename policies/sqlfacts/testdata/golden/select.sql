@@ -109,3 +109,9 @@ select case password when 'x' then 1 else 2 end from customers
 select extract(year from changed_at) from audit.customers where changed_at > date '2024-01-01'
 
 select -5, 1e3, 0x1F, B'101', E'a\'b', U&'d' uescape '!', $$x$$, interval '1' day
+
+select distinct on (password) password from customers
+
+select id from (select id into t from customers) s
+
+select 1 union select 2 into t from customers

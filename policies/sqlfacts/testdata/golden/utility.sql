@@ -161,3 +161,47 @@ refresh materialized view customer_summary
 truncate orders, payments
 
 truncate orders cascade
+
+explain analyze with p as (select 1 from payments), i as (insert into orders (id) values (1)) select 1
+
+explain (analyze, buffers false) insert into orders (id) values (1)
+
+explain (buffers) select name from customers
+
+explain (analyze, buffers off, wal off) select name from customers
+
+explain (analyze, buffers off, wal) select name from customers
+
+explain (analyze, buffers off, serialize none) select name from customers
+
+explain (analyze, buffers off, serialize text) select name from customers
+
+explain (analyze, buffers off, memory) select name from customers
+
+explain (analyze 0) delete from orders
+
+explain (analyze 1, buffers 0) delete from orders
+
+explain (analyze, analyze off) delete from orders
+
+explain (analyze off, analyze) delete from orders
+
+cluster
+
+reindex index i
+
+reindex index measurements
+
+reindex table measurements
+
+reindex schema public
+
+alter schema audit owner to bob
+
+alter function f(int) owner to bob
+
+explain execute p
+
+explain declare c cursor for select password from customers
+
+explain select 1
