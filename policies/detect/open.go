@@ -38,7 +38,10 @@ func (s *Set) openMark(text []byte) int {
 		}
 		within := ident.is(text[at]) && !c.opens(at)
 		for _, m := range of {
-			if within && (!m.standsWithin() || at+len(m.text) > len(text)) || !m.mayStandAt(text, at) || at < word && !c.reaches(m, at) {
+			if within && (!m.standsWithin() || at+len(m.text) > len(text)) || at < word && !m.reachesOn(len(text)-at) || !m.mayStandAt(text, at) {
+				continue
+			}
+			if at < word && len(text)-at > contextMost && !c.secretGoesOn(m, at) {
 				continue
 			}
 			if m.kind == kindURLPassword {
@@ -50,27 +53,23 @@ func (s *Set) openMark(text []byte) int {
 	return len(text)
 }
 
-// reaches says whether a secret that a mark tells may stand in, or go on into, another word at the text's end, or what makes
-// it a secret.
-func (c *cursor) reaches(m *mark, at int) bool {
-	if len(c.text)-at <= contextMost {
-		return m.reachesOn()
-	}
-	switch behind := at + len(m.text); m.kind {
-	case kindAuthorization:
+// secretGoesOn says whether more text could be a part of the secret that a mark tells, or make it one.
+func (c *cursor) secretGoesOn(m *mark, at int) bool {
+	behind := at + len(m.text)
+	if m.kind == kindAuthorization {
 		_, end, _ := c.credential(behind)
 		return end == len(c.text)
-	case kindPairPassword:
-		return c.pairGoesOn(at, behind) || len(c.text)-behind < pairsNear && !c.pairBefore(at) && !c.pairBehind(behind)
 	}
-	return false
+	return c.pairGoesOn(at, behind) || len(c.text)-behind < pairsNear && !c.pairBefore(at) && !c.pairBehind(behind)
 }
 
-// reachesOn says whether a secret may stand in another word than its mark.
-func (m *mark) reachesOn() bool {
+// reachesOn says whether a secret may stand in another word than its mark, so many bytes behind the mark's begin.
+func (m *mark) reachesOn(n int) bool {
 	switch m.kind {
-	case kindAuthorization, kindAWSSecret, kindAWSSecretByID, kindPairPassword, kindPEM, kindWord:
+	case kindAuthorization, kindPairPassword:
 		return true
+	case kindAWSSecret, kindAWSSecretByID, kindPEM, kindWord:
+		return n <= contextMost
 	}
 	return false
 }
