@@ -137,6 +137,37 @@ func TestLargeTextsAreReadOneAtATime(t *testing.T) {
 	}
 }
 
+// Statements that look up one row by its number are read once, not once a number.
+func TestTextsThatDifferInComparedNumbersAreReadOnce(t *testing.T) {
+	for text, want := range map[string]int{
+		"select a from b where c = %s":                  1,
+		"select a from b where c=%s;":                   1,
+		"select a from b where (c <> %s)":               1,
+		"select a from b where c >= %s and d <\n\t%s":   1,
+		"select a from b where c = %s\tor c = %s\r\n":   1,
+		"select a from b where c in (1, %s)":            0,
+		"select a from b limit %s":                      0,
+		"select a(b => %s)":                             0,
+		"select a from b where c = %s.5":                0,
+		"select a from b where c = %s and d = 'x'":      0,
+		"select a from b where c = %s -- d":             0,
+		"select a from b where c = %s /* d */":          0,
+		"select a from b where c = 12345678901234567%s": 1, // of 18 digits, not of more
+	} {
+		a := NewAnalyzer(1 << 20)
+		for _, number := range []string{"7", "29", "300"} {
+			_, _ = a.Facts(strings.ReplaceAll(text, "%s", number), none{1})
+		}
+		n := 0
+		for i := range a.forms.shards {
+			n += len(a.forms.shards[i].entries)
+		}
+		if n != want {
+			t.Errorf("%s: %d forms, want %d", text, n, want)
+		}
+	}
+}
+
 func TestAnalyzerServesManyAtOnce(t *testing.T) {
 	a := NewAnalyzer(64 << 10)
 	var wg sync.WaitGroup

@@ -14,32 +14,42 @@ func TestParseRefusesBeforeTheGrammar(t *testing.T) {
 		return "select " + strings.Repeat(open, n) + inner + strings.Repeat(shut, n)
 	}
 	for name, c := range map[string]struct{ sql, code string }{
-		"too long":                       {"select 1 --" + strings.Repeat(" ", MaxText), "54000"},
-		"too many statements":            {strings.Repeat("show a;", MaxStatements+1), "54000"},
-		"NUL":                            {"select 'a\x00b'", "22021"},
-		"NUL first":                      {"\x00select 1", "22021"},
-		"not UTF-8":                      {"select '\xff'", "22021"},
-		"brackets":                       {deep("(", "1", ")", 3000), "54001"},
-		"square brackets":                {deep("array[", "1", "]", 3000), "54001"},
-		"CASE":                           {deep("case when true then ", "1", " end", 3000), "54001"},
-		"operators":                      {deep("1 + ", "1", "", 20000), "54001"},
-		"signs without space":            {deep("+-", "1", "", 40000), "54001"},
-		"a sign too many":                {"select 1 " + strings.Repeat("-+", 1200) + "1", "54001"},
-		"signs behind an operator":       {"select 1 *" + strings.Repeat("+-", 40000) + " 1", "54001"},
-		"casts":                          {deep("", "1", "::int", 20000), "54001"},
-		"IS NULL":                        {deep("", "1", " is null", 20000), "54001"},
-		"BETWEEN hides no chain":         {deep("", "1", " between 1 and 2 is null", 20000), "54001"},
-		"NOT":                            {deep("not ", "true", "", 20000), "54001"},
-		"COLLATE":                        {deep("", "a", ` collate "C"`, 20000), "54001"},
-		"AT TIME ZONE":                   {deep("", "a", " at time zone 'x'", 20000), "54001"},
-		"IN":                             {deep("", "a", " in (1)", 20000), "54001"},
-		"joins":                          {"select from a" + strings.Repeat(" join a on true", 20000), "54001"},
-		"set operations":                 {"select 1" + strings.Repeat(" union select 1", 20000), "54001"},
-		"copies of a source":             {"update a set (" + strings.Repeat("b,", 20000) + "b) = (" + strings.Repeat("1,", 20000) + "1)", "54001"},
-		"depth behind a comment":         {"select /* ' */ " + strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000), "54001"},
-		"a sign too many behind queries": {"select " + strings.Repeat("(select 1), ", 100) + "1 " + strings.Repeat("-+", 1200) + "1", "54001"},
-		"queries within queries":         {deep("(select ", "1", ")", 1500), "54001"},
-		"END as a column is no end":      {deep("case when a.end then ", "1", " end", 3000), "54001"},
+		"too long":                              {"select 1 --" + strings.Repeat(" ", MaxText), "54000"},
+		"too many statements":                   {strings.Repeat("show a;", MaxStatements+1), "54000"},
+		"NUL":                                   {"select 'a\x00b'", "22021"},
+		"NUL first":                             {"\x00select 1", "22021"},
+		"not UTF-8":                             {"select '\xff'", "22021"},
+		"brackets":                              {deep("(", "1", ")", 3000), "54001"},
+		"square brackets":                       {deep("array[", "1", "]", 3000), "54001"},
+		"CASE":                                  {deep("case when true then ", "1", " end", 3000), "54001"},
+		"operators":                             {deep("1 + ", "1", "", 20000), "54001"},
+		"signs without space":                   {deep("+-", "1", "", 40000), "54001"},
+		"a sign too many":                       {"select 1 " + strings.Repeat("-+", 1200) + "1", "54001"},
+		"signs behind an operator":              {"select 1 *" + strings.Repeat("+-", 40000) + " 1", "54001"},
+		"casts":                                 {deep("", "1", "::int", 20000), "54001"},
+		"IS NULL":                               {deep("", "1", " is null", 20000), "54001"},
+		"BETWEEN hides no chain":                {deep("", "1", " between 1 and 2 is null", 20000), "54001"},
+		"NOT":                                   {deep("not ", "true", "", 20000), "54001"},
+		"COLLATE":                               {deep("", "a", ` collate "C"`, 20000), "54001"},
+		"AT TIME ZONE":                          {deep("", "a", " at time zone 'x'", 20000), "54001"},
+		"IN":                                    {deep("", "a", " in (1)", 20000), "54001"},
+		"joins":                                 {"select from a" + strings.Repeat(" join a on true", 20000), "54001"},
+		"set operations":                        {"select 1" + strings.Repeat(" union select 1", 20000), "54001"},
+		"copies of a source":                    {"update a set (" + strings.Repeat("b,", 20000) + "b) = (" + strings.Repeat("1,", 20000) + "1)", "54001"},
+		"depth behind a comment":                {"select /* ' */ " + strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000), "54001"},
+		"a sign too many behind queries":        {"select " + strings.Repeat("(select 1), ", 100) + "1 " + strings.Repeat("-+", 1200) + "1", "54001"},
+		"queries within queries":                {deep("(select ", "1", ")", 1500), "54001"},
+		"END as a column is no end":             {deep("case when a.end then ", "1", " end", 3000), "54001"},
+		"signs behind SELECT":                   {"select " + strings.Repeat("-+", 1200) + "1", "54001"},
+		"a cast too many":                       {deep("", "1", "::int", 1300), "54001"},
+		"a CASE too many, and END as a column":  {deep("case when a.end then ", "1", " end", 2450), "54001"},
+		"a bracket too many behind closed ones": {"select " + strings.Repeat("(", 1250) + "(1) + " + strings.Repeat("(", 1250) + "1" + strings.Repeat(")", 2500), "54001"},
+		"a comment too many":                    {strings.Repeat("/*", 33) + strings.Repeat("*/", 33) + "select 1", "54001"},
+		"capitals":                              {deep("NOT ", "true", "", 2450), "54001"},
+		"a short word too many":                 {deep("", "a", " in (1)", 2450), "54001"},
+		"a long word too many":                  {"select 1" + strings.Repeat(" intersect select 1", 2450), "54001"},
+		"a join too many":                       {"select from a" + strings.Repeat(" join a on true", 2450), "54001"},
+		"BETWEEN too often":                     {deep("", "1", " between 1 and 2 is null", 1250), "54001"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse(c.sql)
@@ -87,6 +97,36 @@ func TestParseReadsWhatIsWideButNotDeep(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+func TestWhatStandsSideBySideIsNotDeep(t *testing.T) {
+	for name, sql := range map[string]string{
+		"comments":            strings.Repeat("/*", 32) + strings.Repeat("*/", 32) + "select 1",
+		"capitals":            "select 1 where " + strings.Repeat("a + b AND ", 3000) + "true",
+		"BETWEEN":             "select 1 where " + strings.Repeat("a between 1 and 2 and ", 3000) + "true",
+		"short words":         "select 1 where " + strings.Repeat("a + b or ", 3000) + "true",
+		"statements":          strings.Repeat("select 1"+strings.Repeat(" union select 1", 500)+";", 10),
+		"joins of several":    strings.Repeat("select from a"+strings.Repeat(" join a on true", 500)+";", 10),
+		"arms":                "select case " + strings.Repeat("when a = 1 then a + 2 ", 2000) + "else 3 end",
+		"CASEs that end":      "select " + strings.Repeat("case when a then 1 end, ", 3000) + "1",
+		"brackets that close": "select " + strings.Repeat("(a + 1), ", 3000) + "1",
+		"queries that close":  "select " + strings.Repeat("(select a + 1), ", 1500) + "1",
+		"stars":               "select * from a" + strings.Repeat(" union all (select * from a)", 1100),
+	} {
+		if _, err := Parse(sql); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What the walk has no rule for is not understood, wherever it stands.
+func TestANodeWithoutARuleIsUnknown(t *testing.T) {
+	where := &pg.Node{Node: &pg.Node_AccessPriv{AccessPriv: &pg.AccessPriv{}}}
+	script := &Script{stmts: []*pg.RawStmt{{Stmt: &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: &pg.SelectStmt{WhereClause: where}}}}}}
+	facts, err := script.Resolve(nobody{})
+	if err != nil || facts.Statements[0].Reason == "" || facts.Statements[0].ReadOnly {
+		t.Errorf("%+v, %v", facts, err)
 	}
 }
 

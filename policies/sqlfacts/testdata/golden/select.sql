@@ -115,3 +115,21 @@ select distinct on (password) password from customers
 select id from (select id into t from customers) s
 
 select 1 union select 2 into t from customers
+
+select id from orders tablesample pg_catalog.system (10)
+
+select id from orders tablesample public.system (10)
+
+select id from orders tablesample audit.bernoulli (10)
+
+select id from orders o, payments p for update of o, p
+
+select id from orders o, payments p for update of o, x
+
+select id from orders o for update of o for share
+
+select o.id from orders o, (select id from orders o) s for update of o
+
+select id from customers where name = 'a' limit 5
+
+select 1 from customers c, customers d where c.id = d.id

@@ -205,3 +205,45 @@ explain execute p
 explain declare c cursor for select password from customers
 
 explain select 1
+
+call nowhere(1)
+
+call audit.nowhere(customer_password(1))
+
+create procedure f() language sql as 'select 1'
+
+revoke a from b
+
+discard plans
+
+rollback prepared 'x'
+
+alter view customer_view rename column id to x
+
+alter view customer_view rename to v
+
+set session characteristics as transaction isolation level serializable, read write
+
+set transaction snapshot '1'
+
+set a.b to default
+
+set role to default
+
+reset a.b
+
+set search_path from current
+
+set work_mem from current
+
+unlisten *
+
+grant all on large object 5 to bob
+
+grant select on pg_temp.t to bob
+
+grant usage on schema public to current_user, session_user, current_role, public
+
+alter role all set work_mem = 5
+
+lock table only orders, payments nowait
