@@ -87,6 +87,25 @@ func held[V any](t *testing.T, c *cache[V]) int {
 	return total
 }
 
+// A tree counts more than its text, and a comment as much as it has bytes.
+func TestTreesCountWhatTheyTake(t *testing.T) {
+	size := func(sql string) int {
+		script, err := Parse(sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return script.size
+	}
+	const n = 1000
+	plain := size("select a --")
+	if got := size("select a --"+strings.Repeat(" ", n)) - plain; got != n {
+		t.Errorf("a comment of %d bytes counts %d", n, got)
+	}
+	if got := size("select a"+strings.Repeat(", a", n)+" --") - plain; got < 100*n || got > 1000*n {
+		t.Errorf("%d columns count %d bytes", n, got)
+	}
+}
+
 func TestTooLargeIsNotRemembered(t *testing.T) {
 	a := NewAnalyzer(1 << 20)
 	sql := "select '" + strings.Repeat("x", 10_000) + "'"
