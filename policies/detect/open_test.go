@@ -54,6 +54,7 @@ func TestWhatCouldGoOnIsOpen(t *testing.T) {
 		"a password=p" + strings.Repeat(" ", pairsNear-2):                        "password=p" + strings.Repeat(" ", pairsNear-2),
 		"a password=p" + strings.Repeat(" ", pairsNear-1):                        "",
 		strings.Repeat("a b ", 40) + "password=p " + strings.Repeat("word ", 30): "password=p " + strings.Repeat("word ", 30),
+		strings.Repeat("a b ", 40) + "secret access key: ":                       "secret access key: ",
 		"my_sec":                "",
 		"my_secret":             "secret",
 		"my_password":           "",

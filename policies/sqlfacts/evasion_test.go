@@ -139,6 +139,7 @@ var evasions = []struct {
 	{"update customers set name = password", used},
 	{"update customers set (name, note) = (password, note)", used},
 	{"update customers set (name, note) = (select password, note)", used},
+	{"update orders set (status) = (select password from customers limit 1)", used},
 	{"update orders set status = (select password from customers limit 1)", used},
 	{"merge into orders o using customers c on c.password = 'x' when matched then delete", used},
 	{"merge into orders o using customers c on c.id = o.id when matched and c.password > 'a' then delete", used},

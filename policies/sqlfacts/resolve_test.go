@@ -119,6 +119,8 @@ func TestANameIsPureOnlyIfNothingElseHasIt(t *testing.T) {
 func TestCodeThatNoNameSays(t *testing.T) {
 	withCasts := factstest.New()
 	withCasts.Casts = true
+	withSample := factstest.New()
+	withSample.Named["bernoulli"] = []sqlfacts.Function{{OID: 12, Schema: "public", Name: "bernoulli"}}
 	withEvents := factstest.New()
 	withEvents.Events = []string{"public.on_ddl"}
 	for _, c := range []struct {
@@ -127,6 +129,8 @@ func TestCodeThatNoNameSays(t *testing.T) {
 	}{
 		{"select id from orders where id = 1", "a cast", withCasts},
 		{"begin", "", withCasts},
+		{"select id from orders tablesample bernoulli (10)", "bernoulli", withSample},
+		{"select id from orders tablesample pg_catalog.bernoulli (10)", "", withSample},
 		{"select id from measurements where id = 1", "operator public.=, public.measure_to_json", nil},
 		{"select id from measurements where id in (1)", "operator public.=, public.measure_to_json", nil},
 		{"select case id when 1 then 2 end from measurements", "operator public.=, public.measure_to_json", nil},
