@@ -19,23 +19,7 @@ const (
 )
 
 func (c *cursor) authorization(at int) (int, int) {
-	scheme := c.gap(at)
-	basic := foldedAt(c.text, scheme, "basic")
-	start := scheme + len("basic")
-	if !basic {
-		if !foldedAt(c.text, scheme, "bearer") {
-			return 0, 0
-		}
-		start = scheme + len("bearer")
-	}
-	token := start
-	for token-start < authorizationGap && (c.byteAt(token) == ' ' || c.byteAt(token) == '\t') {
-		token++
-	}
-	if scheme == at || token == start {
-		return 0, 0
-	}
-	end := c.skip(token, token68)
+	token, end, basic := c.credential(at)
 	credential := c.text[token:end]
 	for c.byteAt(end) == '=' {
 		end++
@@ -44,6 +28,28 @@ func (c *cursor) authorization(at int) (int, int) {
 		return 0, 0
 	}
 	return token, end
+}
+
+// credential gives where the credential behind the header's name and a scheme stands, without its padding, and which scheme
+// that is; an empty one at 0 if there is none.
+func (c *cursor) credential(at int) (token, end int, basic bool) {
+	scheme := c.gap(at)
+	basic = foldedAt(c.text, scheme, "basic")
+	start := scheme + len("basic")
+	if !basic {
+		if !foldedAt(c.text, scheme, "bearer") {
+			return 0, 0, false
+		}
+		start = scheme + len("bearer")
+	}
+	token = start
+	for token-start < authorizationGap && (c.byteAt(token) == ' ' || c.byteAt(token) == '\t') {
+		token++
+	}
+	if scheme == at || token == start {
+		return 0, 0, false
+	}
+	return token, c.skip(token, token68), basic
 }
 
 // gap skips separators.

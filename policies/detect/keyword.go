@@ -19,16 +19,33 @@ func (c *cursor) pairPassword(at, body int) (int, int) {
 	if !c.opens(at) || !c.pairBefore(at) && !c.pairBehind(body) {
 		return 0, 0
 	}
-	start := body
-	for start-body < pairBlanks && (c.byteAt(start) == ' ' || c.byteAt(start) == '\t') {
-		start++
-	}
+	start := c.pairValue(body)
 	if quote := c.byteAt(start); quote == '\'' || quote == '"' {
 		if end := c.quoteEnd(start+1, quote); end > 0 {
 			return c.password(start+1, end)
 		}
 	}
-	return c.password(start, c.valueEnd(at, start))
+	end, _ := c.valueEnd(at, start)
+	return c.password(start, end)
+}
+
+// pairValue gives where a value begins behind blanks.
+func (c *cursor) pairValue(body int) int {
+	start := body
+	for start-body < pairBlanks && (c.byteAt(start) == ' ' || c.byteAt(start) == '\t') {
+		start++
+	}
+	return start
+}
+
+// pairGoesOn says whether more text could be a part of the value behind password=: a quote is open, or nothing has ended it.
+func (c *cursor) pairGoesOn(at, body int) bool {
+	start := c.pairValue(body)
+	if quote := c.byteAt(start); quote == '\'' || quote == '"' {
+		return len(c.text)-start <= pairLongest && c.quoteEnd(start+1, quote) == 0
+	}
+	_, open := c.valueEnd(at, start)
+	return open
 }
 
 func (c *cursor) pairBefore(at int) bool {
@@ -102,8 +119,9 @@ func (c *cursor) quoteEnd(at int, quote byte) int {
 }
 
 // valueEnd gives the end of a value without quotes. What ends it depends on what stands before its name: behind a
-// semicolon values have blanks, behind a blank they have semicolons, in a query neither.
-func (c *cursor) valueEnd(name, start int) int {
+// semicolon values have blanks, behind a blank they have semicolons, in a query neither. It is open if only the text's end
+// ended it.
+func (c *cursor) valueEnd(name, start int) (at int, open bool) {
 	before := name
 	for before > 0 && c.text[before-1] == ' ' {
 		before--
@@ -121,28 +139,28 @@ func (c *cursor) valueEnd(name, start int) int {
 		switch {
 		case b < ' ', (b == '"' || b == '\'') && !alnum.is(c.byteAt(end+1)):
 			if style != ';' && blank > 0 {
-				return blank
+				return blank, false
 			}
-			return trimBlanks(c.text, start, end)
+			return trimBlanks(c.text, start, end), false
 		case b == ' ' && (style == ' ' || style == '&' || style == '?' || style == ','):
-			return end
+			return end, false
 		case b == ' ' && blank == 0:
 			blank = end
 		case b == '=' && blank > 0 && style != ';':
-			return blank // the next pair: it was a blank that ended the value
+			return blank, false // the next pair: it was a blank that ended the value
 		case b == ';' && style != ' ':
-			return trimBlanks(c.text, start, end)
+			return trimBlanks(c.text, start, end), false
 		case (b == '&' || b == ',') && (style != ' ' && style != ';') && c.isName(end+1):
-			return end
+			return end, false
 		}
 		if blank > 0 && end-start >= pairLongest {
-			return blank
+			return blank, false
 		}
 	}
 	if style != ';' && blank > 0 {
-		return blank
+		return blank, true
 	}
-	return trimBlanks(c.text, start, len(c.text))
+	return trimBlanks(c.text, start, len(c.text)), true
 }
 
 // isName says whether a name and an equals sign stand there.

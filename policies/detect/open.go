@@ -2,9 +2,10 @@ package detect
 
 const (
 	// openMostBehind is how far back a text is looked at for what may go on, contextMost how far back a word stands that
-	// makes what follows a secret, in bytes.
+	// makes what follows a secret, and contextOpen one whose secret has begun and goes on, in bytes.
 	openMostBehind = 4 << 10
-	contextMost    = 96
+	contextMost    = 120
+	contextOpen    = pairsNear + pairBlanks + len("sslpassword =")
 )
 
 // Open gives the place from which a text could become a find if it goes on, or its length: what a stream must hold back.
@@ -30,15 +31,17 @@ func (s *Set) openMark(text []byte) int {
 	for word > 0 && len(text)-word < openMostBehind && text[word-1] > ' ' {
 		word--
 	}
-	near := max(0, len(text)-contextMost)
-	for at := min(word, near); at < len(text); at++ {
+	for at := min(word, max(0, len(text)-contextOpen)); at < len(text); at++ {
 		of := s.byFirst[text[at]]
 		if len(of) == 0 {
 			continue
 		}
 		within := ident.is(text[at]) && !c.opens(at)
 		for _, m := range of {
-			if within && (!m.standsWithin() || at+len(m.text) > len(text)) || at < word && (at < near || !m.reachesOn()) || !m.mayStandAt(text, at) {
+			if within && (!m.standsWithin() || at+len(m.text) > len(text)) || at < word && !m.reachesOn(len(text)-at) || !m.mayStandAt(text, at) {
+				continue
+			}
+			if at < word && len(text)-at > contextMost && !c.secretGoesOn(m, at) {
 				continue
 			}
 			if m.kind == kindURLPassword {
@@ -50,11 +53,23 @@ func (s *Set) openMark(text []byte) int {
 	return len(text)
 }
 
-// reachesOn says whether a secret may stand in another word than its mark.
-func (m *mark) reachesOn() bool {
+// secretGoesOn says whether more text could be a part of the secret that a mark tells, or make it one.
+func (c *cursor) secretGoesOn(m *mark, at int) bool {
+	behind := at + len(m.text)
+	if m.kind == kindAuthorization {
+		_, end, _ := c.credential(behind)
+		return end == len(c.text)
+	}
+	return c.pairGoesOn(at, behind) || len(c.text)-behind < pairsNear && !c.pairBefore(at) && !c.pairBehind(behind)
+}
+
+// reachesOn says whether a secret may stand in another word than its mark, so many bytes behind the mark's begin.
+func (m *mark) reachesOn(n int) bool {
 	switch m.kind {
-	case kindAuthorization, kindAWSSecret, kindAWSSecretByID, kindPairPassword, kindPEM, kindWord:
+	case kindAuthorization, kindPairPassword:
 		return true
+	case kindAWSSecret, kindAWSSecretByID, kindPEM, kindWord:
+		return n <= contextMost
 	}
 	return false
 }

@@ -33,9 +33,84 @@ func TestWhatCouldGoOnIsOpen(t *testing.T) {
 			t.Errorf("%q: %q is open, want %q", text, got, want)
 		}
 	}
+	for text, want := range map[string]string{
+		"mistral" + strings.Repeat(" ", contextMost-7):                           "mistral" + strings.Repeat(" ", contextMost-7),
+		"mistral" + strings.Repeat(" ", contextMost-6):                           "",
+		"ghp_" + strings.Repeat("a", openMostBehind-4):                           "ghp_" + strings.Repeat("a", openMostBehind-4),
+		"ghp_" + strings.Repeat("a", openMostBehind-3):                           "",
+		"no sk_" + "live_" + body(4) + " 5":                                      "5",
+		"host=h password=a " + strings.Repeat("word ", 30):                       "",
+		"Server=h;Password=a;" + strings.Repeat("word ", 30):                     "",
+		"Server=h;Password=a" + strings.Repeat(" word", 30):                      "Password=a" + strings.Repeat(" word", 30),
+		"Server=h;Password='a'" + strings.Repeat(" word", 30):                    "",
+		"Server=h;Password='" + strings.Repeat("word ", 30):                      "Password='" + strings.Repeat("word ", 30),
+		"Server=h;Password='" + strings.Repeat(" ", pairLongest-1):               "Password='" + strings.Repeat(" ", pairLongest-1),
+		"Server=h;Password='" + strings.Repeat(" ", pairLongest):                 "",
+		"Authorization: Basic YTo= " + strings.Repeat("word ", 30):               "",
+		"Authorization: Digest " + body(contextMost):                             "",
+		"password=p " + strings.Repeat("word ", 48):                              "password=p " + strings.Repeat("word ", 48),
+		"password=p " + strings.Repeat("word ", 52):                              "",
+		"password=p " + strings.Repeat("word ", 30) + "host=x ":                  "",
+		"a password=p" + strings.Repeat(" ", pairsNear-2):                        "password=p" + strings.Repeat(" ", pairsNear-2),
+		"a password=p" + strings.Repeat(" ", pairsNear-1):                        "",
+		strings.Repeat("a b ", 40) + "password=p " + strings.Repeat("word ", 30): "password=p " + strings.Repeat("word ", 30),
+		strings.Repeat("a b ", 40) + "secret access key: ":                       "secret access key: ",
+		"my_sec":                "",
+		"my_secret":             "secret",
+		"my_password":           "",
+		"amistral":              "",
+		"ghp_Ã©":                "",
+		"glpat_":                "",
+		"://u":                  "://u",
+		"card 4111 1111 ":       "4111 1111 ",
+		"card 4111\u00a0":       "4111\u00a0",
+		"card 0111 ":            "",
+		"no 1111 4111":          "4111",
+		"no 7111":               "",
+		"no 111141":             "",
+		"5 4111111111111111111": "4111111111111111111",
+	} {
+		if got := text[s.Open([]byte(text)):]; got != want {
+			t.Errorf("%q: %q is open, want %q", text, got, want)
+		}
+	}
+	if got := set(t, cardNumberName).Open([]byte("ghp_")); got != 4 {
+		t.Errorf("a set of cards holds back from %d of ghp_", got)
+	}
+	if got := set(t, "github-token").Open([]byte("4111")); got != 4 {
+		t.Errorf("a set without cards holds back from %d of 4111", got)
+	}
 	var none *Set
 	if none.Open([]byte("ghp_")) != 4 {
 		t.Error("a set of no detectors holds something back")
+	}
+}
+
+// What every sample has is held back from where its find begins, wherever the text is cut.
+func TestNoSampleIsCutBeforeItsFind(t *testing.T) {
+	s := set(t, "*")
+	for name, sample := range allSamples() {
+		if name == "twilio-key" { // what tells its keys may stand behind them
+			continue
+		}
+		for _, marked := range sample.found {
+			text, finds := unmark(t, name, marked)
+			for _, f := range finds {
+				for cut := f.Start + 1; cut < min(f.End, f.Start+openMostBehind); cut++ {
+					if !utf8.RuneStart(text[cut]) {
+						continue
+					}
+					open := s.Open([]byte(text[:cut]))
+					if found := s.Find(nil, []byte(text[:cut])); len(found) > 0 && found[len(found)-1].End == cut {
+						open = min(open, found[len(found)-1].Start)
+					}
+					if open > f.Start {
+						t.Errorf("%q of %q is open from %d, the find begins at %d", text[:cut], text, open, f.Start)
+						break
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -315,6 +315,25 @@ func FuzzFind(f *testing.F) {
 	})
 }
 
+// Between groups of a card number may stand what separators may hold, and nothing else.
+func TestTheSignsBetweenGroupsAreThoseOfTheList(t *testing.T) {
+	s := set(t, cardNumberName)
+	isSign := func(r rune) bool {
+		return r == '\t' || r == ' ' || r == '-' || r == '.' || r >= 0x2000 && r <= 0x200D || r >= 0x2010 && r <= 0x2015 || slices.Contains([]rune{
+			0xA0, 0xAD, 0xB7, 0x2022, 0x2024, 0x202F, 0x205F, 0x2060, 0x2212, 0x3000, 0xFE58, 0xFE63, 0xFEFF, 0xFF0D, 0xFF0E,
+		}, r)
+	}
+	for r := rune(0); r <= 0xFFFF; r++ {
+		if r >= '0' && r <= '9' || r >= 0xD800 && r <= 0xDFFF {
+			continue
+		}
+		number := strings.Join([]string{"4111", "1111", "1111", "1111"}, string(r))
+		if got := s.Find(nil, []byte(number)); (len(got) == 1 && got[0].End == len(number)) != isSign(r) {
+			t.Errorf("with U+%04X between: %v", r, got)
+		}
+	}
+}
+
 // Wherever a number stands, the look every 12 bytes sees it.
 func TestNoCardIsMissedByWhereItStands(t *testing.T) {
 	s := set(t, cardNumberName)
@@ -327,12 +346,17 @@ func TestNoCardIsMissedByWhereItStands(t *testing.T) {
 		{"4111111111111111"},
 		{"4111", "111111111111"},
 		{"411111111111", "1111"},
+		{"378", "282", "246", "310", "005"},
+		{"4111", "111", "111", "111", "111"},
 	} {
 		for _, between := range []string{"", " ", "-", "  ", " . ", "...", "\u2011", "\u00a0\u00a0", "\u2011 ", " \u2011 ", "\u2011\u00a0", "\t\t\t"} {
 			number := strings.Join(groups, between)
 			for before := range 30 {
 				for behind := range 15 {
 					text := strings.Repeat("x", before) + " " + number + " " + strings.Repeat("y", behind)
+					if behind%2 == 1 {
+						text = "7777777777777x" + text // digits that are read before it
+					}
 					if got := s.Find(nil, []byte(text)); len(got) != 1 || text[got[0].Start:got[0].End] != number {
 						t.Fatalf("in %q found %s", text, show(text, got))
 					}

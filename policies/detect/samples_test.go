@@ -48,6 +48,7 @@ var samples = map[string]struct{ found, not []string }{
 			"aws_secret_access_key = «" + secret40 + "»\n",
 			`"SecretAccessKey": "«` + secret40 + `»",`,
 			"export AWS_SECRET_KEY='«" + secret40 + "»'",
+			"secret_access_key" + strings.Repeat(" ", awsGap) + "«" + secret40 + "»",
 			"Access key ID,Secret access key\n«" + "AKIA" + id16 + "»,«" + secret40 + "»\n",
 		},
 		not: []string{
@@ -65,6 +66,8 @@ var samples = map[string]struct{ found, not []string }{
 			"secret_access_key =" + strings.Repeat(" ", awsGap) + secret40,
 			"secret_access_key = " + secret40[:20] + "-" + secret40[:19],
 			"secret_access_key = " + strings.Repeat("aB", 20),
+			"secret_access_key" + strings.Repeat(" ", awsGap+1) + secret40,
+			`"` + secret40 + `" ` + "AKIA" + id16[1:],
 			secret40,
 		},
 	},
@@ -92,6 +95,8 @@ var samples = map[string]struct{ found, not []string }{
 			"MyAccountKey=" + base64of(64),
 			"sig=" + urlSig[1:],
 			"sig=a" + urlSig,
+			"AccountKey=" + base64of(64)[:86] + "-=",
+			"?sv=1&sig=%21" + signature[1:],
 			"zsig=" + urlSig,
 			"sig=" + urlSig + "x",
 			"sig=" + strings.TrimSuffix(urlSig, "%3D") + "%3",
@@ -104,12 +109,15 @@ var samples = map[string]struct{ found, not []string }{
 			"(«" + "ghu_" + body(40) + "»)",
 			"token-«" + "ghr_" + body(76) + "»-x",
 			"«" + "ghs_" + body(36) + "».",
+			"%3D«" + "ghp_" + body(36) + "»", `\u003d«` + "ghp_" + body(36) + "»", `id\u003D«` + "ghp_" + body(36) + "»",
+			"in some words «" + "ghp_" + body(251) + "»", "in some words «" + "github_pat_" + body(244) + "»",
+			"«" + "ghs_" + body(36) + "»." + body(11), "«" + "ghs_" + body(36) + "." + body(12) + "»",
 			"«" + "ghs_" + "1234_" + token(`{"alg":"RS256"}`) + "» end",
 			"«" + "github_pat_" + body(22) + "_" + body(59) + "»",
 		},
 		not: []string{
 			"ghp_" + body(35), "aghp_" + body(36), "ghx_" + body(36), "ghp_" + body(252), "ghp-" + body(36),
-			"github_pat_" + body(22) + "_" + body(58), "my_github_pat_" + body(82),
+			"github_pat_" + body(22) + "_" + body(58), "github_pat_" + body(245), `id\u03d` + "ghp_" + body(36), `id\u0g3d` + "ghp_" + body(36), "id%3ghp_" + body(36), "my_github_pat_" + body(82),
 		},
 	},
 	"gitlab-token": {
@@ -132,11 +140,12 @@ var samples = map[string]struct{ found, not []string }{
 			"«" + "xoxe." + "xoxp-1-" + body(40) + "»",
 			"«" + "xoxd-" + body(20) + "%2B" + body(8) + "%3D»",
 			"«" + "xapp-" + "1-A0123456789-1234567890123-" + hexBody(64) + "»",
+			"«" + "xoxb-" + body(slackLeast) + "»", "hooks.slack.com/services/«T0/B0/" + body(14) + "»",
 			"https://hooks.slack.com/services/«" + "T01234567/B01234567/" + body(24) + "»",
 			"https://hooks.slack.com/workflows/«" + "T01234567/A01234567/12345/" + body(24) + "»/ .",
 		},
 		not: []string{
-			"xoxb-" + "1%zz" + body(20), "xoxb-" + "12345678901234", "axoxb-" + body(30), "xoxz-" + body(30), "xoxb-" + strings.Repeat("word-", 8),
+			"xoxb-" + body(slackLeast-1), "hooks.slack.com/services/T0/B0/" + body(13), "xoxb-" + "1%zz" + body(20), "xoxb-" + "12345678901234", "axoxb-" + body(30), "xoxz-" + body(30), "xoxb-" + strings.Repeat("word-", 8),
 			"hooks.slack.com/services/" + "T01234567", "hooks.slack.com/help/T01234567/B01234567/" + body(24),
 			"hooks.slack.com/services/" + body(30),
 		},
@@ -148,6 +157,7 @@ var samples = map[string]struct{ found, not []string }{
 			`"«` + "sk_test_" + body(24) + `»"`,
 			"«" + "rk_test_" + body(24) + "»;«" + "whsec_" + body(32) + "»",
 			"«" + "whsec_" + base64of(25) + "»",
+			"«" + "sk_live_" + body(stripeLeast) + "»", "«" + "whsec_" + body(stripeHookLeast) + "»",
 		},
 		not: []string{
 			"sk_live_" + body(15), "ask_live_" + body(24), "sk_live_" + body(24) + "_x", "pk_live_" + body(24),
@@ -168,6 +178,7 @@ var samples = map[string]struct{ found, not []string }{
 			`\"«` + token(`{"alg":"HS256"}`) + `»\"`,
 			"«" + token(`{"kid":"\"a\\","alg":"HS256"} `) + "»",
 			"t%3D«" + token(`{"alg":"HS256"}`) + "»",
+			"«" + token(`{"alg":"HS256"}`) + "»..x", "«" + token(`{"alg":"HS256"}`) + "».x.", "«" + token(`{"kid":"a b","n":1,"alg":"HS256"}`) + "»",
 		},
 		not: []string{
 			token(`{"typ":"JWT"}`), token(`{"a":{"alg":"HS256"}}`), token(`{"a":"alg"}`), token(`{"algo":"HS256"}`),
@@ -190,11 +201,12 @@ var samples = map[string]struct{ found, not []string }{
 			"«" + key("PGP PRIVATE KEY BLOCK") + "»",
 			`"private_key":"«` + strings.ReplaceAll(key("PRIVATE KEY"), "\n", `\n`) + `»\n"`,
 			"«" + "-----BEGIN " + "PRIVATE KEY-----\nMII»",
+			"«" + "-----BEGIN " + "PRIVATE KEY-----" + "-----END PRIVATE KEY-----» x", "«" + key(strings.Repeat("A", pemLabel-11)+" PRIVATE KEY") + "» x",
 			"«" + "-----BEGIN " + "PRIVATE KEY-----\nMII-----END CERTIFICATE-----\n-----END PRIVATE KE»",
 		},
 		not: []string{
 			key("PUBLIC KEY"), key("CERTIFICATE"), "-----BEGIN " + "PRIVATE KEY", "-----BEGIN " + "PRIVATE KEYS-----",
-			"-----BEGIN " + strings.Repeat("A", 80) + " PRIVATE KEY-----", "-----END " + "PRIVATE KEY-----", "BEGIN PRIVATE KEY",
+			"-----BEGIN " + strings.Repeat("A", 80) + " PRIVATE KEY-----", key(strings.Repeat("A", pemLabel-10) + " PRIVATE KEY"), "-----END " + "PRIVATE KEY-----", "BEGIN PRIVATE KEY",
 		},
 	},
 	"connection-string": {
@@ -228,6 +240,15 @@ var samples = map[string]struct{ found, not []string }{
 			"https://h/?passwd=«s3cret»", "?db_password=«$ecret!»", "mysql://u:«p»@h/db?passphrase=«open»",
 			"postgres://user:«a/b»@host/db", "amqp://u:«p/w/x»@h:5672/v", "redis://:«a/b»@h", "https://user:«a<b>c»@h", "https://user:«a\\zb»@h", "postgres://u:«a?b/c»@h",
 			"https://u:«x/abc»@h",
+			"https://u:«a/" + body(126) + "»@h", "postgres://app:«${}»@db", "postgres://app:«{{}}»@db", "postgres://app:«{{a»@db", "postgres://app:«x{a}»@db",
+			"postgres://app:«" + strings.Repeat("*", 65) + "»@db", "host=h password=«<>»", "host=h password=«<a»", "host=h password=«a>»",
+			"postgres://app:«${a»@db", "postgres://app:«$a}»@db", "postgres://app:«{a}»@db",
+			"host=h password=" + strings.Repeat(" ", pairBlanks) + "«p»", "password=«=x» host=h", "password=«a» x=1 y=2 z=3 host=h", "host =h password=«x»",
+			"host" + strings.Repeat(" ", pairBlanks) + "=h password=«x»", "host=h password='«" + body(pairLongest-1) + "»'", "host=h password=«'" + body(pairLongest) + "»'",
+			"Server=db; Password=«my secret»;Encrypt=true", "host=h password='«" + strings.Repeat("word ", 48) + "end»' x",
+			"Server=db;Password=«" + strings.Repeat("word ", 48) + "end»;x", "Server=db\nPassword=«" + strings.Repeat("word ", 48) + "end»;x", "cache:6379,ssl=True,password=«a=b»", "cache:6379,ssl=True,password=«a,b»",
+			"Server=db\nPassword=«my " + body(pairLongest-3) + "»;x", "Server=db\nPassword=«my» " + body(pairLongest-2) + ";x", "host=h\npassword=«" + body(pairLongest+50) + "»",
+			"port=1,password=«a»," + body(32) + "=1", "port=1,password=«a," + body(33) + "=1»", "port=1,password=«a,=b»", "?password=«{}»",
 			"Server=db;Password=«" + strings.Repeat("a", 100) + "» " + strings.Repeat("b ", 200),
 		},
 		not: []string{
@@ -242,6 +263,9 @@ var samples = map[string]struct{ found, not []string }{
 			"http://h:8080/?mail=a@b", "https://npm.example:4873/@scope/pkg@1.0", "https://example.com/a:b@c", "http://[::1]:80/@a", "http://h:x/redirect?to=https://a@b",
 			"ssh://git@h:org/repo@v1", "see http://a:b\nand x@y", "https://h:443/" + body(20) + "/@user", "http://a:b c@d", "https://h:x/" + strings.Repeat("y", 200) + "@z", "?password={password}", "?password=", "?passwordless=true",
 			"host=h" + strings.Repeat(" ", 300) + "password=s3cret", "https://u@h:p@x",
+			"host=h password=" + strings.Repeat(" ", pairBlanks+1) + "p", "host" + strings.Repeat(" ", pairBlanks+1) + "=h password=x",
+			"https://u:a/" + body(127) + "@h", "https://u:xy\\nb@c", "https://u:xy<-b@h", `["https://h:xy","a@b"]`, `"https://h:xy"@b`, "http://h:65535/?mail=a@b",
+			"postgres://app:" + strings.Repeat("*", 64) + "@db", "postgres://app:{{.Password}}@db", "host=h password=<password>",
 		},
 	},
 	"card-number": {
@@ -255,6 +279,8 @@ var samples = map[string]struct{ found, not []string }{
 			"order-«4111111111111111»", "«6759649826438453»",
 			"«4111  1111  1111  1111»", "«4111.1111.1111.1111»", "«4111\u20111111\u20111111\u20111111»", "«4111\u00a01111\u00a01111\u00a01111».", "«4111\u20131111\u20131111\u20131111»",
 			"«3782\u2009822463\u200910005»", "«4111 - 1111 - 1111 - 1111»", "x\u3000«4111\t1111\t1111\t1111»", "«4111\u00a0\u00a01111\u00a0\u00a01111\u00a0\u00a01111»", "«3782..822463..10005»",
+			"«4111111111111111»\xc2", "«4111111111111111»\xe2", "«4111111111111111»\xe2\x80", "«4111 1111 1111 1111»\xe2\x80",
+			"«41 11 11 11 11 11 11 11»", "«4-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1»", "«41111111-1111-1111»", "«41111111-1111-1111» and on and on and on", "a «41111111-1111-1111»-1111-11111111111",
 		},
 		not: []string{
 			"4111111111111112", "411111111111111", "41111111111111111", "84111111111111111", "4111111111111111a", "a4111111111111111",
@@ -268,6 +294,7 @@ var samples = map[string]struct{ found, not []string }{
 	"openai-key": {
 		found: []string{
 			"«" + "sk-" + body(20) + "T3Blbk" + "FJ" + body(20) + "»", "key:«" + "sk-" + hexBody(32) + "»",
+			"«" + "sk-proj-" + body(openaiNamedLeast) + "»",
 			"«" + "sk-proj-" + body(74) + "-" + body(80) + "»", "«" + "sk-svcacct-" + body(48) + "_»", "--«" + "sk-admin-" + body(60) + "»",
 		},
 		not: []string{
@@ -278,7 +305,7 @@ var samples = map[string]struct{ found, not []string }{
 	"anthropic-key": {
 		found: []string{
 			"«" + "sk-ant-" + "api03-" + body(50) + "_-" + body(41) + "AA»", "x-api-key: «" + "sk-ant-" + "admin01-" + body(95) + "»",
-			"CLAUDE='«" + "sk-ant-" + "oat01-" + body(95) + "»'",
+			"«" + "sk-ant-" + body(anthropicLeast) + "»", "CLAUDE='«" + "sk-ant-" + "oat01-" + body(95) + "»'",
 		},
 		not: []string{"sk-ant-" + body(31), "task-ant-" + body(95), "sk-ant-" + strings.Repeat("word-", 20), "sk_ant_" + body(95)},
 	},
@@ -314,10 +341,12 @@ var samples = map[string]struct{ found, not []string }{
 		found: []string{
 			"https://a.example/x?token=«abcdef1»&y=1", "/cb#access_token=«" + body(24) + "»", "?api_key=«" + body(20) + "»", "?a=1&apikey=«" + body(20) + "» HTTP/1.1",
 			"https://h/?X-Amz-Signature=«" + hexBody(64) + "»\n", "a&amp;client_secret=«s3cr!t$x»\" b", `?x=1\u0026refresh_token=«` + body(20) + `»\u0026y=2`,
+			"?token=«abcde1»", "?" + strings.Repeat("x", queryNameMost) + "token=«abcdef1»", "%26token=«abcdef1»", "%3Ftoken=«abcdef1»", `\u003ftoken=«abcdef1»`,
 			"(/x?auth_key=«abcdef1»)", "?secret=«%41bcdef»", "/a%3Fx%3D1%26token=«abcdef1»",
 		},
 		not: []string{
 			"?page_token=" + body(20), "?nextPageToken=" + body(20), "?continuation-token=" + body(20), "?token=short", "token=" + body(20), "?token={token}",
+			"?token=abcd1", "?" + strings.Repeat("x", queryNameMost+1) + "token=abcdef1", "%27token=abcdef1", "%3Etoken=abcdef1", `\u0027token=abcdef1`,
 			"?token=", "?token=${TOKEN}", "; token=" + body(20), "?tokens=" + body(20), "?token=[masked]", "?csrftokenx=abcdefgh",
 		},
 	},
@@ -325,6 +354,9 @@ var samples = map[string]struct{ found, not []string }{
 		found: []string{
 			"Authorization: Bearer «" + body(24) + "»", "authorization: bearer «a1b2c3d4»\r\n", `-H 'Authorization: Bearer «` + body(20) + `~+/==»'`,
 			`{"Authorization":["Bearer «` + body(24) + `»"]}`, "HTTP_AUTHORIZATION=Basic «" + base64.StdEncoding.EncodeToString([]byte("user:pass")) + "»",
+			"Authorization: Bearer" + strings.Repeat("\t", authorizationGap) + "«" + body(24) + "»", "Authorization" + strings.Repeat(" ", authorizationGap) + "Bearer «" + body(24) + "»",
+			"Authorization: Bearer «" + strings.Repeat("a", bearerWord) + "»", "Authorization: Bearer «" + body(bearerLeast) + "»",
+			"Authorization: Basic «" + base64.StdEncoding.EncodeToString([]byte(body(150)+":p")) + "»",
 			"authorization: basic «" + base64.StdEncoding.EncodeToString([]byte("\xfb\xff\xbf\xfb:p")) + "»",
 			"Proxy-Authorization: BASIC «" + base64.StdEncoding.EncodeToString([]byte("u:p")) + "»",
 		},
@@ -333,6 +365,8 @@ var samples = map[string]struct{ found, not []string }{
 			"Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("no colon")), "Authorization: Bearer", "Authorization Bearer: " + body(24),
 			"Authorization: Digest " + body(24), "Bearer " + body(24), "Authorization: Bearer" + body(24), "Authorization" + "Bearer " + body(24),
 			"Authorization: Basic authentication is off",
+			"Authorization: Bearer" + strings.Repeat(" ", authorizationGap+1) + body(24), "Authorization" + strings.Repeat(" ", authorizationGap+1) + "Bearer " + body(24),
+			"Authorization: Bearer " + strings.Repeat("a", bearerWord-1), "Authorization: Bearer " + body(bearerLeast-1),
 		},
 	},
 }

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
+	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 	"github.com/sluicegate/sluice/policies/sqlfacts/factstest"
 )
@@ -98,4 +100,64 @@ func TestShortTextsThatMultiplyAreBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A cache that counted less than facts take would hold more than it may.
+func TestFactsCountWhatTheyTake(t *testing.T) {
+	const many = 100
+	cat := factstest.New()
+	wide := &sqlfacts.Relation{OID: 20000, Schema: "public", Name: "wide", Kind: 'r'}
+	for i := range many {
+		name := fmt.Sprintf("c%02d", i)
+		wide.Columns = append(wide.Columns, sqlfacts.Column{Number: int16(i + 1), Name: name})
+		other := &sqlfacts.Relation{OID: uint32(20001 + i), Schema: "public", Name: "t" + name}
+		cat.Relations = append(cat.Relations, other)
+		wide.Reach = append(wide.Reach, sqlfacts.Reach{Relation: other.OID, On: sqlfacts.TouchDelete})
+	}
+	cat.Relations = append(cat.Relations, wide)
+	repeated := func(format string) string {
+		var b strings.Builder
+		for i := range many {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	const pair = int(unsafe.Sizeof(policies.Pair{}))
+	for name, c := range map[string]struct {
+		without, with string
+		each          int // of many
+	}{
+		"uses":       {"select from wide", "select from wide where true" + repeated(" and c%02d"), int(unsafe.Sizeof(sqlfacts.ColumnUse{}))},
+		"literals":   {"select 1", "select 1" + repeated(", %d"), int(unsafe.Sizeof(sqlfacts.Literal{}))},
+		"parameters": {"select", "select $100", int(unsafe.Sizeof(sqlfacts.Meets{}))},
+		"relations":  {"select", "select from customers" + repeated(", tc%02d"), 8 + pair + len("public.tc00")},
+		"calls":      {"select", "select 1" + repeated(", f%02d()"), int(unsafe.Sizeof(sqlfacts.Call{})) + pair + 2*len("f00")},
+		"commands": {
+			"select from orders", "with a as (select 1)" + repeated(", a%d as (delete from orders)") + "select from orders",
+			int(unsafe.Sizeof(policies.Operation{})) + pair,
+		},
+		"what is reached":                    {"select from wide", "delete from wide", pair},
+		"what is reached by a command in it": {"delete from wide", "with d as (delete from wide) select", pair},
+		"columns of COPY":                    {"copy orders to stdout", "copy wide to stdout", int(unsafe.Sizeof(sqlfacts.Column{})) * 9 / 10},
+		"columns that a literal meets":       {"select from wide where true" + repeated(" and c%02d"), "select g(1) from wide where true" + repeated(" and c%02d"), int(unsafe.Sizeof(sqlfacts.ColumnUse{}))},
+		"columns that a parameter meets":     {"select from wide where true" + repeated(" and c%02d"), "select g($1) from wide where true" + repeated(" and c%02d"), int(unsafe.Sizeof(sqlfacts.ColumnUse{}))},
+	} {
+		grown := sizeOf(t, c.with, cat) - sizeOf(t, c.without, cat) - (len(c.with) - len(c.without))
+		if least := many * c.each; grown < least || grown > 2*least+1000 {
+			t.Errorf("%s: %d bytes are counted, want at least %d and less than twice that", name, grown, least)
+		}
+	}
+}
+
+func sizeOf(t *testing.T, sql string, cat sqlfacts.Catalog) int {
+	t.Helper()
+	script, err := sqlfacts.Parse(sql)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	facts, err := script.Resolve(cat)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return facts.Size
 }

@@ -59,10 +59,11 @@ type marked struct {
 	hidden int
 }
 
-// distinct is a relation with how often, and last where, it is named.
+// distinct is a relation with where it is first named, and whether it is named at other places, too.
 type distinct struct {
-	rel         *Relation
-	count, last int
+	rel   *Relation
+	first int
+	again bool
 }
 
 type memoKey struct {
@@ -111,12 +112,11 @@ func (w *walker) columns() {
 func (r *resolver) add(rel *Relation, i int) {
 	for j := range r.distinct {
 		if r.distinct[j].rel == rel {
-			r.distinct[j].count++
-			r.distinct[j].last = i
+			r.distinct[j].again = true
 			return
 		}
 	}
-	r.distinct = append(r.distinct, distinct{rel, 1, i})
+	r.distinct = append(r.distinct, distinct{rel: rel, first: i})
 }
 
 // markRead marks the targets that are this relation as read, but for the hidden one.
@@ -207,7 +207,7 @@ func appendMatch(list []match, m match) []match {
 func (r *resolver) byName(name string, hidden int32) []match {
 	var matches []match
 	for _, d := range r.distinct {
-		if d.count == 1 && d.last == int(hidden)-1 {
+		if !d.again && d.first == int(hidden)-1 {
 			continue
 		}
 		if d.rel.Column(name) != nil {

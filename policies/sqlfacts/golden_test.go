@@ -95,6 +95,9 @@ func describeStatement(b *strings.Builder, s *sqlfacts.Statement) {
 	if s.Reason != "" {
 		fmt.Fprintf(b, "    because %s\n", s.Reason)
 	}
+	if marks := marksOf(s); len(marks) > 0 {
+		fmt.Fprintf(b, "    is marked %s\n", strings.Join(marks, ", "))
+	}
 	for _, u := range s.Uses {
 		fmt.Fprintf(b, "    uses %s in %s\n", column(u), u.Where)
 	}
@@ -129,6 +132,29 @@ func describeStatement(b *strings.Builder, s *sqlfacts.Statement) {
 		}
 		b.WriteByte('\n')
 	}
+}
+
+// marksOf are what is said of a statement in one word.
+func marksOf(s *sqlfacts.Statement) []string {
+	var words []string
+	for _, m := range []struct {
+		set  bool
+		word string
+	}{
+		{s.Given, "given"},
+		{s.Temporary, "temporary"},
+		{s.ReadsValues, "reads values"},
+		{s.MovesPath, "moves path"},
+		{s.MovesNames, "moves names"},
+	} {
+		if m.set {
+			words = append(words, m.word)
+		}
+	}
+	if s.Inside != sqlfacts.Plain {
+		words = append(words, fmt.Sprintf("inside %d", s.Inside))
+	}
+	return words
 }
 
 func pairs(list []policies.Pair) string {

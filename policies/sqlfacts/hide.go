@@ -9,7 +9,7 @@ import (
 // stands between $tag$s, and a word behind PASSWORD become ‹hidden, N bytes›. Where quotes do not close, or a word stands right behind a closing
 // quote, nobody knows which side is inside: everything from the first quote on is hidden. It never fails.
 func HideQuoted(text string) string {
-	h := hider{text: text, lex: lexer{text: text}, first: -1, quoteEnd: -1}
+	h := hider{text: text, lex: lexer{text: text}, first: -1}
 	for h.token() {
 	}
 	return h.out.String()
@@ -23,7 +23,7 @@ type hider struct {
 	done int // how much of text is written
 	// first is where the first quoted token begins, and firstOut how much was written before it.
 	first, firstOut int
-	quoteEnd        int // where the token before ended if it was quoted
+	quoteEnd        int // where the token before ended if it was quoted, else 0
 	password        bool
 }
 
@@ -54,7 +54,7 @@ func (h *hider) token() bool {
 	case t.kind == lexNumber, t.kind == lexWord && h.password:
 		h.hide(t.start, t.end)
 	}
-	h.quoteEnd = -1
+	h.quoteEnd = 0
 	if quoted {
 		h.quoteEnd = t.end
 	}

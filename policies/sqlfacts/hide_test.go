@@ -29,6 +29,22 @@ func TestHideQuoted(t *testing.T) {
 		"selec -- 'abc'\n 'x'":               "selec -- 'abc'\n '‹hidden, 1 bytes›'",
 		"alter usr x PASSWORD hunter2":       "alter usr x PASSWORD ‹hidden, 7 bytes›",
 		"'":                                  "‹hidden, 1 bytes›",
+		"selec 'a' -- c\n 'b', 'd'":          "selec '‹hidden, 11 bytes›', '‹hidden, 1 bytes›'",
+		"selec 'a'--c\n--d\n'b'":             "selec '‹hidden, 12 bytes›'",
+		"selec 'a' --c":                      "selec '‹hidden, 1 bytes›' --c",
+		"selec 'a' -":                        "selec '‹hidden, 1 bytes›' -",
+		"selec 'a'\n-'b'":                    "selec '‹hidden, 1 bytes›'\n-'‹hidden, 1 bytes›'",
+		"selec 'a'\n-\n'b'":                  "selec '‹hidden, 1 bytes›'\n-\n'‹hidden, 1 bytes›'",
+		"selec $ 'a' $b":                     "selec $ '‹hidden, 1 bytes›' $b",
+		"alter usr x PASSWORD\thunter2":      "alter usr x PASSWORD\t‹hidden, 7 bytes›",
+		"alter usr x PASSWORD\rhunter2":      "alter usr x PASSWORD\r‹hidden, 7 bytes›",
+		"selec $a":                           "selec $a",
+		"selec $":                            "selec $",
+		"selec 0xg, 0x, 0o9":                 "selec ‹hidden, 1 bytes›xg, ‹hidden, 1 bytes›x, ‹hidden, 3 bytes›",
+		"selec 1e, 1e+, 1e5, 1..2":           "selec ‹hidden, 1 bytes›e, ‹hidden, 1 bytes›e+, ‹hidden, 3 bytes›, ‹hidden, 1 bytes›.‹hidden, 2 bytes›",
+		"'a'b c":                             "‹hidden, 6 bytes›",
+		"'a' 'b'c":                           "‹hidden, 8 bytes›",
+		"selec 12 'a'b":                      "selec ‹hidden, 2 bytes› ‹hidden, 4 bytes›",
 	} {
 		if got := sqlfacts.HideQuoted(text); got != want {
 			t.Errorf("%q\n got %q\nwant %q", text, got, want)
@@ -49,6 +65,7 @@ func TestRedact(t *testing.T) {
 		{"abcdef", []sqlfacts.Span{{1, 3}, {2, 4}}, "a*****"},
 		{"abcdef", []sqlfacts.Span{{3, 9}}, "******"},
 		{"abcdef", []sqlfacts.Span{{3, 2}}, "******"},
+		{"abcdef", []sqlfacts.Span{{2, 2}, {5, 6}}, "abcde*"},
 	} {
 		if got := sqlfacts.Redact(c.text, c.spans, star); got != c.want {
 			t.Errorf("%q %v: got %q, want %q", c.text, c.spans, got, c.want)

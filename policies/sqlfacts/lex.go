@@ -198,11 +198,11 @@ func (l *lexer) dollar(start int) lexed {
 		}
 		return lexed{kind: lexParam, start: start, end: l.pos}
 	}
-	tag := l.pos + 1
+	tag := l.pos + 1 // no digit, which would begin a parameter's number
 	for tag < len(l.text) && isIdentPart(l.text[tag]) && l.text[tag] != '$' {
 		tag++
 	}
-	if tag >= len(l.text) || l.text[tag] != '$' || (tag > l.pos+1 && !isIdentStart(l.text[l.pos+1])) {
+	if tag >= len(l.text) || l.text[tag] != '$' {
 		l.pos++
 		return lexed{kind: lexOther, start: start, end: l.pos}
 	}

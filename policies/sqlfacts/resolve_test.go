@@ -2,6 +2,8 @@ package sqlfacts_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +119,8 @@ func TestANameIsPureOnlyIfNothingElseHasIt(t *testing.T) {
 func TestCodeThatNoNameSays(t *testing.T) {
 	withCasts := factstest.New()
 	withCasts.Casts = true
+	withSample := factstest.New()
+	withSample.Named["bernoulli"] = []sqlfacts.Function{{OID: 12, Schema: "public", Name: "bernoulli"}}
 	withEvents := factstest.New()
 	withEvents.Events = []string{"public.on_ddl"}
 	for _, c := range []struct {
@@ -125,10 +129,13 @@ func TestCodeThatNoNameSays(t *testing.T) {
 	}{
 		{"select id from orders where id = 1", "a cast", withCasts},
 		{"begin", "", withCasts},
+		{"select id from orders tablesample bernoulli (10)", "bernoulli", withSample},
+		{"select id from orders tablesample pg_catalog.bernoulli (10)", "", withSample},
 		{"select id from measurements where id = 1", "operator public.=, public.measure_to_json", nil},
 		{"select id from measurements where id in (1)", "operator public.=, public.measure_to_json", nil},
 		{"select case id when 1 then 2 end from measurements", "operator public.=, public.measure_to_json", nil},
 		{"select id from measurements join orders using (id)", "operator public.=, public.measure_to_json", nil},
+		{"select m.id from measurements m join orders on true", "public.measure_to_json", nil},
 		{"select id from measurements where id in (select 1)", "operator public.=, public.measure_to_json", nil},
 		{"select nullif(id, 1) from measurements", "operator public.=, public.measure_to_json", nil},
 		{"select id from measurements where id operator(pg_catalog.=) 1", "public.measure_to_json", nil},
@@ -189,6 +196,45 @@ func TestACallIsAnOutputOnlyIfItIsAWholeColumnAndStandsNowhereElse(t *testing.T)
 	}
 }
 
+func TestEachOfManyCallsIsListedOnce(t *testing.T) {
+	for _, n := range []int{2, 16, 17, 18, 40} {
+		var sql strings.Builder
+		sql.WriteString("select ")
+		for i := range n {
+			fmt.Fprintf(&sql, "f%d(), ", i)
+		}
+		fmt.Fprintf(&sql, "f0() || 'x', f%d() || 'x'", n-1)
+		s := resolve(t, sql.String(), factstest.New())
+		if len(s.Calls) != n {
+			t.Fatalf("%d functions are %d calls", n, len(s.Calls))
+		}
+		for i, c := range s.Calls {
+			if want := fmt.Sprintf("f%d", i); c.Function != want || c.Output != (i > 0 && i < n-1) {
+				t.Errorf("of %d, the %dth is %+v", n, i, c)
+			}
+		}
+	}
+}
+
+// What is a column of one relation may be a function of a row of another that goes by the same alias.
+func TestANameIsACallWhereItIsNoColumn(t *testing.T) {
+	cat := factstest.New()
+	cat.Named["total"] = []sqlfacts.Function{{OID: 11, Schema: "public", Name: "total"}}
+	for sql, want := range map[string]string{
+		"select o.total || '' from orders o":                                          "",
+		"select c.total from customers c":                                             "public.total",
+		"select x.total from customers x where exists (select x.total from orders x)": "public.total",
+	} {
+		s := resolve(t, sql, cat)
+		whole := slices.ContainsFunc(s.Uses, func(u sqlfacts.ColumnUse) bool {
+			return u.Relation.OID == factstest.Customers && u.Column == "*"
+		})
+		if got := callsOf(s); got != want || whole != (want != "") {
+			t.Errorf("%s: calls %q, uses %v", sql, got, s.Uses)
+		}
+	}
+}
+
 func TestLiteralsMeetWhatTheyAreComparedWithOrAssignedTo(t *testing.T) {
 	const p, n = "public.customers.password", "public.customers.name"
 	for sql, want := range map[string][]string{
@@ -212,6 +258,7 @@ func TestLiteralsMeetWhatTheyAreComparedWithOrAssignedTo(t *testing.T) {
 		"select c.name from customers c join (select 'x' as v) s on s.v = c.password":                    {p},
 		"with s as (select 'x' as v) select c.name from customers c, s where s.v = c.password":           {p},
 		"select name from customers where password = (select 'x')":                                       {p},
+		"select id from orders where status = 's' || (select password from customers)":                   {"public.orders.status " + p},
 		"select customer_password('x') from customers where password is null":                            {p},
 		"alter role bob password 'x'":                                                                    {"SECRET"},
 		"alter user bob encrypted password 'x' valid until 'y'":                                          {"SECRET", "SECRET"},
@@ -238,6 +285,22 @@ func TestLiteralsMeetWhatTheyAreComparedWithOrAssignedTo(t *testing.T) {
 			if meets(m) != want[i] {
 				t.Errorf("%s: $%d meets %s, want %s", with, i+1, meets(m), want[i])
 			}
+		}
+	}
+}
+
+func TestAParameterMeetsWhatEachOfItsPlacesMeets(t *testing.T) {
+	for sql, want := range map[string][]string{
+		"select id from customers where name = $1 and password = $1":                           {"public.customers.name public.customers.password"},
+		"select id from customers where name = $2 and id = $1 and password = $2 and name = $2": {"public.customers.id", "public.customers.name public.customers.password"},
+		"select id from customers where password = $2":                                         {"nothing", "public.customers.password"},
+	} {
+		var got []string
+		for _, m := range resolve(t, sql, factstest.New()).Parameters {
+			got = append(got, meets(m))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: parameters meet %q, want %q", sql, got, want)
 		}
 	}
 }
@@ -282,7 +345,7 @@ func TestACatalogThatCannotAnswerFails(t *testing.T) {
 	cause := errors.New("connection lost")
 	for _, sql := range []string{
 		"select * from customers", "select nowhere()", "select 'x'::email", "select 1 ~=~ 2", "drop table customers",
-		"select nextval('s')", "copy customers to stdout", "refresh materialized view customer_summary",
+		"select nextval('s')", "copy customers to stdout", "alter domain email set not null", "refresh materialized view customer_summary",
 	} {
 		cat := factstest.New()
 		cat.Err = cause
@@ -343,21 +406,27 @@ func TestWhatIsReachedStandsBesideWhatIsNamed(t *testing.T) {
 
 func TestSettingsWhoseValueIsShown(t *testing.T) {
 	for sql, want := range map[string]string{
-		"select current_setting('app.jwt_secret')":                     "SESSION app.jwt_secret (its value)",
-		"select 1 where current_setting('App.X', true) like 'a%'":      "SESSION app.x (its value)",
-		"select pg_catalog.current_setting('app.x'::text)":             "SESSION app.x (its value)",
-		"select current_setting($1)":                                   "SESSION * (its value)",
-		"select current_setting('app.' || 'x')":                        "SESSION * (its value)",
-		"select current_setting('server_version')":                     "",
-		"select current_setting('primary_conninfo')":                   "SESSION primary_conninfo (its value)",
-		"show app.jwt_secret":                                          "SESSION app.jwt_secret (its value)",
-		"show work_mem":                                                "",
-		"show all":                                                     "",
-		"set app.x = 'y'":                                              "SESSION app.x",
-		"select set_config('app.x', current_setting('app.y'), false)":  "SESSION app.x, SESSION app.y (its value)",
-		"select set_config('app.x', current_setting('app.x'), false)":  "SESSION app.x, SESSION app.x (its value)",
-		"insert into orders (status) values (current_setting('a.b'))":  "INSERT public.orders, SESSION a.b (its value)",
-		"alter table orders add x text default current_setting('a.b')": "DDL public.orders, SESSION a.b (its value)",
+		"select current_setting('app.jwt_secret')":                         "SESSION app.jwt_secret (its value)",
+		"select 1 where current_setting('App.X', true) like 'a%'":          "SESSION app.x (its value)",
+		"select pg_catalog.current_setting('app.x'::text)":                 "SESSION app.x (its value)",
+		"select current_setting('app.x'::pg_catalog.text)":                 "SESSION app.x (its value)",
+		"select current_setting('app.x'::public.text)":                     "SESSION * (its value)",
+		"select current_setting('app.x'::varchar)":                         "SESSION * (its value)",
+		"select current_setting('app.x'::text[])":                          "SESSION * (its value)",
+		"select current_setting($1)":                                       "SESSION * (its value)",
+		"select current_setting('app.' || 'x')":                            "SESSION * (its value)",
+		"select current_setting('server_version')":                         "",
+		"select current_setting('primary_conninfo')":                       "SESSION primary_conninfo (its value)",
+		"show app.jwt_secret":                                              "SESSION app.jwt_secret (its value)",
+		"show work_mem":                                                    "",
+		"show all":                                                         "",
+		"set app.x = 'y'":                                                  "SESSION app.x",
+		"select set_config('app.x', current_setting('app.y'), false)":      "SESSION app.x, SESSION app.y (its value)",
+		"select set_config('app.x', current_setting('app.x'), false)":      "SESSION app.x, SESSION app.x (its value)",
+		"select current_setting('app.x'), set_config('app.x', 'y', false)": "SESSION app.x, SESSION app.x (its value)",
+		"select current_setting('a.b'), set_config('a.b', 'c', true), current_setting('a.b'), set_config('a.b', 'd', true)": "SESSION a.b, SESSION a.b (its value)",
+		"insert into orders (status) values (current_setting('a.b'))":                                                       "INSERT public.orders, SESSION a.b (its value)",
+		"alter table orders add x text default current_setting('a.b')":                                                      "DDL public.orders, SESSION a.b (its value)",
 	} {
 		var got []string
 		for _, p := range resolve(t, sql, factstest.New()).Operation.Pairs {
@@ -386,10 +455,10 @@ func TestWhatMovesThePath(t *testing.T) {
 
 func TestRulesAreRead(t *testing.T) {
 	got, err := sqlfacts.RulePairs("CREATE RULE r AS ON INSERT TO public.orders DO ALSO ( INSERT INTO public.audited (id) VALUES (new.id); DELETE FROM public.payments WHERE (payments.id = new.id); NOTIFY x;)", factstest.New())
-	if want := "[INSERT public.audited DELETE public.payments NOTIFY x READ public.payments]"; err != nil || len(got) < 3 {
-		t.Errorf("got %v, %v, want %s", got, err, want)
+	if want := "READ public.payments, INSERT public.audited, DELETE public.payments, NOTIFY x"; err != nil || pairs(got) != want {
+		t.Errorf("got %s, %v, want %s", pairs(got), err, want)
 	}
-	for _, text := range []string{"select 1", "CREATE RULE", "'"} {
+	for _, text := range []string{"select 1", "CREATE RULE", "'", "CREATE RULE r AS ON INSERT TO orders DO ALSO SELECT $0"} {
 		if got, err := sqlfacts.RulePairs(text, factstest.New()); err == nil {
 			t.Errorf("%s: %v", text, got)
 		}
@@ -402,6 +471,7 @@ func TestLimitsOfOneStatement(t *testing.T) {
 		"parameters":  {"select $131073", "54000"},
 		"too large":   {"select $2147483648", "42601"},
 		"parameter 0": {"select $0", "42P02"},
+		"together":    {"with a as (select 1)" + strings.Repeat(", a as (select 1)", 1200) + " select 1 from b" + strings.Repeat(", b", 1200), "54001"},
 		"expressions": {"with a as (select 1)" + strings.Repeat(", a as (select 1)", 3000) + " select 1", "54001"},
 	} {
 		script, err := sqlfacts.Parse(c.sql)

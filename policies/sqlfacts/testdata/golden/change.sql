@@ -49,3 +49,19 @@ merge into orders o using payments p on p.order_id = o.id when matched then do n
 with d as (delete from payments returning *), i as (insert into orders (id) select id from d returning id) select count(*) from i
 
 insert into gone.table (x) values (1)
+
+insert into orders (id) values (1, 'x')
+
+insert into orders (id) select id, 'x' from customers
+
+merge into orders o using payments p on true when not matched then insert values (1, 2, 3, 'x')
+
+update customers set (name, password) = row('b')
+
+update customers set (name, password) = row('b', 'a', 'c')
+
+update customers set note[customer_password(1)] = 'x'
+
+update customers set (name, password) = (select lower_user('b'), 'a')
+
+merge into newer n using payments p on true when not matched then insert values (1)

@@ -129,3 +129,67 @@ import foreign schema a from server b into c
 alter function f(int) security definer
 
 create event trigger e on ddl_command_start execute function f()
+
+alter table orders add column n int
+
+alter table orders add column n int default 5
+
+alter table orders add column n int check (n > 0)
+
+alter table only customers drop column password
+
+alter table customers drop column password
+
+alter table newer drop column x
+
+alter table orders attach partition payments for values in (customer_password(1))
+
+alter database d rename to e
+
+alter index orders rename to o
+
+alter sequence orders_id_seq rename to s
+
+alter type order_status rename to s
+
+drop type pg_temp.t
+
+drop function pg_temp.f(int)
+
+comment on constraint c on domain email is 'x'
+
+drop cast (email as text)
+
+comment on large object 5 is 'x'
+
+create type pg_temp.t as enum ('a')
+
+create domain pg_temp.d as int
+
+create table t partition of orders for values in (customer_password(1))
+
+create table t (id int) partition by range (customer_password(id))
+
+create domain d as text collate "C"
+
+alter table orders add constraint e exclude using gist (status with =, customer_password(id) with public.~=~)
+
+create table t (customer_id int references orders)
+
+create table t (customer_id int references newer)
+
+alter domain email add check (value <> '')
+
+alter domain nowhere add check (value <> '')
+
+create table public.t partition of newer default
+
+create statistics s on (customer_password(1)) from customers
+
+create index on orders using public_am (id)
+
+create index on orders (status pg_catalog.text_ops)
+
+create trigger t before insert on orders for each row execute function nowhere()
+
+create constraint trigger t after insert on orders from payments for each row execute function archive()

@@ -109,3 +109,27 @@ select case password when 'x' then 1 else 2 end from customers
 select extract(year from changed_at) from audit.customers where changed_at > date '2024-01-01'
 
 select -5, 1e3, 0x1F, B'101', E'a\'b', U&'d' uescape '!', $$x$$, interval '1' day
+
+select distinct on (password) password from customers
+
+select id from (select id into t from customers) s
+
+select 1 union select 2 into t from customers
+
+select id from orders tablesample pg_catalog.system (10)
+
+select id from orders tablesample public.system (10)
+
+select id from orders tablesample audit.bernoulli (10)
+
+select id from orders o, payments p for update of o, p
+
+select id from orders o, payments p for update of o, x
+
+select id from orders o for update of o for share
+
+select o.id from orders o, (select id from orders o) s for update of o
+
+select id from customers where name = 'a' limit 5
+
+select 1 from customers c, customers d where c.id = d.id

@@ -161,3 +161,89 @@ refresh materialized view customer_summary
 truncate orders, payments
 
 truncate orders cascade
+
+explain analyze with p as (select 1 from payments), i as (insert into orders (id) values (1)) select 1
+
+explain (analyze, buffers false) insert into orders (id) values (1)
+
+explain (buffers) select name from customers
+
+explain (analyze, buffers off, wal off) select name from customers
+
+explain (analyze, buffers off, wal) select name from customers
+
+explain (analyze, buffers off, serialize none) select name from customers
+
+explain (analyze, buffers off, serialize text) select name from customers
+
+explain (analyze, buffers off, memory) select name from customers
+
+explain (analyze 0) delete from orders
+
+explain (analyze 1, buffers 0) delete from orders
+
+explain (analyze, analyze off) delete from orders
+
+explain (analyze off, analyze) delete from orders
+
+cluster
+
+reindex index i
+
+reindex index measurements
+
+reindex table measurements
+
+reindex schema public
+
+alter schema audit owner to bob
+
+alter function f(int) owner to bob
+
+explain execute p
+
+explain declare c cursor for select password from customers
+
+explain select 1
+
+call nowhere(1)
+
+call audit.nowhere(customer_password(1))
+
+create procedure f() language sql as 'select 1'
+
+revoke a from b
+
+discard plans
+
+rollback prepared 'x'
+
+alter view customer_view rename column id to x
+
+alter view customer_view rename to v
+
+set session characteristics as transaction isolation level serializable, read write
+
+set transaction snapshot '1'
+
+set a.b to default
+
+set role to default
+
+reset a.b
+
+set search_path from current
+
+set work_mem from current
+
+unlisten *
+
+grant all on large object 5 to bob
+
+grant select on pg_temp.t to bob
+
+grant usage on schema public to current_user, session_user, current_role, public
+
+alter role all set work_mem = 5
+
+lock table only orders, payments nowait
