@@ -321,6 +321,30 @@ func (overlapping) Open(text []byte) int {
 	return len(text)
 }
 
+// behindHost finds what stands behind p=, if there is a host in the 256 bytes before: that is as far as detectors look.
+type behindHost struct{}
+
+func (behindHost) Find(dst []Span, text []byte) []Span {
+	for _, at := range regexp.MustCompile(`p=(\w+)`).FindAllSubmatchIndex(text, -1) {
+		if bytes.Contains(text[max(0, at[0]-256):at[0]], []byte("host=")) {
+			dst = append(dst, Span{at[2], at[3]})
+		}
+	}
+	return dst
+}
+
+func (behindHost) Open(text []byte) int { return len(text) - len(regexp.MustCompile(`p?=?\w*$`).Find(text)) }
+
+func TestWhatMakesASecretMayBeOutForLong(t *testing.T) {
+	view := NewView(nil, behindHost{}, nil)
+	for between := range 256 - len("host=") {
+		in := `data: {"text":"host="}` + "\n\n" + `data: {"text":"` + strings.Repeat("-", between) + `"}` + "\n\n" + `data: {"text":"p=hunter2 "}` + "\n\n"
+		if out, err := masked(Events, strings.NewReader(in), view); err != nil || strings.Contains(out, "hunter2") {
+			t.Fatalf("%d bytes behind: %s, %v", between, out, err)
+		}
+	}
+}
+
 // The texts of a field, joined, are the text that was cut, masked; whatever else is in the stream, and however it comes in.
 func TestTheJoinedTextOfDeltasIsMaskedAsOne(t *testing.T) {
 	for name, c := range map[string]struct {

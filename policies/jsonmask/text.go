@@ -6,8 +6,9 @@ import (
 	"io"
 )
 
-// contextSize is how much of what stands before is shown to the finder where a text had to be cut within a line.
-const contextSize = 128
+// contextSize is how much of what stands before is shown to the finder where a text had to be cut within a line, in bytes: a
+// detector looks up to 256 back for what makes a secret of what it found.
+const contextSize = 288
 
 // texts reads plain text. Each lane looks at it at points that the text alone decides (line ends, TextWindow bytes, its
 // end), so that the result is the same however the text comes in.
