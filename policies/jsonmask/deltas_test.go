@@ -333,7 +333,9 @@ func (behindHost) Find(dst []Span, text []byte) []Span {
 	return dst
 }
 
-func (behindHost) Open(text []byte) int { return len(text) - len(regexp.MustCompile(`p?=?\w*$`).Find(text)) }
+func (behindHost) Open(text []byte) int {
+	return len(text) - len(regexp.MustCompile(`p?=?\w*$`).Find(text))
+}
 
 func TestWhatMakesASecretMayBeOutForLong(t *testing.T) {
 	view := NewView(nil, behindHost{}, nil)

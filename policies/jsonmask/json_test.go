@@ -53,14 +53,14 @@ func TestValuesNamedByPathsAreHiddenAndTheRestLeavesAsItCame(t *testing.T) {
 func TestFindsAreHiddenInStringsNamesAndNumbers(t *testing.T) {
 	view := NewView(fields(t, "$.password => KEPT", "$.mail => domain"), secrets, &policies.MaskRule{Text: "‹\"›"})
 	for in, want := range map[string]string{
-		`{"a":"b"}`:                                `{"a":"b"}`,
-		`{"a":"see tok_1 and tok_2."}`:             `{"a":"see ‹\"› and ‹\"›."}`,
-		`{"a":"\u0074ok_1\n\u00e4"}`:               `{"a":"‹\"›\n\u00e4"}`,
-		`{"a":"\u0078\/"}`:                         `{"a":"\u0078\/"}`,
-		`{"tok_1":{"xtok_2":1}}`:                   `{"‹\"›":{"x‹\"›":1}}`,
-		`["tok_1"]`:                                `["‹\"›"]`,
-		`"tok_1" `:                                 `"‹\"›" `,
-		`[4111111111111111,-4111111111111111,411]`: `[null,null,411]`,
+		`{"a":"b"}`:                    `{"a":"b"}`,
+		`{"a":"see tok_1 and tok_2."}`: `{"a":"see ‹\"› and ‹\"›."}`,
+		`{"a":"\u0074ok_1\n\u00e4"}`:   `{"a":"‹\"›\n\u00e4"}`,
+		`{"a":"\u0078\/"}`:             `{"a":"\u0078\/"}`,
+		`{"tok_1":{"xtok_2":1}}`:       `{"‹\"›":{"x‹\"›":1}}`,
+		`["tok_1"]`:                    `["‹\"›"]`,
+		`"tok_1" `:                     `"‹\"›" `,
+		`[4111111111111111,-4111111111111111,411]`:                                      `[null,null,411]`,
 		`[4111111111111111.0,4.111111111111111e15,41111111111111110E-1,4.1e15,4e99999]`: `[null,null,null,null,4e99999]`,
 		`4111111111111111`:                             `null`,
 		`{"password":"tok_1","mail":"a@tok_1"}`:        `{"password":"KEPT","mail":"***@‹\"›"}`,
