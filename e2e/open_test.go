@@ -222,6 +222,46 @@ func TestWhatWasDoneWhileNothingWasBoundedIsNoWayRoundAMask(t *testing.T) {
 	}
 }
 
+// replacesNames is a function that gives the name of a prepared statement to another, and what runs it.
+const replacesNames = `create function replaces() returns int language plpgsql as $f$ begin
+	execute 'deallocate s'; execute 'prepare s as select upper(password) from customers order by id'; return 1; end $f$;
+create function fires() returns trigger language plpgsql as $f$ begin perform replaces(); return null; end $f$;
+create table at_once(i int); create trigger t after insert on at_once for each row execute function fires();
+create table at_commit(i int); create constraint trigger t after insert on at_commit deferrable initially deferred for each row execute function fires();
+create procedure replaces_by_call() language plpgsql as $f$ begin perform replaces(); end $f$;
+grant all on at_once, at_commit to orders_app; grant create on schema public to orders_app;`
+
+// It may be replaced by what no text says, and after a mask has come: by what waits for the transaction's end.
+func TestNothingGivesAPreparedNameAnotherMeaningUnderAMask(t *testing.T) {
+	s := ownStage(t, stage.Options{Plaintext: true, SQL: replacesNames})
+	cfg := openConfig(t, s, openTarget(t, s))
+	conns := map[string]*pgx.Conn{}
+	after := map[string]string{}
+	for name, c := range map[string]struct{ before, then, after string }{
+		"EXECUTE":                    {"prepare p as select replaces()", "execute p", ""},
+		"FETCH":                      {"begin; declare c cursor for select replaces()", "fetch c", "commit"},
+		"a cursor that is held":      {"begin; declare c cursor with hold for select replaces()", "", "commit"},
+		"a trigger":                  {"", "insert into at_once values (1)", ""},
+		"a trigger at COMMIT":        {"begin; insert into at_commit values (1)", "commit", ""},
+		"a trigger at COMMIT, later": {"begin; insert into at_commit values (1)", "", "commit"},
+		"CALL":                       {"", "call replaces_by_call()", ""},
+		"a default":                  {"create table filled(i int); insert into filled values (1)", "alter table filled add column j int default replaces()", ""},
+	} {
+		conns[name], after[name] = openConn(t, cfg), c.after
+		groups := []group{{queryOf(c.before)}, {parse("s", "select name from customers order by id"), sync3()}, {queryOf(c.then)}}
+		if words := strings.Join(pgmodel.Transcript(sayFor(t, conns[name], 300*time.Millisecond, groups...), nil), " "); strings.Contains(words, "ERROR") {
+			t.Fatalf("%s: %s", name, words)
+		}
+	}
+	policyFile(t, s, "96-mask.yaml", "masks:\n- {name: open, on: {targets: [open]}, columns: [public.customers.password], redact: {}}\n")
+	for name, conn := range conns {
+		got := sayFor(t, conn, 300*time.Millisecond, group{queryOf(after[name])}, group{bind("", "s", 0), execute("", 0), sync3()})
+		if words := strings.Join(pgmodel.Transcript(got, nil), " "); strings.Contains(words, " D ") || !strings.Contains(words, "E ERROR 26000") {
+			t.Errorf("%s: %s", name, words)
+		}
+	}
+}
+
 // What a client may say at startup, it may say here: the path in which names are looked up, and which protocol it speaks.
 func TestTheSearchPathOfAStartupCountsForWhomNothingIsBounded(t *testing.T) {
 	s := ownStage(t, stage.Options{Plaintext: true, SQL: "create schema aside; create table aside.only_here(i int); grant usage on schema aside to orders_app; grant select on aside.only_here to orders_app;"})

@@ -39,6 +39,10 @@ type shared struct {
 	copy  copying
 	// impure: a function outside the pure list ran in this transaction, so even COMMIT may report values.
 	impure bool
+	// epoch counts what was granted unjudged, and what ran in its transaction: any of it may have put something else in the place
+	// of each name, by a trigger or a cursor as well. unjudged: such a transaction has not ended.
+	epoch    uint64
+	unjudged bool
 	// agent and record are the newest views, for messages that belong to no run.
 	agent, record *masking.View
 	// hidesAgent and hidesRecord: masks apply by the policy of now, which may be later than those views.
@@ -60,8 +64,10 @@ type prepared struct {
 	described []uint32
 	// shape is what its rows have been found to be, for runs of the same views.
 	shape shape
-	// doubtful: a function may have put another statement in its place; replaced: one that was granted unjudged may.
-	doubtful, replaced bool
+	// doubtful: a function may have put another statement in its place.
+	doubtful bool
+	// epoch is the session's when it was prepared.
+	epoch uint64
 }
 
 // New makes an engine. status is the transaction status that the server reported when it became ready.

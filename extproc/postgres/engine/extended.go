@@ -86,6 +86,7 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	if p != nil {
 		b.DescribedTypes = p.described
 	}
+	epoch := e.shared.epoch
 	tooMany := len(e.shared.portals.known) >= maxPortals || e.shared.portalBytes > maxPortalBytes
 	if tooMany && e.shared.portals.asked > 0 {
 		stalled = e.hastened(out, s)
@@ -114,7 +115,7 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	b.Raw, b.ParameterTypes = msg, p.types
 	e.client.key = string(b.Portal)
 	e.ask(s, msg, Question{
-		Stage: AtBind, Text: p.text, Name: string(b.Statement), Facts: p.facts, Bind: b, InBatch: e.client.inBatch, Unjudged: p.replaced,
+		Stage: AtBind, Text: p.text, Name: string(b.Statement), Facts: p.facts, Bind: b, InBatch: e.client.inBatch, Unjudged: p.epoch < epoch,
 	})
 	return nil
 }
@@ -153,6 +154,7 @@ func (e *Engine) execute(msg, body []byte, out *Output, s *Step) error {
 	e.mu.Lock()
 	run, unsure := e.shared.portals.lookup(name, e.client.batch)
 	stalled := unsure && e.stalled(s) || e.full(s)
+	epoch := e.shared.epoch
 	e.mu.Unlock()
 	switch {
 	case stalled:
@@ -162,7 +164,7 @@ func (e *Engine) execute(msg, body []byte, out *Output, s *Step) error {
 		s.Consumed += len(msg)
 		return nil
 	}
-	e.ask(s, msg, Question{Stage: AtExecute, Facts: run.Facts, Run: run, InBatch: e.client.inBatch, Unjudged: run.replaced})
+	e.ask(s, msg, Question{Stage: AtExecute, Facts: run.Facts, Run: run, InBatch: e.client.inBatch, Unjudged: run.epoch < epoch})
 	return nil
 }
 
@@ -250,6 +252,10 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if g == nil {
+		g = &q.Run.Grant
+	}
+	e.shared.goOn(g)
 	switch q.Stage {
 	case AtQuery:
 		run := e.begin(newRun(*g))
@@ -262,7 +268,9 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		out.ToServer.pass(msg)
 		return consumed
 	case AtParse:
-		e.shared.statements.propose(e.client.key, e.client.batch, newPrepared(e.client.key, q.Text, g.Facts, e.client.types))
+		p := newPrepared(e.client.key, q.Text, g.Facts, e.client.types)
+		p.epoch = e.shared.epoch
+		e.shared.statements.propose(e.client.key, e.client.batch, p)
 		impure := !pure(g.Facts)
 		if impure { // constants are turned into values here already, which can run the checks of domains
 			e.begin(newRun(*g))
@@ -271,9 +279,9 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		out.ToServer.pass(msg)
 	case AtBind:
 		run := newRun(*g)
-		run.source = e.client.source
+		run.source, run.epoch = e.client.source, e.shared.epoch
 		if run.source.doubtful {
-			run = run.doubted(run.source.replaced)
+			run = run.doubted()
 		}
 		e.answerBind(e.begin(run), msg, out)
 	case AtExecute:
@@ -289,6 +297,24 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 	e.client.inBatch, e.client.unsynced = true, true
 	e.client.bound = e.client.bound || q.Stage != AtParse
 	return consumed
+}
+
+// goOn counts what may put something else in the place of a name: what was granted unjudged, and all that runs in its
+// transaction behind it, which may run what it left there.
+func (s *shared) goOn(g *Grant) {
+	s.unjudged = s.unjudged || g.Unjudged
+	if s.unjudged {
+		s.epoch++
+	}
+}
+
+// transactionEnds counts what runs at the end of a transaction in which something was granted unjudged, such as deferred
+// triggers.
+func (s *shared) transactionEnds() {
+	if s.unjudged {
+		s.epoch++
+		s.unjudged = s.queue.unjudged()
+	}
 }
 
 // continued is the run of an Execute: with a grant of its own, it is another from now on.
@@ -348,14 +374,14 @@ func (e *Engine) runs(run *Run) {
 	e.shared.impure = true
 	e.shared.statements.replace(func(p *prepared) *prepared {
 		d := *p
-		d.doubtful, d.replaced, d.shape = true, p.replaced || run.Unjudged, shape{}
+		d.doubtful, d.shape = true, shape{}
 		return &d
 	})
 	e.shared.portals.replace(func(other *Run) *Run {
 		if other == run {
 			return other
 		}
-		return other.doubted(run.Unjudged)
+		return other.doubted()
 	})
 }
 

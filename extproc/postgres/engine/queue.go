@@ -99,6 +99,16 @@ func (q *queue) impure() bool {
 	return false
 }
 
+// unjudged reports whether any of them was granted so.
+func (q *queue) unjudged() bool {
+	for i := range q.len {
+		if run := q.at(i).run; run != nil && run.Unjudged {
+			return true
+		}
+	}
+	return false
+}
+
 func (q *queue) pop() awaiting {
 	a := q.ring[q.head]
 	q.ring[q.head] = awaiting{}

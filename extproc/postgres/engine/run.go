@@ -96,8 +96,8 @@ type Run struct {
 	statement int
 	// doubtful: the portal may not be what was granted any more, so that only its description counts.
 	doubtful bool
-	// replaced: what may have taken its place was granted unjudged.
-	replaced bool
+	// epoch is the session's when it was bound.
+	epoch uint64
 	// source is the prepared statement behind a portal, nil for a simple query.
 	source *prepared
 	shape  shape
@@ -170,18 +170,18 @@ func (r *Run) undescribed() bool {
 // under is the run as another grant lets it go on: what comes from now on is hidden as that says.
 func (r *Run) under(g Grant) *Run {
 	n := newRun(g)
-	n.Number, n.started, n.copies, n.copying, n.statement, n.source = r.Number, r.started, r.copies, r.copying, r.statement, r.source
+	n.Number, n.started, n.copies, n.copying, n.statement, n.source, n.epoch = r.Number, r.started, r.copies, r.copying, r.statement, r.source, r.epoch
 	if r.doubtful {
-		return n.doubted(r.replaced)
+		return n.doubted()
 	}
 	return n
 }
 
 // doubted is the run of a portal that may be something else by now: it is described anew before each execution, and
 // nothing is taken as proven. What was sent on before keeps the old run.
-func (r *Run) doubted(unjudged bool) *Run {
+func (r *Run) doubted() *Run {
 	d := *r
-	d.doubtful, d.replaced, d.shape = true, r.replaced || unjudged, shape{}
+	d.doubtful, d.shape = true, shape{}
 	for _, m := range []*masks{&d.agent, &d.record} {
 		if m.view != nil && !m.view.Passes() {
 			m.touches, m.planned, m.plan = true, false, nil

@@ -111,7 +111,7 @@ func TestAPortalThatMayBeAnotherIsSearchedAnew(t *testing.T) {
 	if run.inspects() {
 		t.Error("what touches nothing is described")
 	}
-	d := run.doubted(false)
+	d := run.doubted()
 	if !d.inspects() {
 		t.Fatal("it is not described anew")
 	}

@@ -395,6 +395,7 @@ func (e *Engine) ready(msg, body []byte, out *Output) error {
 	if body[0] == 'I' {
 		e.shared.impure = e.shared.queue.impure() // what was sent on in the meantime belongs to later transactions
 		e.shared.portals.dropAll()                // portals end with their transaction
+		s.transactionEnds()
 	}
 	e.wake()
 	if done.kind == awaitSync && done.own {
