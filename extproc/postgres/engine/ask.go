@@ -48,6 +48,19 @@ func (a *awaiting) answer(body []byte, out *Output) {
 	}
 }
 
+// remark gives the agent what the server notices about a text that it was asked about, such as a name that is too long. It
+// quotes the text, so the record has none of its words either.
+func (a *awaiting) remark(msg, body []byte, out *Output) {
+	fields, ok := decodeErrorFields(body)
+	if !ok {
+		return
+	}
+	out.split()
+	out.ToAgent.pass(msg)
+	message := "the database noticed " + fields.get('C') + " about a text that could not be read; its own text could quote that"
+	out.ForRecord.make(func(b []byte) []byte { return fields.redacted(b, 'N', false, message) })
+}
+
 // ofParser reports whether an error was raised while a text was read, by the lexer or the grammar: its words can be of
 // nothing but the text.
 func (f errorFields) ofParser() bool {

@@ -130,6 +130,34 @@ func TestTheRecordHasNoWordsThatQuoteAnUnreadText(t *testing.T) {
 }
 
 // However the server fails, the agent's next message meets what it would have met.
+func TestTheRecordHasNoNoticeThatQuotesAnUnreadText(t *testing.T) {
+	notice := encodeBackend(&pgproto3.NoticeResponse{
+		Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "42622", Message: "identifier \"hunter2\" will be truncated", Detail: "hunter2", ColumnName: "hunter2",
+	})
+	fails := encodeBackend(&pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "42601", Message: "theirs", File: "scan.l", Position: 20})
+	for name, said := range map[string][]byte{"by Query": query("bad"), "by Parse": join(parse("", "bad"), syncMessage())} {
+		s := newScript(t)
+		s.refuses = func(q *Question) *Refusal {
+			return &Refusal{Code: "42601", Message: "ours", Rule: "grammar", Asks: q.Text}
+		}
+		s.mustSend(said)
+		s.mustAnswer(notice, notice, fails, ready('I'))
+		if kinds(s.agent) != "NNEZ" || kinds(s.recorded) != "NNEZ" {
+			t.Fatalf("%s: the agent got %q, the record has %q", name, s.agent, s.recorded)
+		}
+		if strings.Count(string(s.agent), "hunter2") != 6 || strings.Contains(string(s.recorded), "hunter2") || !strings.Contains(string(s.recorded), "42622") {
+			t.Errorf("%s: the agent got %q, the record has %q", name, s.agent, s.recorded)
+		}
+	}
+	// What is noticed about nothing that was asked is as it was.
+	s := newScript(t)
+	s.mustSend(query("good"))
+	s.mustAnswer(notice, done("SELECT 0"), ready('I'))
+	if !strings.Contains(string(s.recorded), "hunter2") {
+		t.Errorf("the record has %q", s.recorded)
+	}
+}
+
 func TestAskingAboutATextLeavesTheSessionAsItsErrorWould(t *testing.T) {
 	fails := encodeBackend(&pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "42601", Message: "theirs", File: "scan.l"})
 	t.Run("a Query takes the unnamed statement", func(t *testing.T) {

@@ -179,6 +179,10 @@ func (e *Engine) notice(msg, body []byte, out *Output) {
 		if a.probe != nil {
 			return
 		}
+		if a.asks {
+			a.remark(msg, body, out)
+			return
+		}
 		run = a.run
 	}
 	_, _, _ = e.relay('N', msg, body, run, out) // a notice that cannot be read is not shown
