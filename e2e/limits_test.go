@@ -85,6 +85,7 @@ var elsewhere = map[string]string{
 	"behind-failure":   "TestAFailedTransactionEndsThoughTheCatalogChanged in extproc/postgres",
 	"unfinished-batch": "TestAQueryBehindAnUnfinishedBatchMaySeeItsTransaction in extproc/postgres",
 	"early-snapshot":   "TestAQuestionLeavesNoTransactionBehind in extproc/postgres",
+	"prepared-again":   "TestWhatWasPutInThePlaceOfANameIsNotTakenForIt in extproc/postgres",
 	"long-names":       "TestNamesThatPostgreSQLWouldCutAreRefused in extproc/postgres/engine",
 	"hold-input":       "TestTooMuchInputWhileHeldWithdraws",
 	"parameter-type":   "TestAParameterOfAUsersTypeIsRefusedWhereMasksApply",
