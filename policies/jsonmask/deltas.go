@@ -1,7 +1,6 @@
 package jsonmask
 
 import (
-	"slices"
 	"unicode/utf8"
 )
 
@@ -148,41 +147,53 @@ func (f *deltaField) decide(e *events, l *eventLane, all bool) {
 // hide patches the events of the pieces with the finds that begin before a place. The first piece of a find gets what
 // hides it, the others nothing.
 func (f *deltaField) hide(e *events, l *eventLane, before int, spans []Span) {
-	for _, s := range spans {
-		if s.Start >= before {
-			return
+	for i := range f.pieces {
+		p := &f.pieces[i]
+		for len(spans) > 0 && spans[0].End <= p.from {
+			spans = spans[1:]
 		}
-		shown := f.running && s.Start == 0 || f.shown == s.Start+1
-		for _, p := range f.pieces {
+		var in unquoted
+		if !p.plain && len(spans) > 0 && spans[0].Start < min(before, p.to) {
+			in = unquoted{raw: e.wholeData(p.event)[p.start:p.stop], at: 1}
+		}
+		for _, s := range spans {
+			if s.Start >= min(before, p.to) {
+				break
+			}
 			from, to := max(s.Start, p.from), min(s.End, p.to)
 			if from >= to {
 				continue
 			}
 			var text []byte
-			if !shown {
+			if shown := f.running && s.Start == 0 || f.shown == s.Start+1; !shown {
 				text = l.view.found.Append(nil, f.text[s.Start:s.End])
 			}
-			shown, f.shown = true, s.Start+1
-			e.hidePiece(l, &p, from-p.from, to-p.from, text)
+			f.shown = s.Start + 1
+			from, to = from-p.from, to-p.from
+			if !p.plain {
+				from, to = in.to(from), in.to(to)
+				text = appendQuoted(nil, text)
+			}
+			e.hidePiece(l, p, from, to, text)
 		}
 	}
 }
 
-// hidePiece patches data of an event that is held: what stands at from to to of a piece's text.
+// hidePiece patches data of an event that is held: what stands at from to to of a piece.
 func (e *events) hidePiece(l *eventLane, p *heldPiece, from, to int, text []byte) {
 	first := len(e.queue) - len(l.waiting)
-	i := p.event - e.popped
-	w := &l.waiting[i-first]
-	if !p.plain {
-		e.other = e.joined(e.other[:0], e.queue[i])
-		u := unquoted{raw: e.other[p.start:p.stop], at: 1}
-		from, to = u.to(from), u.to(to)
-		text = appendQuoted(nil, text)
-	}
+	w := &l.waiting[p.event-e.popped-first]
 	begin := len(w.texts)
 	w.texts = append(w.texts, text...)
-	// Before what the finder found in this piece alone: that may be a part of the same.
-	w.patches = mergePatches(slices.Insert(w.patches, 0, patch{p.start + from, p.start + to, begin, len(w.texts)}))
+	w.joined = append(w.joined, patch{p.start + from, p.start + to, begin, len(w.texts)})
+}
+
+// wholeData is the data of an event that is held.
+func (e *events) wholeData(number int) []byte {
+	if e.wholeOf != number+1 {
+		e.whole, e.wholeOf = e.joined(e.whole[:0], e.queue[number-e.popped]), number+1
+	}
+	return e.whole
 }
 
 // keepEnds keeps of the text from a place on, all of it one find, what the finder knows it by: its begin, and what may be
