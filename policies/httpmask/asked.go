@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"mime"
-	"mime/multipart"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -16,7 +13,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/sluicegate/sluice/policies/httploose"
 	"github.com/sluicegate/sluice/policies/jsonmask"
 )
 
@@ -35,7 +31,8 @@ const (
 // forms and multipart bodies by their fields, anything else by its size, type, digest and beginning. Only what masks hide
 // is hidden. False: it cannot be shown, since what masks hide cannot be told from the rest.
 func (v *View) Asked(contentType string, body []byte) (string, bool) {
-	return v.asked(contentType, body, partDepth)
+	text, ok := v.asked(contentType, body, partDepth)
+	return escaped(text), ok
 }
 
 func (v *View) asked(contentType string, body []byte, depth int) (string, bool) {
@@ -44,8 +41,10 @@ func (v *View) asked(contentType string, body []byte, depth int) (string, bool) 
 		kind = strings.ToLower(strings.TrimSpace(contentType))
 	}
 	switch {
-	case kind == "application/x-www-form-urlencoded" && utf8.Valid(body):
+	case kind == "application/x-www-form-urlencoded":
 		return v.form(body)
+	case strings.HasPrefix(kind, "multipart/") && (err != nil || otherBoundary.MatchString(contentType)):
+		return "", false // services differ in where its parts begin
 	case strings.HasPrefix(kind, "multipart/") && parameters["boundary"] != "":
 		if text, ok, read := v.parts(body, parameters["boundary"], depth-1); read {
 			return text, ok
@@ -59,6 +58,9 @@ func (v *View) asked(contentType string, body []byte, depth int) (string, bool) 
 		if text, ok := wide(body, parameters["charset"]); ok {
 			return v.asked("text/plain", []byte(text), 0)
 		}
+		if v.paths && mayBeJSON("", body) {
+			return "", false
+		}
 		return v.binary(kind, body), true
 	}
 	return v.text(kind, body)
@@ -66,11 +68,10 @@ func (v *View) asked(contentType string, body []byte, depth int) (string, bool) 
 
 // text shows what is UTF-8. What may be JSON to a service is masked as such, whatever its type says.
 func (v *View) text(kind string, body []byte) (string, bool) {
-	trimmed := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
-	isJSON := kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json")
-	if !isJSON && (len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '[') {
+	if !mayBeJSON(kind, body) {
 		return v.Text(string(body)), true
 	}
+	trimmed := trimmed(body)
 	if lines, ok := v.masked(jsonmask.JSON, trimmed); ok { // one document, or several behind one another
 		return laidOut(lines), true
 	}
@@ -79,6 +80,14 @@ func (v *View) text(kind string, body []byte) (string, bool) {
 	}
 	return v.Text(string(body)), true
 }
+
+// mayBeJSON reports whether a service could read a body as JSON.
+func mayBeJSON(kind string, body []byte) bool {
+	b := trimmed(body)
+	return kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json") || len(b) > 0 && (b[0] == '{' || b[0] == '[')
+}
+
+func trimmed(body []byte) []byte { return bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff"))) }
 
 func (v *View) masked(f jsonmask.Format, body []byte) (string, bool) {
 	var out bytes.Buffer
@@ -115,86 +124,6 @@ func deepest(text string) int {
 		}
 	}
 	return most
-}
-
-// form shows a field a line, decoded.
-func (v *View) form(body []byte) (string, bool) {
-	var out strings.Builder
-	for _, p := range httploose.Pairs(string(body)) {
-		value, ok := v.member(p.Name, p.Value)
-		if !ok {
-			return "", false
-		}
-		fmt.Fprintf(&out, "%s = %s\n", v.Text(p.Name), value)
-	}
-	return out.String(), true
-}
-
-// member is a field's value as it would be seen as the member of a document: paths name fields of forms, too.
-func (v *View) member(name, value string) (string, bool) {
-	name, _, _ = strings.Cut(name, "[")
-	if !v.paths || !utf8.ValidString(name+value) {
-		return v.Text(value), true
-	}
-	document, err := jsontext.AppendQuote([]byte("{"), name)
-	if err == nil {
-		document, err = jsontext.AppendQuote(append(document, ':'), value)
-	}
-	if err != nil {
-		return "", false
-	}
-	shown, ok := v.masked(jsonmask.JSON, append(document, '}'))
-	if !ok {
-		return "", false
-	}
-	d := jsontext.NewDecoder(strings.NewReader(shown))
-	for range 2 { // the brace, the name
-		if _, err := d.ReadToken(); err != nil {
-			return "", false
-		}
-	}
-	token, err := d.ReadToken()
-	return token.String(), err == nil
-}
-
-// parts shows a multipart body (RFC 2046, 5.1) by its parts; read is false if it is none, and may be shown as a text. One that
-// breaks off, or stands in too many others, may not if paths name something: it cannot be found in it.
-func (v *View) parts(body []byte, boundary string, depth int) (text string, ok, read bool) {
-	if depth < 0 {
-		return "", false, v.paths
-	}
-	var out strings.Builder
-	reader := multipart.NewReader(bytes.NewReader(body), boundary)
-	for {
-		part, err := reader.NextRawPart()
-		if errors.Is(err, io.EOF) {
-			return out.String(), true, out.Len() > 0
-		}
-		if err != nil {
-			return "", false, v.paths
-		}
-		content, err := io.ReadAll(part)
-		if err != nil {
-			return "", false, v.paths
-		}
-		for _, name := range []string{"Content-Disposition", "Content-Type"} {
-			for _, line := range part.Header[name] {
-				fmt.Fprintf(&out, "%s: %s\n", name, v.Text(strings.ToValidUTF8(line, "\ufffd")))
-			}
-		}
-		shown, fine := v.asked(part.Header.Get("Content-Type"), content, depth)
-		if name := part.FormName(); fine && name != "" && utf8.Valid(content) {
-			value, could := v.member(name, string(content))
-			document, isJSON := v.masked(jsonmask.JSON, content) // it is hidden by its own names, and laid out
-			if could && value != v.Text(string(content)) && (!isJSON || value != document) {
-				shown = value
-			}
-		}
-		if !fine {
-			return "", false, true
-		}
-		out.WriteString("\n" + shown + "\n\n")
-	}
 }
 
 // wide decodes UTF-16 (RFC 2781), by its mark or its name.
