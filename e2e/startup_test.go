@@ -85,7 +85,8 @@ func TestOneErrorForOneFault(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	superuserExec(t, s, "select pg_terminate_backend("+strconv.FormatUint(uint64(c.PgConn().PID()), 10)+")")
-	if got := say(t, c, group{queryOf("select 1")}); bytes.Count(got, []byte("VFATAL")) != 1 {
+	// It comes by itself; whoever writes to a connection that is closed meanwhile may lose what it has not read.
+	if got := say(t, c, group{}); bytes.Count(got, []byte("VFATAL")) != 1 {
 		t.Errorf("the loss of the database is told as %q", got)
 	}
 }
