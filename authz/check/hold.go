@@ -125,8 +125,8 @@ func (h *held) ask() *problem {
 func (h *held) unshown() *problem {
 	return h.turnedAway(&guard.Denied{Kind: guard.Forbidden, Decision: policies.Decision{
 		Message: "The request needs approval, and its body cannot be shown to people.",
-		Detail:  "Masks of the target name fields of JSON documents, and the body is none that can be read: what they hide could not be told from the rest.",
-		Hint:    "Nothing was forwarded. Send well-formed JSON with its content-type.",
+		Detail:  "Masks of the target name fields, and the body is none in which they can be told from the rest; or it is a multipart body that services could take apart in more than one way.",
+		Hint:    "Nothing was forwarded. Send well-formed JSON in UTF-8 with its content-type, or a multipart body that holds nothing but its parts.",
 	}})
 }
 

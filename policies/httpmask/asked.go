@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sluicegate/sluice/policies/httploose"
 	"github.com/sluicegate/sluice/policies/jsonmask"
 )
 
@@ -25,11 +26,14 @@ const (
 	indentDepth = 32
 	// partDepth is how deep multipart bodies may nest.
 	partDepth = 2
+	// formKind is the type of forms.
+	formKind = "application/x-www-form-urlencoded"
 )
 
 // Asked is the body of a request as people see it who decide on it: JSON laid out, texts line by line as they were sent,
 // forms and multipart bodies by their fields, anything else by its size, type, digest and beginning. Only what masks hide
-// is hidden. False: it cannot be shown, since what masks hide cannot be told from the rest.
+// is hidden. False: it cannot be shown, since what masks hide cannot be told from the rest, or services could read it in
+// more than one way.
 func (v *View) Asked(contentType string, body []byte) (string, bool) {
 	text, ok := v.asked(contentType, body, partDepth)
 	return escaped(text), ok
@@ -37,41 +41,83 @@ func (v *View) Asked(contentType string, body []byte) (string, bool) {
 
 func (v *View) asked(contentType string, body []byte, depth int) (string, bool) {
 	kind, parameters, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		kind = strings.ToLower(strings.TrimSpace(contentType))
+	if err != nil { // services read on all the same
+		kind, _, _ = strings.Cut(contentType, ";")
+		kind = strings.ToLower(strings.TrimSpace(kind))
 	}
 	switch {
-	case kind == "application/x-www-form-urlencoded":
+	case kind == formKind && bytes.IndexByte(body, 0) < 0:
 		return v.form(body)
-	case strings.HasPrefix(kind, "multipart/") && (err != nil || otherBoundary.MatchString(contentType)):
-		return "", false // services differ in where its parts begin
-	case strings.HasPrefix(kind, "multipart/") && parameters["boundary"] != "":
-		if text, ok, read := v.parts(body, parameters["boundary"], depth-1); read {
-			return text, ok
-		}
+	case strings.HasPrefix(kind, "multipart/"):
+		return v.multipart(contentType, body, depth-1)
 	case kind == "text/event-stream":
 		if text, ok := v.masked(jsonmask.Events, body); ok {
 			return text, true
 		}
 	}
-	if !utf8.Valid(body) || bytes.IndexByte(body, 0) >= 0 {
-		if text, ok := wide(body, parameters["charset"]); ok {
-			return v.asked("text/plain", []byte(text), 0)
-		}
-		if v.paths && mayBeJSON("", body) {
-			return "", false
-		}
-		return v.binary(kind, body), true
+	if isText(body) {
+		return v.text(kind, body)
 	}
-	return v.text(kind, body)
+	text, isWide := wide(body, parameters["charset"])
+	switch {
+	case v.paths && kind == formKind: // its fields cannot be told apart
+		return "", false
+	case isWide:
+		return v.text(kind, []byte(text))
+	case v.paths && (isJSON(kind) || looksJSON(body)):
+		return v.compressed(kind, body)
+	}
+	return v.binary(kind, body), true
 }
+
+// isText: it can be shown line by line.
+func isText(body []byte) bool { return utf8.Valid(body) && bytes.IndexByte(body, 0) < 0 }
+
+func isJSON(kind string) bool {
+	return kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json")
+}
+
+// looksJSON: bytes that are no text begin as a document would.
+func looksJSON(body []byte) bool {
+	for _, b := range body {
+		if !strings.ContainsRune(" \t\r\n\x00", rune(b)) && b < 0xfe && b != 0xef && b != 0xbb && b != 0xbf { // blanks, marks
+			return b == '{' || b == '['
+		}
+	}
+	return false
+}
+
+// escaped is a text with the bytes that are no UTF-8 as binary has them.
+func escaped(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	var out strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		if r == utf8.RuneError && size == 1 {
+			fmt.Fprintf(&out, `\x%02x`, text[0])
+		} else {
+			out.WriteString(text[:size])
+		}
+		text = text[size:]
+	}
+	return out.String()
+}
+
+// indented has the lines of a text behind blanks, so that none is taken for a field or header.
+func indented(text string) string { return "  " + breaks.Replace(text) }
+
+// breaks are what some terminal or reader takes for the end of a line.
+var breaks = strings.NewReplacer("\r\n", "\r\n  ", "\n", "\n  ", "\r", "\r  ", "\v", "\v  ", "\f", "\f  ",
+	"\u0085", "\u0085  ", "\u2028", "\u2028  ", "\u2029", "\u2029  ")
 
 // text shows what is UTF-8. What may be JSON to a service is masked as such, whatever its type says.
 func (v *View) text(kind string, body []byte) (string, bool) {
-	if !mayBeJSON(kind, body) {
+	trimmed := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	if !isJSON(kind) && kind != "text/event-stream" && (len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '[') {
 		return v.Text(string(body)), true
 	}
-	trimmed := trimmed(body)
 	if lines, ok := v.masked(jsonmask.JSON, trimmed); ok { // one document, or several behind one another
 		return laidOut(lines), true
 	}
@@ -80,14 +126,6 @@ func (v *View) text(kind string, body []byte) (string, bool) {
 	}
 	return v.Text(string(body)), true
 }
-
-// mayBeJSON reports whether a service could read a body as JSON.
-func mayBeJSON(kind string, body []byte) bool {
-	b := trimmed(body)
-	return kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json") || len(b) > 0 && (b[0] == '{' || b[0] == '[')
-}
-
-func trimmed(body []byte) []byte { return bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff"))) }
 
 func (v *View) masked(f jsonmask.Format, body []byte) (string, bool) {
 	var out bytes.Buffer
@@ -126,6 +164,19 @@ func deepest(text string) int {
 	return most
 }
 
+// form shows a field a line, decoded. What its line ends would begin anew is no field of its own.
+func (v *View) form(body []byte) (string, bool) {
+	var out strings.Builder
+	for _, p := range httploose.Pairs(string(body)) {
+		value, _, ok := v.member(p.Name, p.Value)
+		if !ok {
+			return "", false
+		}
+		out.WriteString(breaks.Replace(v.Text(p.Name)+" = "+value) + "\n")
+	}
+	return out.String(), true
+}
+
 // wide decodes UTF-16 (RFC 2781), by its mark or its name.
 func wide(body []byte, charset string) (string, bool) {
 	var order binary.ByteOrder
@@ -151,14 +202,27 @@ func wide(body []byte, charset string) (string, bool) {
 	return text, !strings.ContainsRune(text, utf8.RuneError) && !strings.ContainsRune(text, 0)
 }
 
+// compressed shows JSON that is no text: by no beginning if it is compressed (RFC 1952), else not at all.
+func (v *View) compressed(kind string, body []byte) (string, bool) {
+	if !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
+		return "", false
+	}
+	return v.size(kind, body), true
+}
+
 // binary shows what is no text.
 func (v *View) binary(kind string, body []byte) string {
+	begins := strconv.QuoteToASCII(string(body[:min(shownBytes, len(body))]))
+	return fmt.Sprintf("%s, begins with %s", v.size(kind, body), v.Text(begins))
+}
+
+// size is what anybody may know of what is no text.
+func (v *View) size(kind string, body []byte) string {
 	switch {
 	case kind == "":
 		kind = "no type"
 	case len(kind) > kindBytes: // a name has no bound of its own, and what people read has one
 		kind = strings.ToValidUTF8(kind[:kindBytes], "") + "…"
 	}
-	begins := strconv.QuoteToASCII(string(body[:min(shownBytes, len(body))]))
-	return fmt.Sprintf("%d bytes, %s, sha256 %x, begins with %s", len(body), kind, sha256.Sum256(body), v.Text(begins))
+	return fmt.Sprintf("%d bytes, %s, sha256 %x", len(body), kind, sha256.Sum256(body))
 }

@@ -1,216 +1,107 @@
 package httpmask
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"io"
-	"maps"
-	"mime"
-	"mime/multipart"
-	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/sluicegate/sluice/policies/httploose"
 	"github.com/sluicegate/sluice/policies/jsonmask"
 )
 
-// form shows a field a line, decoded. What goes on to another line is set in, so that it is not taken for a field.
-func (v *View) form(body []byte) (string, bool) {
-	var out strings.Builder
-	for _, p := range httploose.Pairs(string(body)) {
-		value, ok := v.member(p.Name, escaped(p.Value))
-		if !ok {
-			return "", false
-		}
-		name := strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(v.Text(escaped(p.Name)))
-		fmt.Fprintf(&out, "%s = %s\n", name, strings.ReplaceAll(value, "\n", "\n        "))
-	}
-	return out.String(), true
-}
+// nestedNames is how many names a field's own may be made of where paths name something: each is tried.
+const nestedNames = 8
 
-// escaped writes bytes that are no UTF-8 as \xe9.
-func escaped(text string) string {
-	if utf8.ValidString(text) {
-		return text
-	}
-	var out strings.Builder
-	for len(text) > 0 {
-		r, n := utf8.DecodeRuneInString(text)
-		if r == utf8.RuneError && n == 1 {
-			fmt.Fprintf(&out, `\x%02x`, text[0])
-		} else {
-			out.WriteString(text[:n])
-		}
-		text = text[n:]
-	}
-	return out.String()
-}
-
-// member is a field's value as it would be seen as the member of a document: paths name fields of forms, too. A name with
-// brackets or dots is one within another, as services read it.
-func (v *View) member(name, value string) (string, bool) {
-	plain := v.Text(value)
+// member is a field's value as it would be seen as the member of a document, and whether that hides more than what would be
+// hidden under any name: paths name fields of forms, too. Services nest them by brackets and dots ("user[password]"), and each name in one counts.
+func (v *View) member(name, value string) (shown string, hidden, ok bool) {
 	if !v.paths {
-		return plain, true
+		return v.Text(value), false, true
 	}
-	name = escaped(name)
-	within := strings.FieldsFunc(name, func(r rune) bool { return r == '[' || r == ']' || r == '.' })
-	ways := [][]string{{name}}
-	for _, one := range within {
-		ways = append(ways, []string{one})
+	nested := segments(name)
+	if len(nested) > nestedNames {
+		return "", false, false
 	}
-	for _, names := range append(ways, within) {
-		shown, ok := v.memberOf(names, value)
-		if !ok || shown != plain {
-			return shown, ok
+	value = escaped(value)
+	tries := [][]string{{""}, {escaped(name)}}
+	for i := range nested {
+		if nested[i] != name {
+			tries = append(tries, nested[i:i+1])
 		}
 	}
-	return plain, true
+	for i := range max(len(nested)-1, 0) {
+		tries = append(tries, nested[i:])
+	}
+	leaves, ok := v.leaves(tries, value)
+	if !ok {
+		return "", false, false
+	}
+	for _, leaf := range leaves[1:] {
+		if leaf != leaves[0] {
+			return leaf, true, true
+		}
+	}
+	return leaves[0], false, true
 }
 
-// memberOf is the value of a member within others.
-func (v *View) memberOf(names []string, value string) (string, bool) {
-	var document []byte
-	var err error
-	for _, name := range names {
-		if document, err = jsontext.AppendQuote(append(document, '{'), name); err != nil {
-			return "", false
+// segments are the names of which services make a field's own, without what some take off.
+func segments(name string) []string {
+	var out []string
+	for s := range strings.FieldsFuncSeq(name, func(r rune) bool {
+		return strings.ContainsRune("[].\x00", r) || r == utf8.RuneError
+	}) {
+		if s = strings.Trim(s, " \t\r\n+"); s != "" {
+			out = append(out, s)
 		}
-		document = append(document, ':')
 	}
-	if document, err = jsontext.AppendQuote(document, value); err != nil {
-		return "", false
+	return out
+}
+
+// leaves are a text as it would be seen in a document under each of these names within one another.
+func (v *View) leaves(tries [][]string, value string) ([]string, bool) {
+	text, err := jsontext.AppendQuote(nil, value)
+	if err != nil {
+		return nil, false
 	}
-	shown, ok := v.masked(jsonmask.JSON, append(document, bytes.Repeat([]byte("}"), len(names))...))
+	document := []byte("{")
+	for i, names := range tries {
+		if i > 0 {
+			document = append(document, ',')
+		}
+		for j, name := range names {
+			if j > 0 {
+				document = append(document, '{')
+			}
+			if document, err = jsontext.AppendQuote(document, name); err != nil {
+				return nil, false
+			}
+			document = append(document, ':')
+		}
+		document = append(append(document, text...), strings.Repeat("}", len(names)-1)...)
+	}
+	shown, ok := v.masked(jsonmask.JSON, append(document, '}'))
 	if !ok {
-		return "", false
+		return nil, false
 	}
-	d := jsontext.NewDecoder(strings.NewReader(shown))
+	return lasts(shown, len(tries))
+}
+
+// lasts are the last scalars in each of an object's members, of which there are so many.
+func lasts(object string, members int) ([]string, bool) {
+	d := jsontext.NewDecoder(strings.NewReader(object), jsontext.AllowDuplicateNames(true))
+	out, last := make([]string, 0, members), ""
 	for {
 		token, err := d.ReadToken()
 		if err != nil {
-			return "", false
+			return out, errors.Is(err, io.EOF) && len(out) == members
 		}
-		if token.Kind() != '{' { // the value, or what hides all that it stands in
-			return token.String(), true
+		if kind := token.Kind(); kind != '}' && kind != ']' {
+			last = token.String()
 		}
-		if _, err := d.ReadToken(); err != nil {
-			return "", false
+		if _, read := d.StackIndex(d.StackDepth()); d.StackDepth() == 1 && read > 0 && read%2 == 0 && len(out) < int(read/2) {
+			out = append(out, last)
 		}
 	}
 }
-
-// parts shows a multipart body (RFC 2046, 5.1) by its parts; read is false if it is none, and may be shown as a text. One that
-// breaks off, has something beside its parts, or stands in too many others, may not if paths name something: it cannot be
-// found in it.
-func (v *View) parts(body []byte, boundary string, depth int) (text string, ok, read bool) {
-	switch {
-	case !bytes.Contains(body, []byte("--"+boundary)):
-		return "", false, false
-	case depth < 0 || !onlyParts(body, boundary):
-		return "", false, v.paths
-	}
-	var out strings.Builder
-	reader := multipart.NewReader(bytes.NewReader(body), boundary)
-	for {
-		part, err := reader.NextRawPart()
-		if errors.Is(err, io.EOF) {
-			return out.String(), true, out.Len() > 0
-		}
-		if err != nil {
-			return "", false, v.paths
-		}
-		content, err := io.ReadAll(part)
-		if err != nil {
-			return "", false, v.paths
-		}
-		for _, name := range slices.Sorted(maps.Keys(part.Header)) {
-			for _, line := range part.Header[name] {
-				fmt.Fprintf(&out, "%s: %s\n", escaped(name), v.Text(escaped(line)))
-			}
-		}
-		shown, fine := v.part(part, content, depth)
-		if !fine {
-			return "", false, true
-		}
-		out.WriteString("\n" + shown + "\n\n")
-	}
-}
-
-// part shows what a part holds: by its type, unless its name is one that is hidden.
-func (v *View) part(part *multipart.Part, content []byte, depth int) (string, bool) {
-	shown, ok := v.asked(part.Header.Get("Content-Type"), content, depth)
-	if !ok || !v.paths {
-		return shown, ok
-	}
-	dispositions := part.Header["Content-Disposition"]
-	if len(dispositions) == 0 {
-		return shown, true
-	}
-	_, parameters, err := mime.ParseMediaType(dispositions[0])
-	if err != nil || len(dispositions) > 1 { // services differ in which name that is
-		return "", false
-	}
-	name := parameters["name"]
-	if name == "" {
-		return shown, true
-	}
-	text := string(content)
-	value, could := v.member(name, escaped(text))
-	switch {
-	case !could || value == v.Text(escaped(text)):
-		return shown, could
-	case !utf8.ValidString(text):
-		return "", false
-	}
-	if document, isJSON := v.masked(jsonmask.JSON, content); isJSON && value == document {
-		return shown, true // it is hidden by its own names, and laid out
-	}
-	return value, true
-}
-
-// onlyParts reports whether a multipart body is nothing but its parts, for whoever reads it: what stands before the first or
-// behind the last is read by some, and so is what is almost a boundary.
-func onlyParts(body []byte, boundary string) bool {
-	mark := []byte("--" + boundary)
-	rest, ok := bytes.CutPrefix(body, mark)
-	for ok {
-		switch {
-		case bytes.HasPrefix(rest, []byte("--")):
-			return len(bytes.TrimSpace(rest[2:])) == 0
-		case !bytes.HasPrefix(rest, []byte("\r\n")):
-			return false
-		}
-		rest, ok = nextPart(rest, mark)
-	}
-	return false
-}
-
-// nextPart gives what stands behind the next boundary; false if there is none, or only what some take for one.
-func nextPart(rest, mark []byte) ([]byte, bool) {
-	for {
-		i := bytes.Index(rest, mark)
-		if i < 0 {
-			return nil, false
-		}
-		line, behind := i > 0 && (rest[i-1] == '\n' || rest[i-1] == '\r'), rest[i+len(mark):]
-		if !line || len(behind) > 0 && isOfBoundary(behind[0]) { // another one, of a body within this
-			rest = behind
-			continue
-		}
-		return behind, i > 1 && rest[i-1] == '\n' && rest[i-2] == '\r'
-	}
-}
-
-// isOfBoundary reports whether a boundary goes on with a byte; a hyphen may end it (RFC 2046, 5.1.1).
-func isOfBoundary(b byte) bool {
-	return b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z' || strings.IndexByte("'()+_,./:=?", b) >= 0
-}
-
-// otherBoundary is a boundary in a form of which not everybody knows (RFC 2231).
-var otherBoundary = regexp.MustCompile(`(?i);\s*boundary\s*\*`)

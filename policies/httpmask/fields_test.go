@@ -1,0 +1,145 @@
+package httpmask
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestAFieldIsHiddenByEachNameThatServicesMakeOfItsOwn(t *testing.T) {
+	_, view := views(t, "api")
+	for name, hidden := range map[string]bool{
+		"password":                          true,
+		"Password":                          true,
+		"user[password]":                    true,
+		"user.password":                     true,
+		"[password]":                        true,
+		"user[password][]":                  true,
+		"password[a][b]":                    true,
+		"users[0].password":                 true,
+		"a.b[password].c":                   true,
+		" password ":                        true,
+		"password\x00x":                     true,
+		"\xffpassword":                      true,
+		"email":                             true,
+		"user[email]":                       true,
+		"passwords":                         false,
+		"user[pass][word]":                  false,
+		"userpassword":                      false,
+		"[]":                                false,
+		"":                                  false,
+		strings.Repeat("a.", nestedNames-1): false,
+		strings.Repeat("a.", nestedNames-1) + "password": true,
+	} {
+		escaped := strings.NewReplacer("\x00", "%00", "\xff", "%ff", "[", "%5B", " ", "+").Replace(name)
+		shown, ok := view.Asked(formKind, []byte("n=1&"+escaped+"=hunter2"))
+		if !ok || strings.Contains(shown, "hunter2") == hidden || !strings.HasPrefix(shown, "n = 1\n") {
+			t.Errorf("%q in a form: %v, %q", name, ok, shown)
+		}
+		if name == "" || !isText([]byte(name)) || strings.Contains(name, " ") {
+			continue
+		}
+		for _, disposition := range []string{"form-data", "attachment", "Form-Data", "x"} {
+			body := "--b\r\nContent-Disposition: " + disposition + "; name=\"" + name + "\"\r\n\r\nhunter2\r\n--b--"
+			shown, ok := view.Asked("multipart/form-data; boundary=b", []byte(body))
+			if !ok || strings.Contains(shown, "hunter2") == hidden {
+				t.Errorf("%q in a part that is %s: %v, %q", name, disposition, ok, shown)
+			}
+		}
+	}
+	if shown, ok := view.Asked(formKind, []byte(strings.Repeat("a.", nestedNames)+"password=hunter2")); ok {
+		t.Errorf("a name of too many is shown as %q", shown)
+	}
+}
+
+func TestAFieldIsHiddenByPathsThroughTheNamesAroundIt(t *testing.T) {
+	p, err := compile(t, strings.Replace(bundle, "$..password", "$.user.pin", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	view, err := NewView(p.Masks(nil, "api"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, hidden := range map[string]bool{"user[pin]": true, "user.pin": true, "account[user][pin]": true, "pin": false, "pin[user]": false, "user": false} {
+		if shown, ok := view.Asked(formKind, []byte(name+"=hunter2")); !ok || strings.Contains(shown, "hunter2") == hidden {
+			t.Errorf("%s: %v, %q", name, ok, shown)
+		}
+	}
+}
+
+func TestBytesThatAreNoUTF8AreShownEscaped(t *testing.T) {
+	for _, c := range []struct{ target, kind, body, want string }{
+		{"api", formKind, "note=caf%e9", "note = caf\\xe9\n"},
+		{"texts", formKind, "note=caf%e9", "note = caf\\xe9\n"},
+		{"api", formKind, "caf%e9=1", "caf\\xe9 = 1\n"},
+		{"api", formKind, "password=hunter2%e4", "password = ***\n"},
+		{"api", formKind, "password=hunter2\xe4", "password = ***\n"},
+		{"api", formKind + "; charset=a; charset=b", "password=hunter2", "password = ***\n"},
+		{"texts", formKind, "a=\xe4%c3%a9%ff\ufffd", "a = \\xe4é\\xff\ufffd\n"},
+		{"texts", formKind, "a=%c3", "a = \\xc3\n"},
+		{"texts", formKind, "a=%ed%a0%80", "a = \\xed\\xa0\\x80\n"},
+		{"texts", "multipart/form-data; boundary=b", "--b\r\nX-A: \xe9\r\n\r\n1\r\n--b--", "X-A: \\xe9\n\n  1\n\n"},
+	} {
+		_, view := views(t, c.target)
+		if shown, ok := view.Asked(c.kind, []byte(c.body)); !ok || shown != c.want || !utf8.ValidString(shown) {
+			t.Errorf("%s: %v, %q", c.body, ok, shown)
+		}
+	}
+}
+
+func TestWhatIsNoUTF8HidesNoLessThanWhatIs(t *testing.T) {
+	_, api := views(t, "api")
+	field := func(head, content string) string { return "--b\r\n" + head + "\r\n\r\n" + content + "\r\n--b--" }
+	const multi, form = "multipart/form-data; boundary=b", "Content-Disposition: form-data; name=password"
+	for name, c := range map[string]struct {
+		kind, body string
+		ok         bool
+	}{
+		"JSON":                                {"application/json", "{\"password\":\"hunter2\xe4\"}", false},
+		"JSON of another name":                {"application/problem+json", "\x00{\"password\":\"hunter2\"}", false},
+		"JSON whose type is malformed":        {"application/json; charset", "{\"password\":\"hunter2\xe4\"}", false},
+		"lines of JSON":                       {"application/x-ndjson", "{\"password\":\"hunter2\xe4\"}\n", false},
+		"JSON of no type":                     {"", " \xef\xbb\xbf{\"password\":\"hunter2\xe4\"}", false},
+		"JSON behind a zero":                  {"application/octet-stream", "\x00{\"password\":\"hunter2\"}", false},
+		"JSON in UTF-32":                      {"", "\xff\xfe\x00\x00{\x00\x00\x00h\x00\x00\x00", false},
+		"JSON in half of UTF-16":              {"application/json", "{\x00\"\x00h", false},
+		"JSON in UTF-16":                      {"application/json", string(utf16le(`{"password":"hunter2"}`)), true},
+		"compressed JSON":                     {"application/json", "\x1f\x8bhunter2\xe4", true},
+		"events":                              {"text/event-stream", "data: {\"password\":\"hunter2\xe4\"}\n\n", true},
+		"a form in UTF-16":                    {formKind, string(utf16le("password=hunter2")), false},
+		"a form with a zero":                  {formKind, "\x00&password=hunter2", false},
+		"a part":                              {multi, field(form, "hunter2\xe4"), true},
+		"a part that is no text":              {multi, field(form+"\r\nContent-Type: application/octet-stream", "hunter2\x00"), true},
+		"a part in UTF-16":                    {multi, field(form, string(utf16le("hunter2"))), true},
+		"a part that is JSON":                 {multi, field("Content-Type: application/json", "{\"password\":\"hunter2\xe4\"}"), false},
+		"parts in UTF-16":                     {multi, string(utf16le(field(form, "hunter2"))), false},
+		"parts of which none says a boundary": {"multipart/form-data", field(form, "hunter2"), false},
+		"parts of another boundary":           {"multipart/form-data; boundary=c", field(form, "hunter2"), false},
+		"parts and a strange boundary":        {`multipart/form-data; boundary="b "`, field(form, "hunter2"), false},
+	} {
+		if shown, ok := api.Asked(c.kind, []byte(c.body)); ok != c.ok || strings.Contains(strings.ReplaceAll(shown, "\x00", ""), "hunter2") {
+			t.Errorf("%s: %v, %q", name, ok, shown)
+		}
+	}
+}
+
+func TestWhatStandsBehindALineEndIsTakenForNoFieldOrHeader(t *testing.T) {
+	_, view := views(t, "texts")
+	for body, want := range map[string]string{
+		"a=1%0Acascade = false&cascade=true": "a = 1\n  cascade = false\ncascade = true\n",
+		"a=1%0D%0Acascade = false":           "a = 1\r\n  cascade = false\n",
+		"a=1%0Dcascade = false":              "a = 1\r  cascade = false\n",
+		"a=1%E2%80%A8cascade = false":        "a = 1\u2028  cascade = false\n",
+		"a%0Acascade=false":                  "a\n  cascade = false\n",
+		"a=%0A%0A":                           "a = \n  \n  \n",
+	} {
+		if shown, ok := view.Asked(formKind, []byte(body)); !ok || shown != want {
+			t.Errorf("%s: %v, %q", body, ok, shown)
+		}
+	}
+	const part = "--b\r\nX-A: 1\r\n\r\n1\n\nContent-Disposition: form-data; name=cascade\n\nfalse\r\n--b--"
+	if shown, ok := view.Asked("multipart/mixed; boundary=b", []byte(part)); !ok || strings.Contains(shown, "\nContent-") || !strings.Contains(shown, "\n  Content-") {
+		t.Errorf("%v, %q", ok, shown)
+	}
+}

@@ -1,0 +1,143 @@
+package httpmask
+
+import (
+	"bytes"
+	"fmt"
+	"mime"
+	"net/textproto"
+	"regexp"
+	"strings"
+)
+
+var (
+	// boundaries finds each parameter that some service takes for the boundary, extended ones too (RFC 2231).
+	boundaries = regexp.MustCompile(`(?i)boundary\s*[*=]`)
+	// boundaryForm is what a boundary may be (RFC 2046, 5.1.1).
+	boundaryForm = regexp.MustCompile(`^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$`)
+	// names finds each parameter that some service takes for a part's name, extended ones too.
+	names = regexp.MustCompile(`(?i);\s*name\s*[*=]`)
+	// headerForm is a line of a part's header, unfolded.
+	headerForm = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+):[ \t]*([^\x00\r\n]*)$`)
+)
+
+// header is a line of a part's header.
+type header struct{ name, value string }
+
+// part is a part of a multipart body.
+type part struct {
+	headers []header
+	content []byte
+}
+
+// split takes a multipart body apart (RFC 2046, 5.1). False: it holds more than its parts, or a service could take it apart
+// otherwise.
+func split(body []byte, boundary string) ([]part, bool) {
+	if !boundaryForm.MatchString(boundary) {
+		return nil, false
+	}
+	pieces := bytes.Split(body, []byte("--"+boundary))
+	last := len(pieces) - 1
+	end, closed := bytes.CutPrefix(pieces[last], []byte("--"))
+	if last < 2 || !closed || len(bytes.Trim(pieces[0], "\r\n")) > 0 || len(bytes.Trim(end, " \t\r\n")) > 0 {
+		return nil, false
+	}
+	if len(pieces[0]) > 0 && !bytes.HasSuffix(pieces[0], []byte("\r\n")) {
+		return nil, false
+	}
+	var out []part
+	for _, piece := range pieces[1:last] {
+		inner, starts := bytes.CutPrefix(piece, []byte("\r\n"))
+		inner, ends := bytes.CutSuffix(inner, []byte("\r\n"))
+		head, content, parted := bytes.Cut(append([]byte("\r\n"), inner...), []byte("\r\n\r\n"))
+		headers, ok := headersOf(strings.TrimPrefix(string(head), "\r\n"))
+		if !starts || !ends || !parted || !ok {
+			return nil, false
+		}
+		out = append(out, part{headers, content})
+	}
+	return out, true
+}
+
+// headersOf reads a part's header; false: services could read it otherwise.
+func headersOf(head string) ([]header, bool) {
+	if head == "" {
+		return nil, true
+	}
+	var out []header
+	for line := range strings.SplitSeq(strings.NewReplacer("\r\n ", " ", "\r\n\t", " ").Replace(head), "\r\n") {
+		m := headerForm.FindStringSubmatch(line)
+		if m == nil {
+			return nil, false
+		}
+		out = append(out, header{m[1], strings.TrimRight(m[2], " \t")})
+	}
+	return out, true
+}
+
+// get is the value of a header, and whether it stands there once at most.
+func (p part) get(name string) (string, bool) {
+	value, times := "", 0
+	for _, h := range p.headers {
+		if textproto.CanonicalMIMEHeaderKey(h.name) == name {
+			value, times = h.value, times+1
+		}
+	}
+	return value, times <= 1
+}
+
+// name is that of the part's field, whatever its disposition; false: services could read another.
+func (p part) name() (string, bool) {
+	disposition, once := p.get("Content-Disposition")
+	if disposition == "" {
+		return "", once
+	}
+	_, parameters, err := mime.ParseMediaType(disposition)
+	given := names.FindAllString(disposition, 2)
+	ambiguous := len(given) > 1 || len(given) == 1 && strings.HasSuffix(given[0], "*")
+	return parameters["name"], once && err == nil && !ambiguous
+}
+
+// multipart shows a multipart body by its parts. One that cannot be told apart in one way only is shown in whole if it is a
+// text; if paths name something, it cannot be found in that.
+func (v *View) multipart(contentType string, body []byte, depth int) (string, bool) {
+	if len(boundaries.FindAllString(contentType, 2)) > 1 || strings.Contains(boundaries.FindString(contentType), "*") {
+		return "", false
+	}
+	_, parameters, _ := mime.ParseMediaType(contentType)
+	parts, ok := split(body, parameters["boundary"])
+	if !ok || depth < 0 {
+		if v.paths && len(bytes.TrimSpace(body)) > 0 || !isText(body) {
+			return "", false
+		}
+		return v.Text(string(body)), true
+	}
+	var out strings.Builder
+	for _, p := range parts {
+		shown, ok := v.part(p, depth)
+		if !ok {
+			return "", false
+		}
+		for _, h := range p.headers {
+			value, _ := v.Header(strings.ToLower(h.name), h.value)
+			fmt.Fprintf(&out, "%s: %s\n", h.name, value)
+		}
+		out.WriteString("\n" + indented(shown) + "\n\n")
+	}
+	return out.String(), true
+}
+
+// part shows what a part holds, as its name or its type has it.
+func (v *View) part(p part, depth int) (string, bool) {
+	kind, once := p.get("Content-Type")
+	name, ok := p.name()
+	if !once || !ok {
+		return "", false
+	}
+	if name != "" {
+		shown, hidden, ok := v.member(name, string(p.content))
+		if hidden || !ok {
+			return shown, ok
+		}
+	}
+	return v.asked(kind, p.content, depth)
+}

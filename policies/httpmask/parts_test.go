@@ -1,0 +1,113 @@
+package httpmask
+
+import (
+	"strings"
+	"testing"
+)
+
+const aPart = "--b\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nharmless\r\n"
+
+// other is a body of one part with a boundary of its own.
+func other(boundary string) string {
+	return "--" + boundary + "\r\nContent-Disposition: form-data; name=\"cascade\"\r\n\r\ntrue\r\n--" + boundary + "--\r\n"
+}
+
+func TestWhatStandsAroundThePartsOfABodyIsSeenOrTheBodyIsNotHeld(t *testing.T) {
+	_, api := views(t, "api")
+	_, texts := views(t, "texts")
+	body := aPart + "--b--\r\n"
+	for name, c := range map[string]struct {
+		body string
+		good bool
+	}{
+		"nothing":                          {body, true},
+		"no line end at the end":           {aPart + "--b--", true},
+		"line ends":                        {"\r\n" + body + "\r\n\r\n", true},
+		"two parts":                        {aPart + body, true},
+		"a part without a header":          {aPart + "--b\r\n\r\ntrue\r\n--b--", true},
+		"a part without content":           {"--b\r\nX-A: 1\r\n\r\n\r\n--b--", true},
+		"further parts":                    {body + other("b"), false},
+		"parts of another boundary":        {body + other("c"), false},
+		"such in front":                    {other("c") + body, false},
+		"a document in front":              {"{\"cascade\":true}\r\n" + body, false},
+		"a text behind the end":            {aPart + "--b-- cascade=true", false},
+		"blanks in front of the first":     {"  " + body, false},
+		"an end within the line":           {"--b\r\n\r\n1 --b\r\n\r\ncascade--b--\r\n", false},
+		"a text behind a boundary":         {"--b cascade\r\n\r\ntrue\r\n--b--", false},
+		"a blank behind a boundary":        {"--b \r\n\r\ntrue\r\n--b--", false},
+		"line feeds only":                  {strings.ReplaceAll(body, "\r\n", "\n"), false},
+		"carriage returns only":            {strings.ReplaceAll(body, "\r\n", "\r"), false},
+		"a part that another reader finds": {strings.Replace(aPart, "harmless", "a\n--b\nContent-Disposition: form-data; name=\"cascade\"\n\ntrue", 1) + "--b--", false},
+		"a boundary that begins like ours": {strings.Replace(aPart, "harmless", "a\r\n--bc\r\n\r\ntrue", 1) + "--b--", false},
+		"no end":                           {aPart, false},
+		"a header with a bare line feed":   {"--b\r\nX-A: 1\nContent-Disposition: form-data; name=cascade\r\n\r\ntrue\r\n--b--", false},
+		"a header that ends in line feeds": {"--b\r\nX-A: 1\n\ntrue\r\n\r\n\r\n--b--", false},
+		"a blank in front of the colon":    {"--b\r\nX-A : 1\r\n\r\ntrue\r\n--b--", false},
+		"a header without a name":          {"--b\r\ncascade\r\n\r\ntrue\r\n--b--", false},
+	} {
+		if shown, ok := api.Asked("multipart/form-data; boundary=b", []byte(c.body)); ok != c.good {
+			t.Errorf("%s, where paths name something: %v, %q", name, ok, shown)
+		}
+		shown, ok := texts.Asked("multipart/form-data; boundary=b", []byte(c.body))
+		if !ok || !c.good && shown != c.body || strings.Contains(c.body, "true") && !strings.Contains(shown, "true") {
+			t.Errorf("%s: %v, %q", name, ok, shown)
+		}
+		if shown, ok := texts.Asked("multipart/form-data; boundary=b", []byte(c.body+"\x00")); ok {
+			t.Errorf("%s, and it is no text: %q", name, shown)
+		}
+	}
+}
+
+func TestABodyWhoseBoundaryOrNamesCanBeReadInTwoWaysIsNotHeld(t *testing.T) {
+	_, view := views(t, "texts")
+	for kind, good := range map[string]bool{
+		"multipart/form-data; boundary=b":                                          true,
+		`multipart/form-data; boundary="b"; charset=utf-8`:                         true,
+		"Multipart/Form-Data; BOUNDARY=b":                                          true,
+		"multipart/form-data; boundary=c; boundary*=utf-8''b":                      false,
+		"multipart/form-data; boundary*=utf-8''b":                                  false,
+		"multipart/form-data; boundary*0=b":                                        false,
+		"multipart/form-data; boundary*0*=utf-8''b; boundary=c":                    false,
+		"multipart/form-data; boundary=b; boundary=b":                              false,
+		"multipart/form-data; boundary=b; Boundary =c":                             false,
+		`multipart/form-data; x="; boundary=c"; boundary=b`:                        false,
+		"multipart/mixed; boundary=b; type=\"multipart/form-data; boundary * =c\"": false,
+	} {
+		if shown, ok := view.Asked(kind, []byte(aPart+"--b--")); ok != good {
+			t.Errorf("%s: %v, %q", kind, ok, shown)
+		}
+	}
+	const form = "Content-Disposition: form-data; name=a"
+	for head, good := range map[string]bool{
+		form: true,
+		form + `; filename="a; b=c.txt"; filename*=utf-8''n.txt`:          true,
+		form + `; filename="näme.txt"`:                                    true,
+		"Content-Disposition: attachment; filename=name.txt":              true,
+		"Content-Type: text/plain":                                        true,
+		form + "\r\n" + form:                                              false,
+		form + "\r\ncontent-disposition: form-data; name=b":               false,
+		form + "; name=b":                                                 false,
+		form + "; NAME = b":                                               false,
+		form + "; name*=utf-8''b":                                         false,
+		"Content-Disposition: form-data; name*=utf-8''a":                  false,
+		"Content-Disposition: form-data; name*0=a; name*1=b":              false,
+		form + `; filename="; name=b"`:                                    false,
+		form + "; filename=a b":                                           false,
+		"Content-Type: text/plain\r\nContent-type: application/json":      false,
+		"Content-Type: multipart/mixed; boundary=c; boundary*=utf-8''d":   false,
+		"Content-Disposition:\r\n form-data;\r\n name=a;\r\n\tname=\"b\"": false,
+	} {
+		if shown, ok := view.Asked("multipart/form-data; boundary=b", []byte("--b\r\n"+head+"\r\n\r\n1\r\n--b--")); ok != good {
+			t.Errorf("%s: %v, %q", head, ok, shown)
+		}
+	}
+}
+
+func TestAllHeadersOfAPartAreShown(t *testing.T) {
+	_, view := views(t, "api")
+	body := "--b\r\nContent-Disposition: form-data; name=x\r\nContent-Transfer-Encoding: base64\r\nX-Name: \xe9\r\nX-Secret: hunter2\r\nX-Name: 2\r\nx-folded: a\r\n b\r\n\r\nMQ==\r\nX-Content: 1\r\n--b--"
+	const want = "Content-Disposition: form-data; name=x\nContent-Transfer-Encoding: base64\nX-Name: \\xe9\nX-Secret: ***\nX-Name: 2\nx-folded: a b\n\n  MQ==\r\n  X-Content: 1\n\n"
+	if shown, ok := view.Asked("multipart/form-data; boundary=b", []byte(body)); !ok || shown != want {
+		t.Errorf("%v, %q", ok, shown)
+	}
+}
