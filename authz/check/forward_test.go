@@ -94,6 +94,14 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", multi, part("_method")},
 		{"/x", multi, part(`"_method"`)},
 		{"/x", "content-type: multipart/form-data", part("_method")},
+		{"/x", multi, part("x") + part("_method")},
+		{"/x", multi, part("_method") + "--c\r\n\r\n--c--\r\n"},
+		{"/x", multi, "--c\r\nContent-Disposition: form-data; name=_method\r\n\r\nDELETE\r\n--c--\r\n" + part("x")},
+		{"/x", multi, strings.ReplaceAll(part("_method"), "\r\n", "\n")},
+		{"/x", multi, "--b\r\nContent-Disposition: form-data; name=x\r\nContent-Disposition: form-data; name=_method\r\n\r\nDELETE\r\n--b--\r\n"},
+		{"/x", multi, part("x; name*=utf-8''%5Fmethod")},
+		{"/x", "content-type: multipart/form-data; boundary=c; boundary=b", part("_method")},
+		{"/x", "content-type: Multipart/Form-Data; boundary=c; boundary*=utf-8''b", part("_method")},
 	} {
 		in := ask("api", "GET", c.path, good)
 		if c.kind != "" {

@@ -2,11 +2,8 @@ package check
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"mime"
-	"mime/multipart"
 	"slices"
 	"strings"
 
@@ -14,6 +11,7 @@ import (
 
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/httploose"
+	"github.com/sluicegate/sluice/policies/httpmask"
 )
 
 // overrides are names of parameters by which frameworks take a request for one of another method: Rails, Symfony, Laravel
@@ -53,13 +51,14 @@ func (r *request) formOverrides() bool {
 	if len(r.body) == 0 {
 		return false
 	}
-	kind, parameters, err := mime.ParseMediaType(r.header("content-type"))
+	contentType := r.header("content-type")
+	kind, _, err := mime.ParseMediaType(contentType)
 	switch {
+	case strings.HasPrefix(strings.ToLower(strings.TrimSpace(contentType)), "multipart/"):
+		return partNames(contentType, r.body)
 	case err != nil || kind == "application/x-www-form-urlencoded" || kind == "text/plain" || kind == "application/octet-stream":
 		// Without a type, or with one that says nothing, some servers take it for a form.
 		return formNames(r.body) || jsonNames(r.body)
-	case strings.HasPrefix(kind, "multipart/"):
-		return partNames(r.body, parameters["boundary"])
 	case kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json"):
 		return jsonNames(r.body)
 	}
@@ -76,30 +75,14 @@ func formNames(body []byte) bool {
 	return mayName(body) && slices.ContainsFunc(httploose.Pairs(string(body)), func(p httploose.Pair) bool { return isOverride(p.Name) })
 }
 
-// partNames looks at the names of a form's parts (RFC 7578). What cannot be read, and has the word, is taken for one.
-func partNames(body []byte, boundary string) bool {
+// partNames looks at the names of a form's parts (RFC 7578). What services could read in more than one way, and has the word,
+// is taken for one.
+func partNames(contentType string, body []byte) bool {
 	if !mayName(body) {
 		return false
 	}
-	if boundary == "" {
-		return true
-	}
-	parts := multipart.NewReader(bytes.NewReader(body), boundary)
-	for {
-		part, err := parts.NextRawPart()
-		if errors.Is(err, io.EOF) {
-			return false
-		}
-		if err != nil {
-			return true
-		}
-		for _, line := range part.Header["Content-Disposition"] {
-			_, parameters, err := mime.ParseMediaType(line)
-			if err != nil && strings.Contains(strings.ToLower(line), "method") || isOverride(parameters["name"]) {
-				return true
-			}
-		}
-	}
+	names, ok := httpmask.PartNames(contentType, body)
+	return !ok || slices.ContainsFunc(names, isOverride)
 }
 
 // jsonNames looks at the names of an object's members.

@@ -97,10 +97,37 @@ func (p part) name() (string, bool) {
 	return parameters["name"], once && err == nil && !ambiguous
 }
 
+// PartNames are the names of the parts of a multipart body. False: services could take it apart, or name its parts, in more
+// than one way.
+func PartNames(contentType string, body []byte) ([]string, bool) {
+	_, parameters, err := mime.ParseMediaType(contentType)
+	if err != nil || otherBoundary(contentType) {
+		return nil, false
+	}
+	parts, ok := split(body, parameters["boundary"])
+	if !ok {
+		return nil, false
+	}
+	out := make([]string, 0, len(parts))
+	for _, p := range parts {
+		name, ok := p.name()
+		if !ok {
+			return nil, false
+		}
+		out = append(out, name)
+	}
+	return out, true
+}
+
+// otherBoundary reports whether some service could take another parameter for the boundary.
+func otherBoundary(contentType string) bool {
+	return len(boundaries.FindAllString(contentType, 2)) > 1 || strings.Contains(boundaries.FindString(contentType), "*")
+}
+
 // multipart shows a multipart body by its parts. One that cannot be told apart in one way only is shown in whole if it is a
 // text; if paths name something, it cannot be found in that.
 func (v *View) multipart(contentType string, body []byte, depth int) (string, bool) {
-	if len(boundaries.FindAllString(contentType, 2)) > 1 || strings.Contains(boundaries.FindString(contentType), "*") {
+	if otherBoundary(contentType) {
 		return "", false
 	}
 	_, parameters, _ := mime.ParseMediaType(contentType)
