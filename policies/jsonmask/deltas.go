@@ -1,8 +1,6 @@
 package jsonmask
 
-import (
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 const (
 	// deltaWindow is how much of the text of one field may be held, deltaContext how much of what is out is shown to the
@@ -50,6 +48,7 @@ type heldPiece struct {
 	from, to    int
 	start, stop int
 	plain       bool // it is the data itself, and no string of JSON
+	round       int  // how often finds in it have been hidden
 }
 
 // first is the number of the first event that is held, or none.
@@ -152,48 +151,68 @@ func (f *deltaField) hide(e *events, l *eventLane, before int, spans []Span) {
 		for len(spans) > 0 && spans[0].End <= p.from {
 			spans = spans[1:]
 		}
-		var in unquoted
-		if !p.plain && len(spans) > 0 && spans[0].Start < min(before, p.to) {
-			in = unquoted{raw: e.wholeData(p.event)[p.start:p.stop], at: 1}
-		}
+		touched := false
 		for _, s := range spans {
 			if s.Start >= min(before, p.to) {
 				break
-			}
-			from, to := max(s.Start, p.from), min(s.End, p.to)
-			if from >= to {
-				continue
 			}
 			var text []byte
 			if shown := f.running && s.Start == 0 || f.shown == s.Start+1; !shown {
 				text = l.view.found.Append(nil, f.text[s.Start:s.End])
 			}
-			f.shown = s.Start + 1
-			from, to = from-p.from, to-p.from
-			if !p.plain {
-				from, to = in.to(from), in.to(to)
-				text = appendQuoted(nil, text)
-			}
-			e.hidePiece(l, p, from, to, text)
+			f.shown, touched = s.Start+1, true
+			e.hidePiece(l, p, max(s.Start, p.from)-p.from, min(s.End, p.to)-p.from, text)
+		}
+		if touched {
+			p.round++
 		}
 	}
 }
 
-// hidePiece patches data of an event that is held: what stands at from to to of a piece.
+// hidePiece has data of an event that is held patched: what stands at from to to of a piece's text. Finds of a piece come
+// from left to right.
 func (e *events) hidePiece(l *eventLane, p *heldPiece, from, to int, text []byte) {
 	first := len(e.queue) - len(l.waiting)
 	w := &l.waiting[p.event-e.popped-first]
 	begin := len(w.texts)
-	w.texts = append(w.texts, text...)
-	w.joined = append(w.joined, patch{p.start + from, p.start + to, begin, len(w.texts)})
+	if p.plain {
+		w.texts = append(w.texts, text...)
+	} else {
+		w.texts = appendQuoted(w.texts, text)
+	}
+	if p.round == len(w.late) {
+		w.late = append(w.late, nil)
+	}
+	w.late[p.round] = append(w.late[p.round], latePatch{patch{from, to, begin, len(w.texts)}, p.start, p.stop, p.plain})
 }
 
-// wholeData is the data of an event that is held.
-func (e *events) wholeData(number int) []byte {
-	if e.wholeOf != number+1 {
-		e.whole, e.wholeOf = e.joined(e.whole[:0], e.queue[number-e.popped]), number+1
+// latePatch is a patch of a piece of an event: of what the string at data[begin:stop] says, or of the data itself.
+type latePatch struct {
+	patch
+	begin, stop int
+	plain       bool
+}
+
+// place brings the patches of an event's pieces among those of its data, all of a round at once: an event may have very many.
+// A piece has few rounds, those of other pieces do not meet its own.
+func (w *waiting) place(data []byte) {
+	for _, late := range w.late {
+		placed := make([]patch, 0, len(late)+len(w.patches))
+		var u unquoted
+		for i, p := range late {
+			if i == 0 || p.begin != late[i-1].begin {
+				u = unquoted{raw: data[p.begin:p.stop], at: 1}
+			}
+			if !p.plain {
+				p.start, p.end = u.to(p.start), u.to(p.end)
+			}
+			p.start, p.end = p.begin+p.start, p.begin+p.end
+			placed = append(placed, p.patch)
+		}
+		// Before what the finder found in a piece alone: that may be a part of the same.
+		w.patches = mergePatches(append(placed, w.patches...))
 	}
-	return e.whole
+	w.late = w.late[:0]
 }
 
 // keepEnds keeps of the text from a place on, all of it one find, what the finder knows it by: its begin, and what may be

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -502,33 +501,6 @@ func TestAFindLongerThanTheWindowIsHiddenToItsEnd(t *testing.T) {
 					t.Errorf("%s of %d in pieces of %d: %d bytes %.60q…, want %d", name, n, size, len(joined), joined, len(c.want))
 				}
 			}
-		}
-	}
-}
-
-func TestFindsInOneEventTakeTimeInProportion(t *testing.T) {
-	view := NewView(nil, opens, nil)
-	took := func(in string) time.Duration {
-		best := time.Hour
-		for range 3 {
-			began := time.Now()
-			if out, err := masked(Events, strings.NewReader(in), view); err != nil || strings.Contains(out, "tok_") {
-				t.Fatalf("%v: %.200s", err, out)
-			}
-			best = min(best, time.Since(began))
-		}
-		return best
-	}
-	for name, event := range map[string]func(n int) string{
-		"in one string":             func(n int) string { return `{"content":"` + strings.Repeat("tok_a1b2c3 ", n) + `"}` },
-		"in one string, escaped":    func(n int) string { return `{"content":"` + strings.Repeat(`\u0074ok_a1b2c3\n`, n) + `"}` },
-		"in many strings":           func(n int) string { return `{"content":[` + strings.Repeat(`"tok_a1b2c3",`, n) + `""]}` },
-		"in data that is no JSON":   func(n int) string { return strings.Repeat("tok_a1b2c3 ", n) },
-		"in lines that are no JSON": func(n int) string { return strings.Repeat("tok_a1b2c3\ndata: ", n) },
-	} {
-		few, many := took("data: "+event(1000)+"\n\n"), took("data: "+event(16_000)+"\n\n")
-		if many > 64*few { // 16 times as many; it was 256 times the time
-			t.Errorf("%s: %s for 1,000 finds, %s for 16,000", name, few, many)
 		}
 	}
 }

@@ -32,9 +32,6 @@ type events struct {
 	popped int
 	// data is that of the event at hand, other that of one before it.
 	data, other []byte
-	// whole is the data of the event with that number, counted from 1, of which pieces are being hidden.
-	whole   []byte
-	wholeOf int
 
 	encoding encoding
 }
@@ -58,9 +55,9 @@ type eventLane struct {
 // waiting is what becomes of the data of one event.
 type waiting struct {
 	patches []patch
-	// joined are those of finds in the joined text of pieces, which go before.
-	joined []patch
-	texts  []byte
+	texts   []byte
+	// late are patches of pieces that have not been placed yet, by round.
+	late [][]latePatch
 }
 
 func newEvents(lanes []*lane, src io.Reader) *events {
@@ -216,7 +213,7 @@ func (e *events) event(hasData bool) {
 		if n := len(l.waiting); n < cap(l.waiting) {
 			l.waiting = l.waiting[:n+1]
 			w := &l.waiting[n]
-			w.patches, w.joined, w.texts = w.patches[:0], w.joined[:0], w.texts[:0]
+			w.patches, w.texts, w.late = w.patches[:0], w.texts[:0], w.late[:0]
 		} else {
 			l.waiting = append(l.waiting, waiting{})
 		}
@@ -291,12 +288,9 @@ func (e *events) putOut(l *eventLane, n int) {
 	for i := range n {
 		q, w := e.queue[first+i], &l.waiting[i]
 		var now []byte // nil: as it came
-		if len(w.joined) > 0 {
-			// Before what the finder found in one piece alone: that may be a part of the same.
-			w.patches = mergePatches(append(w.joined, w.patches...))
-		}
-		if len(w.patches) > 0 {
+		if len(w.patches)+len(w.late) > 0 {
 			e.other = e.joined(e.other[:0], q)
+			w.place(e.other)
 			l.plain = appendPatched(l.plain[:0], e.other, w.patches, w.texts)
 			if now = l.plain; now == nil {
 				now = []byte{}
