@@ -8,7 +8,7 @@ import (
 
 // What a stream's masking takes grows as its finds do, not as their square: who sends one has nobody else wait.
 func TestManyFindsInAnEventCostNoMoreThanEachAlone(t *testing.T) {
-	const few, times, bound = 2000, 8, 24 // the square would be 64
+	const few, times, bound = 300, 16, 60 // the square would be 256
 	view := NewView(nil, opens, nil)
 	for name, stream := range map[string]func(n int) string{
 		"in one string": func(n int) string {
