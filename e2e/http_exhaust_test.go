@@ -123,17 +123,7 @@ func (s *storm) innocent(ctx context.Context) (status int, err error) {
 // resident is the memory of the processor, in bytes.
 func (s *storm) resident(t *testing.T) int64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.SluicePID()))
-	if err != nil {
-		t.Error(err)
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
-	n, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-	if err != nil {
-		t.Error(err)
-	}
-	return n << 10
+	return residentOf(t, s.Stage)
 }
 
 func (s *storm) metric(t *testing.T, name string) int {

@@ -95,6 +95,7 @@ var elsewhere = map[string]string{
 	"token-size":       "TestRefusalsAtStartupSayWhat",
 	"notify-payload":   "TestNotificationsLoseTheirPayload in extproc/postgres/engine",
 
+	"http-multipart":       "TestNothingOfAMultipartBodyIsBesideWhatPeopleSee in policies/httpmask",
 	"http-undecodable":     "TestHTTPRefusalsSayWhy",
 	"http-compressed":      "TestAnHTTPAgentSeesMaskedJSON",
 	"http-path":            "TestHTTPRefusalsSayWhy",

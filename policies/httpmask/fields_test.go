@@ -143,3 +143,32 @@ func TestWhatStandsBehindALineEndIsTakenForNoFieldOrHeader(t *testing.T) {
 		t.Errorf("%v, %q", ok, shown)
 	}
 }
+
+func TestFieldsAreHiddenByWhateverNameAServiceReads(t *testing.T) {
+	_, api := views(t, "api")
+	part := func(header, value string) string {
+		return "--b\r\n" + header + "\r\n\r\n" + value + "\r\n--b--\r\n"
+	}
+	const form, multi = "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"
+	for name, c := range map[string]struct{ kind, body string }{
+		"brackets":                 {form, "user[password]=hunter2"},
+		"brackets, encoded":        {form, "user%5Bpassword%5D=hunter2"},
+		"nothing but brackets":     {form, "[password]=hunter2"},
+		"dots":                     {form, "user.password=hunter2"},
+		"brackets of a part":       {multi, part(`Content-Disposition: form-data; name="user[password]"`, "hunter2")},
+		"dots of a part":           {multi, part(`Content-Disposition: form-data; name="user.password"`, "hunter2")},
+		"an attachment":            {multi, part(`Content-Disposition: attachment; name="password"`, "hunter2")},
+		"an extended name":         {multi, part(`Content-Disposition: form-data; name*=utf-8''password`, "hunter2")},
+		"two names":                {multi, part(`Content-Disposition: form-data; name=password; name=x`, "hunter2")},
+		"two dispositions":         {multi, part("Content-Disposition: form-data; name=x\r\nContent-Disposition: form-data; name=password", "hunter2")},
+		"no UTF-8 in a form":       {form, "password=hunter2\xe4"},
+		"no UTF-8 in a form, more": {form, "password=hunter2%e4&%e4=x"},
+		"no UTF-8 in a part":       {multi, part(`Content-Disposition: form-data; name="password"`, "hunter2\xe4")},
+		"no UTF-8 in JSON":         {"application/json", "{\"password\":\"hunter2\xe4\"}"},
+		"no UTF-8 in JSON as text": {"text/plain", " [{\"password\":\"hunter2\xe4\"}]"},
+	} {
+		if shown, ok := api.Asked(c.kind, []byte(c.body)); strings.Contains(shown, "hunter2") || !utf8.ValidString(shown) || ok && shown == "" {
+			t.Errorf("%s: shown %v: %q", name, ok, shown)
+		}
+	}
+}

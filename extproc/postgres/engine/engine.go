@@ -100,7 +100,7 @@ func (e *Engine) Status() byte {
 func (e *Engine) Idle() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.shared.queue.len == 0 && e.shared.copy.phase == copyNone && e.shared.status == 'I'
+	return e.shared.answered() && e.shared.status == 'I'
 }
 
 // Running reports whether a run for which a question holds is on its way to the server, or not answered yet.
@@ -119,14 +119,17 @@ func (e *Engine) Running(holds func(*Run) bool) bool {
 func (e *Engine) Answered() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.shared.queue.len == 0 && e.shared.copy.phase == copyNone
+	return e.shared.answered()
 }
+
+// answered: nothing is on its way to the server that it will answer.
+func (s *shared) answered() bool { return s.queue.len == 0 && s.copy.phase == copyNone }
 
 // Await is Answered; if it is false, Progress is signalled once the server has answered more.
 func (e *Engine) Await() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	answered := e.shared.queue.len == 0 && e.shared.copy.phase == copyNone
+	answered := e.shared.answered()
 	e.shared.waiting = !answered
 	return answered
 }
