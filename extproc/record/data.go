@@ -11,18 +11,8 @@ import (
 // maxData is how many bytes an event of Data holds at most: a reader of a chunk need not hold more at a time.
 const maxData = 256 << 10
 
-// Field numbers of record.proto, for the one event that is encoded by hand.
-const (
-	eventSequence  = 1
-	eventAt        = 2
-	eventData      = 9
-	dataDirection  = 1
-	dataBytes      = 2
-	dataNumber     = 3
-	timeSeconds    = 1
-	timeNanos      = 2
-	dataEventExtra = 96 // more than all of an event of Data but the bytes
-)
+// dataEventExtra is more than all of an event of Data but the bytes.
+const dataEventExtra = 96
 
 // Data is Append, not durable, of the bytes of the parts one after the other, in as many events as it takes. They are
 // copied once, into the bytes that are written to the journal and sealed; they are the caller's again when it returns.
@@ -103,23 +93,4 @@ func appendData(b []byte, sequence, seconds, nanos, direction, number uint64, n 
 		parts = parts[1:]
 	}
 	return appendVarint(b, dataNumber, number), parts
-}
-
-// A field that is zero is not written (proto3).
-func sizeVarint(field protowire.Number, v uint64) int {
-	if v == 0 {
-		return 0
-	}
-	return protowire.SizeTag(field) + protowire.SizeVarint(v)
-}
-
-func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
-	if v == 0 {
-		return b
-	}
-	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), v)
-}
-
-func appendLength(b []byte, field protowire.Number, n int) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.BytesType), uint64(n)) //nolint:gosec // G115: a size
 }

@@ -189,6 +189,41 @@ func TestARecordedSessionReadsBackAsItWas(t *testing.T) {
 	}
 }
 
+// Some events are encoded by hand, others by the library: an append may have both.
+func TestEventsOfBothEncodersStandInOrder(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir)
+	s := begin(t, r, "p1-A")
+	var want []*recordv1.Event
+	for _, text := range []string{"select 1", "select '" + strings.Repeat("x", 40<<10) + "'", "select 2"} {
+		batch := []*recordv1.Event{
+			{Kind: &recordv1.Event_Statement{Statement: &recordv1.Statement{Number: 1, Text: text, Commands: []string{"SELECT"}}}},
+			{Kind: &recordv1.Event_HoldEnd{HoldEnd: &recordv1.HoldEnd{Number: 1}}},
+			outcome(1, 1, 8),
+		}
+		must(t, s.Append(false, batch...))
+		want = append(want, batch...)
+	}
+	bad := &recordv1.Event{Kind: &recordv1.Event_Statement{Statement: &recordv1.Statement{Number: 2, Text: "\xff"}}}
+	if err := s.Append(false, bad); err == nil {
+		t.Fatal("a text that nobody could read again was recorded")
+	}
+	got := collect(t, r.Events(t.Context(), "p1-A"))[1:]
+	if len(got) != len(want) {
+		t.Fatalf("%d events, %d were recorded", len(got), len(want))
+	}
+	for i, e := range got {
+		if at := e.GetAt().AsTime(); time.Since(at) > time.Minute || time.Until(at) > time.Minute {
+			t.Errorf("event %d is of %s", i, at)
+		}
+		w := proto.CloneOf(want[i])
+		w.Sequence, w.At = e.GetSequence(), e.GetAt()
+		if !proto.Equal(e, w) {
+			t.Errorf("event %d: %v, want %v", i, e, w)
+		}
+	}
+}
+
 func TestAnUnknownSessionIsNotFound(t *testing.T) {
 	r := open(t, t.TempDir())
 	for _, id := range []string{"p1-NONE", "../keys", ""} {

@@ -30,7 +30,9 @@ type Session struct {
 	tally index.Tally
 	open  *openChunk // nil: none
 	ended bool
-	sizes []int
+	// sizes and scratch are encode's, of the events at hand.
+	sizes   []sized
+	scratch []byte
 
 	pendingMu sync.Mutex   // guards the fields to the next blank line; never held while waiting
 	pending   []*openChunk // cut, until they are in place
@@ -90,7 +92,7 @@ func (s *Session) begin(start *recordv1.SessionStart, description []byte) error 
 	return err
 }
 
-// Append writes events, filling their sequence and time, and returns when they are in the journal: a kill of this
+// Append writes events with their sequence and time, and returns when they are in the journal: a kill of this
 // process does not lose them. If durable, it returns when a power cut does not lose them either; else that is so within
 // 50 ms. Any error means that they may be lost, and what they belong to must not happen; it is an *Error.
 //
@@ -127,30 +129,39 @@ func (s *Session) append(end bool, now time.Time, events ...*recordv1.Event) (ui
 	return s.flush(end)
 }
 
-// encode encodes events into the open chunk.
+// encode encodes events into the open chunk: none of them if one is too large.
 func (s *Session) encode(now time.Time, events ...*recordv1.Event) error {
-	if len(events) == 0 {
-		return nil
-	}
-	at := timestamppb.New(now)
+	s.scratch = s.scratch[:0]
 	s.sizes = s.sizes[:0]
 	for i, e := range events {
-		e.Sequence, e.At = s.next+uint64(i), at
-		size := proto.Size(e)
+		size, byHand := s.byHand(now, s.next+uint64(i), e)
+		if !byHand {
+			e.Sequence, e.At = s.next+uint64(i), timestamppb.New(now)
+			size = proto.Size(e)
+		}
 		if size > chunk.MaxEvent {
 			return &Error{Op: "append", Err: &TooLargeError{Size: size, Max: chunk.MaxEvent}}
 		}
-		s.sizes = append(s.sizes, size)
+		s.sizes = append(s.sizes, sized{size, byHand})
+	}
+	scratch := s.scratch
+	if cap(s.scratch) > 4*maxByHand {
+		s.scratch = nil
 	}
 	for i, e := range events {
-		if err := s.beginEvent(s.sizes[i] + protowire.SizeVarint(uint64(s.sizes[i]))); err != nil { //nolint:gosec // G115: a size
+		n, byHand := s.sizes[i].bytes, s.sizes[i].byHand
+		if err := s.beginEvent(n + protowire.SizeVarint(uint64(n))); err != nil { //nolint:gosec // G115: a size
 			return err
 		}
 		c := s.open
-		b := protowire.AppendVarint(c.buf.b, uint64(s.sizes[i])) //nolint:gosec // G115: a size
-		b, err := (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend(b, e)
-		if err != nil {
-			return &Error{Op: "encode", Err: err} // the buffer ends before it, so the recording goes on
+		b := protowire.AppendVarint(c.buf.b, uint64(n)) //nolint:gosec // G115: a size
+		if byHand {
+			b, scratch = append(b, scratch[:n]...), scratch[n:]
+		} else {
+			var err error
+			if b, err = (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend(b, e); err != nil {
+				return &Error{Op: "encode", Err: err} // the buffer ends before it, so the recording goes on
+			}
 		}
 		c.buf.b = b
 		s.endEvent()
@@ -162,6 +173,23 @@ func (s *Session) encode(now time.Time, events ...*recordv1.Event) error {
 		}
 	}
 	return nil
+}
+
+// sized is an event as encode has it in its first round: in scratch, or by its size only.
+type sized struct {
+	bytes  int
+	byHand bool
+}
+
+// byHand encodes an event behind the scratch, if it is of those that are encoded so.
+func (s *Session) byHand(now time.Time, sequence uint64, e *recordv1.Event) (size int, ok bool) {
+	from := len(s.scratch)
+	m := message{b: s.scratch, end: from + maxByHand}
+	if ok = m.event(sequence, now, e); !ok {
+		m.b = m.b[:from]
+	}
+	s.scratch = m.b
+	return len(m.b) - from, ok
 }
 
 // beginEvent makes room for an event of n bytes in the open record.
