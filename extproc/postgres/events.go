@@ -31,7 +31,7 @@ type granted struct {
 	alters, unbounded bool
 }
 
-// The events of a statement are made with one allocation each: they are most of what a session allocates.
+// The events of a statement are made with one allocation each, if any.
 type (
 	// head is a statement and what was decided.
 	head struct {
@@ -57,7 +57,7 @@ type (
 )
 
 // event is what the record says of a note, and whether that must survive a loss of power before it goes on.
-func (s *scribe) event(n *engine.Note) (e *recordv1.Event, durable bool) {
+func (s *scribe) event(n *engine.Note, from *stock) (e *recordv1.Event, durable bool) {
 	var g *granted
 	if n.Run != nil {
 		g, _ = n.Run.Context.(*granted)
@@ -67,7 +67,7 @@ func (s *scribe) event(n *engine.Note) (e *recordv1.Event, durable bool) {
 		return &recordv1.Event{Kind: &recordv1.Event_Outcome{Outcome: &recordv1.Outcome{Number: n.Number, Code: n.Code, Message: n.Message}}}, false
 	case engine.NoteExecute:
 		g.executed = true
-		x := &executed{}
+		x := from.executed.next()
 		x.execution.Number, x.execution.ApprovalId = n.Run.Number, g.approvalID
 		if v := g.policy.Version(); v != g.decided.Version() {
 			x.execution.BundleVersion = v
@@ -76,7 +76,7 @@ func (s *scribe) event(n *engine.Note) (e *recordv1.Event, durable bool) {
 		x.event.Kind = &x.kind
 		return &x.event, g.approvalID != "" || !n.Run.ReadOnly()
 	case engine.NoteOutcome:
-		x := &ended{}
+		x := from.ended.next()
 		o := &x.outcome
 		o.Number, o.CommandTag, o.Code, o.Message, o.Rows, o.Bytes = n.Run.Number, n.Tag, n.Code, n.Message, n.Rows, n.Bytes
 		if !g.began.IsZero() {

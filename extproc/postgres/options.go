@@ -19,7 +19,7 @@ import (
 // Recording is the record of one session.
 type Recording interface {
 	// Append writes events before what they describe goes on. With durable they survive a loss of power before it
-	// returns. An error is final: nothing may go on.
+	// returns. An error is final: nothing may go on. The events are the caller's again when it returns.
 	Append(durable bool, events ...*recordv1.Event) error
 	// AppendData writes events and then bytes that are about to be sent, not durable. It costs one write.
 	AppendData(events []*recordv1.Event, direction recordv1.Data_Direction, number uint64, parts ...[]byte) error

@@ -23,7 +23,10 @@ type scribe struct {
 	number uint64
 	// pending is written with what goes on next.
 	pending []*recordv1.Event
-	last    struct {
+	// Where events come from: those of the agent's side, and those of shows.
+	asked, answered stock
+
+	last struct {
 		facts  *sqlfacts.Facts
 		doings doings
 	}
@@ -32,7 +35,7 @@ type scribe struct {
 // note records the statement and what was decided. It is written before anything of the statement is sent on.
 func (s *scribe) note(sub *subject, verdict recordv1.Decision_Verdict, r *engine.Refusal) {
 	s.metrics.decided(verdict)
-	h := &head{}
+	h := s.asked.heads.next()
 	h.fill(sub.q, sub.number, &sub.described)
 	fillDecision(&h.decision, sub.number, verdict, sub.verdict.Decision, r)
 	s.pending = append(s.pending, &h.events[0], &h.events[1])
@@ -42,7 +45,7 @@ func (s *scribe) note(sub *subject, verdict recordv1.Decision_Verdict, r *engine
 func (s *scribe) letsOn(out *engine.Output) error {
 	durable := false
 	for i := range out.Notes {
-		event, safe := s.event(&out.Notes[i])
+		event, safe := s.event(&out.Notes[i], &s.asked)
 		durable = durable || safe
 		if event != nil {
 			s.pending = append(s.pending, event)
@@ -52,6 +55,7 @@ func (s *scribe) letsOn(out *engine.Output) error {
 		err := s.rec.Append(durable, s.pending...)
 		clear(s.pending)
 		s.pending = s.pending[:0]
+		s.asked.again()
 		if err != nil {
 			return noRecord(err)
 		}
@@ -69,7 +73,7 @@ func (s *scribe) shows(out *engine.Output) error {
 	var few [4]*recordv1.Event
 	events := few[:0]
 	for i := range out.Notes {
-		if event, _ := s.event(&out.Notes[i]); event != nil {
+		if event, _ := s.event(&out.Notes[i], &s.answered); event != nil {
 			events = append(events, event)
 		}
 	}
@@ -77,7 +81,9 @@ func (s *scribe) shows(out *engine.Output) error {
 	if out.Dual {
 		shown = out.ForRecord.Parts
 	}
-	if err := s.rec.AppendData(events, recordv1.Data_TO_AGENT, 0, shown...); err != nil {
+	err := s.rec.AppendData(events, recordv1.Data_TO_AGENT, 0, shown...)
+	s.answered.again()
+	if err != nil {
 		return noRecord(err)
 	}
 	return nil
@@ -95,7 +101,9 @@ func (s *scribe) tells(message []byte) error {
 func (s *scribe) holdBegins(number uint64, a *approvalv1.Approval) error {
 	events := append(s.pending, &recordv1.Event{Kind: &recordv1.Event_HoldStart{HoldStart: &recordv1.HoldStart{Number: number, Approval: a}}})
 	s.pending = nil
-	if err := s.rec.Append(true, events...); err != nil {
+	err := s.rec.Append(true, events...)
+	s.asked.again()
+	if err != nil {
 		return noRecord(err)
 	}
 	return nil

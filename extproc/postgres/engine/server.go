@@ -13,6 +13,8 @@ type server struct {
 	passing int
 	// gaveUp: the server has said FATAL.
 	gaveUp bool
+	// apart is the run that aside works on.
+	apart Run
 }
 
 // Server takes bytes from the server. need is the size of the message at hand if more of it must be read.
@@ -251,16 +253,18 @@ func (e *Engine) aside(r *Run, work func(*Run) error) error {
 	if r.passes() {
 		return work(r)
 	}
-	d := *r
+	d := &e.server.apart
+	*d = *r
 	err := func() error {
 		e.mu.Unlock()
 		defer e.mu.Lock()
-		return work(&d)
+		return work(d)
 	}()
 	r.agent, r.record, r.copies, r.copying = d.agent, d.record, d.copies, d.copying
 	if d.shape.known {
 		r.shape = d.shape
 	}
+	*d = Run{}
 	return err
 }
 
