@@ -107,7 +107,8 @@ func (j *judge) weigh(ctx context.Context, sub *subject, in *inbox, out *engine.
 		sub.described = j.scribe.describe(sub.q, sub.q.Facts, j.viewsOf(sub.policy, sub.catalog).record)
 		return notJudged("prepared statement "+strconv.Quote(sub.q.Name), "Prepare it again."), nil
 	}
-	if found, ok := j.before.find(sub.q, sub.catalog); ok && sub.known && j.unread == nil {
+	settled := sub.known && j.unread == nil
+	if found, ok := j.before.find(sub.q, sub.catalog); ok && settled {
 		sub.facts, sub.views, sub.verdict = found.facts, found.views, found.verdict
 		sub.described = j.scribe.describe(sub.q, sub.facts, sub.views.record)
 		return foreignParameter(sub.q, sub.views.agent), nil
@@ -119,6 +120,10 @@ func (j *judge) weigh(ctx context.Context, sub *subject, in *inbox, out *engine.
 	if len(sub.operations) == 0 { // an empty string does nothing
 		sub.verdict = guard.Verdict{Policy: sub.policy, Decision: policies.Decision{Verdict: policies.Allow, Version: sub.policy.Version()}}
 		return nil, j.ended57P01()
+	}
+	if found, ok := j.before.verdict(sub); ok && settled {
+		sub.verdict = found
+		return nil, nil
 	}
 	refusal, err := j.decide(sub)
 	if refusal == nil && err == nil {

@@ -105,9 +105,9 @@ type doings struct {
 	pairs    []*recordv1.Pair
 }
 
-// doingsOf keeps those of the last facts: a prepared statement is often the one before.
+// doingsOf keeps those of the last facts: a statement is often the one before, or of its form.
 func (s *scribe) doingsOf(facts *sqlfacts.Facts) doings {
-	if s.last.facts == facts {
+	if s.last.facts == facts || facts.Form != nil && s.last.form == facts.Form {
 		return s.last.doings
 	}
 	var d doings
@@ -121,7 +121,7 @@ func (s *scribe) doingsOf(facts *sqlfacts.Facts) doings {
 			d.pairs = append(d.pairs, &recordv1.Pair{Effect: p.Effect, Object: p.Object, Reached: true})
 		}
 	}
-	s.last.facts, s.last.doings = facts, d
+	s.last.facts, s.last.form, s.last.doings = facts, facts.Form, d
 	return d
 }
 

@@ -12,7 +12,8 @@ import (
 const maxPrecedents = 64
 
 // precedents are what texts were found to be that may go on: the same text, asked by the same principal of the same policy
-// and the same catalog, would be found the same. Where a policy has conditions nothing is remembered.
+// and the same catalog, would be found the same. Where a policy has conditions nothing is remembered. Simple queries come
+// with their values in them: of those the verdict is remembered by their form.
 type precedents struct {
 	policy  *policies.Policy
 	who     *identityv1.Principal
@@ -20,6 +21,7 @@ type precedents struct {
 	// unbounded and steady are the policy's, for that principal.
 	unbounded, steady bool
 	of                map[string]precedent
+	forms             map[*sqlfacts.Form]guard.Verdict
 }
 
 // precedent is what weighing a text came to.
@@ -36,33 +38,55 @@ func (p *precedents) under(policy *policies.Policy, who *identityv1.Principal, t
 	}
 	*p = precedents{
 		policy: policy, who: who, unbounded: policy.Unbounded(who, target), steady: policy.Steady(target), of: map[string]precedent{},
+		forms: map[*sqlfacts.Form]guard.Verdict{},
 	}
 }
 
-// find gives what was found of a text by the same catalog. Simple queries come with their values in them, so they are
-// seldom the same.
-func (p *precedents) find(q *engine.Question, catalog sqlfacts.Catalog) (precedent, bool) {
-	if q.Stage == engine.AtQuery {
-		return precedent{}, false
+// by forgets what was found by another catalog.
+func (p *precedents) by(catalog sqlfacts.Catalog) {
+	if p.catalog == catalog {
+		return
 	}
-	if p.catalog != catalog {
-		clear(p.of)
-		p.catalog = catalog
+	clear(p.of)
+	clear(p.forms)
+	p.catalog = catalog
+}
+
+// find gives what was found of a text by the same catalog.
+func (p *precedents) find(q *engine.Question, catalog sqlfacts.Catalog) (precedent, bool) {
+	p.by(catalog)
+	if q.Stage == engine.AtQuery {
 		return precedent{}, false
 	}
 	found, ok := p.of[q.Text]
 	return found, ok
 }
 
+// verdict gives what was decided on a simple query of the same form.
+func (p *precedents) verdict(sub *subject) (guard.Verdict, bool) {
+	if sub.q.Stage != engine.AtQuery || sub.facts.Form == nil {
+		return guard.Verdict{}, false
+	}
+	found, ok := p.forms[sub.facts.Form]
+	return found, ok
+}
+
 // add remembers what a text was found to be, if that is allowed and will stay so.
 func (p *precedents) add(sub *subject) {
-	if !p.steady || sub.q.Stage == engine.AtQuery || sub.verdict.Verdict != policies.Allow || sub.verdict.Policy != p.policy || len(sub.q.Text) > maxPrecedentText {
+	if !p.steady || sub.verdict.Verdict != policies.Allow || sub.verdict.Policy != p.policy || len(sub.q.Text) > maxPrecedentText {
 		return
 	}
-	if len(p.of) >= maxPrecedents {
-		clear(p.of)
+	if sub.q.Stage != engine.AtQuery {
+		if len(p.of) >= maxPrecedents {
+			clear(p.of)
+		}
+		p.of[sub.q.Text] = precedent{facts: sub.facts, views: sub.views, verdict: sub.verdict}
+	} else if sub.facts.Form != nil {
+		if len(p.forms) >= maxPrecedents {
+			clear(p.forms)
+		}
+		p.forms[sub.facts.Form] = sub.verdict
 	}
-	p.of[sub.q.Text] = precedent{facts: sub.facts, views: sub.views, verdict: sub.verdict}
 }
 
 // maxPrecedentText is the longest text that is remembered, in bytes: it is kept for as long as the session.

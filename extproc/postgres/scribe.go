@@ -28,6 +28,7 @@ type scribe struct {
 
 	last struct {
 		facts  *sqlfacts.Facts
+		form   *sqlfacts.Form
 		doings doings
 	}
 }

@@ -79,6 +79,7 @@ func (a *Analyzer) byForm(ctx context.Context, sql, key string, numbers []Span, 
 	if err != nil {
 		return nil, err
 	}
+	facts.Form = &Form{}
 	a.forms.put(at, &form{facts, slices.Clone(numbers)}, facts.Size)
 	return facts, nil
 }

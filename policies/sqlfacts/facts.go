@@ -7,7 +7,13 @@ type Facts struct {
 	Statements []Statement
 	// Size is what a cache should count for it, in bytes.
 	Size int
+	// Form is the same for texts that differ in compared numbers only: but for places and literals their facts are the same.
+	// nil: nothing is known to be alike.
+	Form *Form
 }
+
+// Form stands for what texts have in common.
+type Form struct{ _ byte }
 
 // Statement says what one statement does. Nothing in it depends on policy.
 type Statement struct {

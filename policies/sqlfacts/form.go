@@ -80,7 +80,7 @@ func compared(out []byte) bool {
 
 // moved gives the facts for a text of the same form whose numbers are elsewhere.
 func (f *form) moved(sql string, numbers []Span) *Facts {
-	out := &Facts{Statements: slices.Clone(f.facts.Statements), Size: f.facts.Size}
+	out := &Facts{Statements: slices.Clone(f.facts.Statements), Size: f.facts.Size, Form: f.facts.Form}
 	for i := range out.Statements {
 		s := &out.Statements[i]
 		start := f.move(s.Offset, numbers)
