@@ -13,7 +13,7 @@ const (
 	// window is how much of a segment is allocated and mapped at a time, in bytes; a multiple of every page size.
 	window = 1 << 20
 	// maxCopy is the longest write that is copied, in bytes: a longer one costs more page faults than a system call.
-	maxCopy = 16 << 10
+	maxCopy = 4 << 10
 )
 
 // mapped is a segment whose space is allocated before it is written. Short writes are copies into memory that the
