@@ -182,7 +182,7 @@ func TestARefusalIsKeptAndTriedAgain(t *testing.T) {
 	if s.GetNackDetail() != detail || s.GetNacks() != 1 || s.GetNackedAt() == nil || s.GetAckedVersion() != "" {
 		t.Errorf("got %v", s)
 	}
-	// Those that the text does not name may be live or not (DESIGN section 2).
+	// Those that the text does not name may be live or not.
 	if diff := cmp.Diff([]string{"egress/orders/0", "egress/shop/0", "postgres/orders"}, s.GetInDoubt()); diff != "" {
 		t.Error(diff)
 	}
