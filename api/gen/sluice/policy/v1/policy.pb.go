@@ -57,7 +57,7 @@ const (
 	Effect_TRANSACTION Effect = 13
 	// VACUUM, ANALYZE, CLUSTER, REINDEX, CHECKPOINT.
 	Effect_MAINTENANCE Effect = 14
-	// Not understood: allowed only by a rule without sql, to whom no mask of the target applies.
+	// Not understood: allowed by a rule that names this effect or has no sql, to whom no mask of the target applies.
 	Effect_UNKNOWN Effect = 15
 	// Calls an HTTP service: the effect of every request, the path is its object. Not for rules about SQL.
 	Effect_CALL Effect = 16
