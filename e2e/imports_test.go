@@ -23,7 +23,7 @@ const (
 	pgQuery  = "github.com/pganalyze/pg_query_go"
 )
 
-// mayImport is the table of DESIGN section 1: the folders of ours that packages of a folder may
+// mayImport is the table of imports, which go down only: the folders of ours that packages of a folder may
 // import, besides their own. It holds for their tests too.
 func mayImport() map[string][]string {
 	return map[string][]string{
@@ -127,7 +127,7 @@ func floorFaults(all []goPackage) (faults []string) {
 		from := folder(p.ImportPath)
 		allowed, known := table[from]
 		if !known {
-			faults = append(faults, p.ImportPath+": no folder of DESIGN section 1")
+			faults = append(faults, p.ImportPath+": its folder is not in mayImport")
 			continue
 		}
 		for _, i := range p.everyImport() {

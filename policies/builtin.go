@@ -6,7 +6,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 )
 
-// builtinAllows reports whether a pair needs no rule, for whoever has any allow on the target (DESIGN section 4); masked
+// builtinAllows reports whether a pair needs no rule, for whoever has any allow on the target; masked
 // says that masks of the target apply to them.
 func builtinAllows(command string, p Pair, masked bool) bool {
 	switch p.Effect {

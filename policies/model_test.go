@@ -108,7 +108,7 @@ func decideModel(p *Policy, ops []Operation) Decision {
 	return p.Decide(&Request{Principal: member("agents"), Target: "orders", Operations: ops})
 }
 
-// model is DESIGN section 4, read as plainly as can be.
+// model is what the policy's schema says of rules, read as plainly as can be.
 type model struct{ rules []*policyv1.Rule }
 
 func patternMatches(pattern, name string) bool {

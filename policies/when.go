@@ -59,7 +59,7 @@ func compileWhen(env *cel.Env, source string) (condition, error) {
 }
 
 // holds evaluates. takes: the rule denies, or asks for approval. An expression that fails is met then, while a rule that
-// allows must not match (DESIGN 3.14); and it is met if any of the ways in which services may read the request meets it.
+// allows must not match; and it is met if any of the ways in which services may read the request meets it.
 func (c condition) holds(v vars, takes bool) bool {
 	return c.exactly(v, takes) || takes && c.loosely(v)
 }

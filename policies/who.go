@@ -53,7 +53,7 @@ func inAny(p *identityv1.Principal, groups map[string]struct{}) bool {
 	return false
 }
 
-// issuerNames qualifies group and subject names with the alias of their issuer (DESIGN 3.10).
+// issuerNames qualifies group and subject names with the alias of their issuer.
 type issuerNames struct {
 	aliases map[string]struct{}
 	only    string

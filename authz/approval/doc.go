@@ -1,4 +1,4 @@
-// Package approval holds risky actions until people agree (DESIGN 3.9).
+// Package approval holds risky actions until people agree.
 //
 // It owns the states of an approval, votes and their signatures, the quorum, the digests that bind an approval to exact
 // bytes, the holder's side (Desk, Hold) and the people's side (Service). It refuses to know what is held: whoever holds

@@ -16,7 +16,7 @@ var (
 	ErrExists = errors.New("an approval with this id exists")
 	// ErrConflict is returned by Vote when somebody else voted in between: read again.
 	ErrConflict = errors.New("the approval changed in between")
-	// ErrMayLose is returned when the store may forget what it acknowledged (DESIGN 3.15).
+	// ErrMayLose is returned when the store may forget what it acknowledged.
 	ErrMayLose = errors.New("the approval store may lose what it acknowledged")
 	// ErrInvalid is returned when an approval lacks what is needed to hold it.
 	ErrInvalid = errors.New("the approval is not complete")

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// PollEvery is how often changes are read without any hint (DESIGN 3.15).
+	// PollEvery is how often changes are read without any hint.
 	PollEvery = time.Second
 	// pollTimeout bounds one read of changes.
 	pollTimeout = 5 * time.Second

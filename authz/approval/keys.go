@@ -143,8 +143,8 @@ func (s *Signer) Sign(v *approvalv1.Vote) {
 	v.Signature = ed25519.Sign(s.private, SigningBytes(v))
 }
 
-// Keyring are the public keys whose votes count. They come from files or from this process, never from the store
-// (DESIGN 3.13). It is immutable.
+// Keyring are the public keys whose votes count. They come from files or from this process, never from the store.
+// It is immutable.
 type Keyring struct{ keys map[string]ed25519.PublicKey }
 
 // NewKeyring makes a keyring of keys that are at hand.

@@ -18,7 +18,7 @@ type person struct{ issuerURL, subject string }
 
 func personOf(p *identityv1.Principal) person { return person{p.GetIssuerUrl(), p.GetSubject()} }
 
-// VerifyQuorum checks that the approval's votes are a quorum for it (DESIGN 3.9); else it returns a *QuorumError. The
+// VerifyQuorum checks that the approval's votes are a quorum for it; else it returns a *QuorumError. The
 // approval must be the holder's own copy but for the votes: its digests, requester, requirements and deadline decide.
 // One vote that is not right in all spoils them all: honest software does not write such votes.
 func VerifyQuorum(a *approvalv1.Approval, keys *Keyring, now time.Time) error {

@@ -17,7 +17,7 @@ func TestAResponseUnderWayIsWeighedAnew(t *testing.T) {
 	}{
 		"nothing changed":                  {},
 		"the same policy, another version": {policy: bundle + masks},
-		"a rule for others":                {policy: bundle + masks + "", why: ""},
+		"a rule for others":                {policy: bundle + "- {name: theirs, who: {groups: [others]}, on: {targets: [api]}, deny: {message: Not you.}}\n" + masks},
 		"the token ended":                  {change: func(f *fixture) { f.ahead.Add(int64(2 * time.Hour)) }, why: "ended with the token"},
 		"somebody ended the session":       {change: func(f *fixture) { f.EndSession("p1-1", "enough") }, why: "enough"},
 		"a mask was added":                 {policy: bundle + masks + "- {name: more, on: {targets: [api]}, paths: [$.more], redact: {}}\n", why: "masks"},

@@ -51,7 +51,7 @@ func New(p Policies, i Identities, desk *approval.Desk, durable func(context.Con
 type Admission struct {
 	Principal *identityv1.Principal
 	Target    *policyv1.Target
-	// Ends is when the session must end: no decision and no release after it (DESIGN 3.10).
+	// Ends is when the session must end: no decision and no release after it.
 	Ends time.Time
 	// Version is of the bundle that let them in.
 	Version string

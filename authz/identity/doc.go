@@ -1,7 +1,7 @@
 // Package identity proves who somebody is: a token of an OpenID Connect issuer becomes a Principal.
 //
-// It owns the issuers of the current policy, their keys (DESIGN 3.16), the checks of a token and the mapping of
-// claims (DESIGN 3.10). It refuses to know what a principal may do, and by which protocol the token came.
+// It owns the issuers of the current policy, their keys, the checks of a token and the mapping of
+// claims. It refuses to know what a principal may do, and by which protocol the token came.
 //
 //	raw token ─▶ split, bounded ─▶ iss picks the issuer ─▶ alg allowed? ─▶ key set ─▶ signature
 //	          ─▶ aud, exp, nbf, iat ─▶ claims ─▶ Identity

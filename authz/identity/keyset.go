@@ -11,7 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// How fresh keys are kept (DESIGN 3.16).
+// How fresh keys are kept.
 const (
 	// RefreshEvery is how often an issuer's keys are read again; a key that was withdrawn is dropped then.
 	RefreshEvery = 5 * time.Minute

@@ -12,7 +12,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 )
 
-// Leeway is how far clocks may differ when exp, nbf and iat are checked (DESIGN 3.16).
+// Leeway is how far clocks may differ when exp, nbf and iat are checked.
 const Leeway = 30 * time.Second
 
 // Identity is a proven principal and what its issuer allows its sessions.
@@ -30,8 +30,7 @@ type Identity struct {
 	under             *trust // the issuers that proved it
 }
 
-// SessionEnd is when a session that started at start ends: with the token, or later where the issuer says so
-// (DESIGN 3.10).
+// SessionEnd is when a session that started at start ends: with the token, or later where the issuer says so.
 func (i *Identity) SessionEnd(start time.Time) time.Time {
 	end := i.Principal.GetExpiresAt().AsTime()
 	if i.SessionMax > 0 {

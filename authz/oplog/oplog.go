@@ -105,8 +105,8 @@ func (l *Log) Held(c *Command, approval string, until time.Time) {
 	}
 }
 
-// HoldEnded tells how the wait ended: approved, rejected, expired, withdrawn, changed, or unavailable. What people decided
-// is always a line: an agent cannot hide it behind others of its own.
+// HoldEnded tells how the wait ended: approved, withdrawn, or a word of guard.Kind. What people
+// decided is always a line: an agent cannot hide it behind others of its own.
 func (l *Log) HoldEnded(c *Command, approval, end string) {
 	if l == nil {
 		return

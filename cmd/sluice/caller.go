@@ -16,6 +16,7 @@ import (
 	"github.com/sluicegate/sluice/policies"
 )
 
+// callerKey is under what a context has the caller, an *identityv1.Principal.
 type callerKey struct{}
 
 // callers finds out who calls the API, from the bearer token of each call (RFC 6750).
@@ -48,7 +49,7 @@ func (c *callers) middleware(next http.Handler) http.Handler {
 			return
 		}
 		known(r.Context())
-		ctx := context.WithValue(r.Context(), callerKey{}, caller{who, nil})
+		ctx := context.WithValue(r.Context(), callerKey{}, who)
 		next.ServeHTTP(w, paced(w, r.WithContext(ctx), bodyPause, bodyTime))
 	})
 }
@@ -58,11 +59,6 @@ func (c *callers) middleware(next http.Handler) http.Handler {
 func unread(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
 	_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // where that cannot be done, there is no connection
-}
-
-type caller struct {
-	who *identityv1.Principal
-	err error
 }
 
 func (c *callers) verify(r *http.Request) (*identityv1.Principal, error) {
@@ -89,11 +85,11 @@ func (c *callers) verify(r *http.Request) (*identityv1.Principal, error) {
 
 // callerOf is who makes this call. The error is a connect error.
 func callerOf(ctx context.Context) (*identityv1.Principal, error) {
-	c, ok := ctx.Value(callerKey{}).(caller)
+	who, ok := ctx.Value(callerKey{}).(*identityv1.Principal)
 	if !ok {
 		return nil, connect.NewError(connect.CodeUnauthenticated, errors.New("no token was given"))
 	}
-	return c.who, c.err
+	return who, nil
 }
 
 // currentPolicy gives the policy in force.

@@ -14,7 +14,7 @@ import (
 	"github.com/sluicegate/sluice/cmd/sluice/internal/cli"
 )
 
-// Exit statuses (DESIGN section 6).
+// Exit statuses.
 const (
 	exitDone    = 0
 	exitRefused = 1

@@ -20,7 +20,7 @@ func agentOf(url string) *identityv1.Principal {
 }
 
 func calling(ctx context.Context, who *identityv1.Principal) context.Context {
-	return context.WithValue(ctx, callerKey{}, caller{who: who})
+	return context.WithValue(ctx, callerKey{}, who)
 }
 
 // recordings are two sessions of one alias, of two issuers.

@@ -48,7 +48,7 @@ func (c *policyCheck) Run(ctx context.Context, s streams) error {
 	return err
 }
 
-// compare warns of targets that are in force and would go: their sessions end at drain time (DESIGN 3.4).
+// compare warns of targets that are in force and would go: their sessions end at drain time.
 func (c *policyCheck) compare(ctx context.Context, s streams, next *policies.Policy) error {
 	client, err := c.client()
 	if err != nil {

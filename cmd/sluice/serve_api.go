@@ -127,7 +127,7 @@ func (c *callers) auditors(may access, open bool, next http.Handler) http.Handle
 // services mounts what the roles of this process can answer.
 func (i *instance) services() http.Handler {
 	mux := http.NewServeMux()
-	options := []connect.HandlerOption{connect.WithReadMaxBytes(maxCall), connect.WithInterceptors()}
+	options := []connect.HandlerOption{connect.WithReadMaxBytes(maxCall)}
 	may := access{i.policy()}
 	if p := i.process; p != nil {
 		if p.store != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 type xdsCommand struct {
-	Status xdsStatus `cmd:"" help:"Show each node, what it was sent, and whether it took it. Ends with 1 if any refuses, or if the policy has faults; 0 if all is good."`
+	Status xdsStatus `cmd:"" help:"Show each node, what it was sent, and whether it took it. Ends with 1 if a node that is there refuses something, or if the newest policy or certificates are not what is served."`
 }
 
 type xdsStatus struct {
@@ -23,7 +23,7 @@ type xdsStatus struct {
 }
 
 // Run shows the ledger. It ends with status 1 if a node that is there refuses what it was sent, or if the
-// newest policy or certificates are not what is served; 0 if all is good.
+// newest policy or certificates are not what is served.
 func (c *xdsStatus) Run(ctx context.Context, s streams) error {
 	client, err := c.client()
 	if err != nil {
@@ -79,7 +79,8 @@ func nodeRows(st *controlv1.StatusResponse) [][]string {
 	return rows
 }
 
-// verdict is an error unless all is good. What a node said that is gone is of the past.
+// verdict is an error where a node refuses, or the newest is not what is served. What a node said that is gone is of the past;
+// what one has not answered yet is no refusal.
 func verdict(st *controlv1.StatusResponse) error {
 	refused := 0
 	for _, n := range st.GetNodes() {

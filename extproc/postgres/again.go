@@ -8,10 +8,10 @@ import (
 	"github.com/sluicegate/sluice/policies"
 )
 
-// releaseValid is how long what people released may wait for its Execute (DESIGN 3.8).
+// releaseValid is how long what people released may wait for its Execute.
 const releaseValid = 30 * time.Second
 
-// again decides once more, at Execute, by the policy of the moment (DESIGN 3.8).
+// again decides once more, at Execute, by the policy of the moment.
 func (j *judge) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error) {
 	g := q.Run.Context.(*granted)
 	if g.approvalID != "" && !g.executed && j.o.Now().Sub(g.released) > releaseValid {

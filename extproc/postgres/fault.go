@@ -20,7 +20,6 @@ const (
 	codeOtherDatabase = "3D000" // invalid_catalog_name
 	codeForbidden     = "42501" // insufficient_privilege
 	codeNoTable       = "42P01" // undefined_table
-	codeTooMany       = "53300" // too_many_connections
 	codeTooLarge      = "54000" // program_limit_exceeded
 	codeLocked        = "55P03" // lock_not_available
 	codeCanceled      = "57014" // query_canceled

@@ -145,7 +145,7 @@ func transactionText(state engine.State) string {
 	return "none"
 }
 
-// binding is the statement in true bytes, and the state of the session that gives it its meaning (DESIGN 3.9).
+// binding is the statement in true bytes, and the state of the session that gives it its meaning.
 func binding(sub *subject, state engine.State) []guard.Field {
 	q := sub.q
 	fields := []guard.Field{

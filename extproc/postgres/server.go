@@ -55,7 +55,7 @@ func NewServer(o Options) *Server {
 const watchEvery = time.Second
 
 // watch ends sessions, idle ones too, of whom nobody vouches for any more. Past a token's own end the next statement is
-// the last (DESIGN 3.10).
+// the last.
 func (s *Server) watch() {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()

@@ -1,4 +1,4 @@
-// Package record keeps what happened in each session so that it can be proven untouched (DESIGN 3.11).
+// Package record keeps what happened in each session so that it can be proven untouched.
 //
 // It owns the Recorder: sessions and their events, chunks and when they are sealed, bounded memory and back-pressure,
 // recovery after a kill -9, reading back (Recorder.Events, Reader), how hidden values are written (Hider), and that

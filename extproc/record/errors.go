@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Error says that something could not be recorded: what it belongs to must not happen (DESIGN 3.14; SQLSTATE 58030).
+// Error says that something could not be recorded: what it belongs to must not happen (SQLSTATE 58030).
 type Error struct {
 	// Op is what failed, such as "append".
 	Op  string

@@ -205,7 +205,7 @@ func (r *Recorder) start(ctx context.Context, fresh bool) error {
 }
 
 const (
-	// syncInterval leaves room within the 50 ms that DESIGN 3.11 allows.
+	// syncInterval keeps what a loss of power can take away under 50 ms.
 	syncInterval = 25 * time.Millisecond
 	ageInterval  = 25 * time.Millisecond
 )

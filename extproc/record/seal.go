@@ -17,7 +17,7 @@ import (
 // maxPlacing is how many files are put in place together.
 const maxPlacing = 64
 
-// maxAge is how old a chunk's first byte may be before it is sealed (DESIGN 3.11).
+// maxAge is how old a chunk's first byte may be before it is sealed.
 const maxAge = time.Second
 
 // ages are the open chunks in the order of their first bytes.

@@ -3,7 +3,7 @@ package record
 import "log/slog"
 
 // watchSpace looks at what is free on the disk: below WarnFree it warns, once until there is more again, below StopFree
-// nothing is recorded (DESIGN 3.14). What cannot be asked counts as nothing free.
+// nothing is recorded. What cannot be asked counts as nothing free.
 func (r *Recorder) watchSpace() {
 	free, err := r.opts.free(r.dir)
 	if err != nil {

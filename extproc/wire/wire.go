@@ -14,7 +14,7 @@ import (
 	"github.com/sluicegate/sluice/api/peer"
 )
 
-// TLVs of our own, in the range that PROXY v2 leaves to applications (DESIGN 3.2).
+// TLVs of our own, in the range that PROXY v2 leaves to applications.
 const (
 	TLVTarget   proxyproto.PP2Type = 0xE0
 	TLVNode     proxyproto.PP2Type = 0xE1

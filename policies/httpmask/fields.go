@@ -15,7 +15,8 @@ import (
 const nestedNames = 8
 
 // member is a field's value as it would be seen as the member of a document, and whether that hides more than what would be
-// hidden under any name: paths name fields of forms, too. Services nest them by brackets and dots ("user[password]"), and each name in one counts.
+// hidden under any name: paths name fields of forms, too. Services nest them by brackets and dots ("user[password]"), and each
+// name in one counts.
 func (v *View) member(name, value string) (shown string, hidden, ok bool) {
 	if !v.paths {
 		return v.Text(value), false, true

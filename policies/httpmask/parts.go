@@ -124,8 +124,9 @@ func otherBoundary(contentType string) bool {
 	return len(boundaries.FindAllString(contentType, 2)) > 1 || strings.Contains(boundaries.FindString(contentType), "*")
 }
 
-// multipart shows a multipart body by its parts. One that cannot be told apart in one way only is shown in whole if it is a
-// text; if paths name something, it cannot be found in that.
+// multipart shows a multipart body by its parts. One whose parts cannot be told in one way only is shown in whole if it is a
+// text; if paths name something, it cannot be found in that. One whose boundary or names can be read in two ways never is: it
+// would be shown as what one service reads.
 func (v *View) multipart(contentType string, body []byte, depth int) (string, bool) {
 	if otherBoundary(contentType) {
 		return "", false

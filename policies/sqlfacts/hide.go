@@ -6,8 +6,9 @@ import (
 )
 
 // HideQuoted makes a text that cannot be parsed fit to be shown: the contents of everything quoted, numbers, what
-// stands between $tag$s, and a word behind PASSWORD become ‹hidden, N bytes›. Where quotes do not close, or a word stands right behind a closing
-// quote, nobody knows which side is inside: everything from the first quote on is hidden. It never fails.
+// stands between $tag$s, and a word behind PASSWORD become ‹hidden, N bytes›. Where quotes do not close, or a word stands
+// right behind a closing quote, nobody knows which side is inside: everything from the first quote on is hidden. It never
+// fails.
 func HideQuoted(text string) string {
 	h := hider{text: text, lex: lexer{text: text}, first: -1}
 	for h.token() {

@@ -29,9 +29,8 @@ type Script struct {
 }
 
 // Parse reads SQL with PostgreSQL's grammar. The error is an *Error: 54000 if the text is longer than MaxText or has
-// more statements than MaxStatements, 22021
-// if it is not UTF-8 or holds a NUL, 54001 if it is nested too deeply, 42601 with PostgreSQL's message and position
-// if it does not parse. A text without statements is no error.
+// more statements than MaxStatements, 22021 if it is not UTF-8 or holds a NUL, 54001 if it is nested too deeply, 42601
+// with PostgreSQL's message and position if it does not parse. A text without statements is no error.
 func Parse(sql string) (*Script, error) {
 	if len(sql) > MaxText {
 		return nil, &Error{

@@ -6,6 +6,6 @@
 //	state file ─▶ Apply ─▶ Current, after a restart, while it is younger than MaxAge
 //
 // It owns how old a policy may be: its age counts from the last moment at which the control plane was proven to be
-// there (any byte of an accepted stream, keepalive included), and past MaxAge there is no policy (DESIGN 3.3). It
+// there (any byte of an accepted stream, keepalive included), and past MaxAge there is no policy. It
 // refuses to know what a policy says, and who asks for it.
 package client

@@ -6,7 +6,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 )
 
-// Stable is the name of the one bundle resource: the first ring (DESIGN 3.3).
+// Stable is the name of the one bundle resource: the first ring.
 const Stable = "stable"
 
 // MaxBundle is the largest bundle that is sent and taken, in bytes of its encoding.

@@ -14,7 +14,7 @@
 //	         listener, RDS     cluster processor/http  cluster
 //
 // It owns the shape and the names of these resources. A listener depends on the target's place, limits and endpoints
-// only: rules, masks and credentials never change one, since a changed listener ends its connections (DESIGN 3.4). A
+// only: rules, masks and credentials never change one, since a changed listener ends its connections. A
 // secret's content is in Snapshot.Secrets and nowhere else. It refuses to know who is connected, versions of other nodes,
 // and what a rule says.
 package resources

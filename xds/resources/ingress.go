@@ -16,7 +16,7 @@ import (
 // DefaultMaxConnections is a listener's limit if the target names none.
 const DefaultMaxConnections = 1000
 
-// TLVs that processors need with each connection (DESIGN 3.2; extproc/wire reads them).
+// TLVs that processors need with each connection (extproc/wire reads them).
 const (
 	tlvTarget   = 0xE0
 	tlvNode     = 0xE1
@@ -29,7 +29,7 @@ const revisionLength = 12
 // IngressListener is the name of the listener in front of a target.
 func IngressListener(target string) string { return "postgres/" + target }
 
-// ingress is the listener that agents connect to. It connects to the processor at once (DESIGN 3.2): the processor's
+// ingress is the listener that agents connect to. It connects to the processor at once: the processor's
 // own startup timer must see clients that say nothing.
 func ingress(t *policyv1.Target, n Node) (*envoy_config_listener_v3.Listener, error) {
 	name := IngressListener(t.GetName())

@@ -169,7 +169,7 @@ func build(t *testing.T, text string) *resources.Snapshot {
 	return s
 }
 
-// TestPolicyNeverTouchesAListener is DESIGN 3.4: what is not structure leaves every byte as it was.
+// TestPolicyNeverTouchesAListener: what is not structure leaves every byte as it was.
 func TestPolicyNeverTouchesAListener(t *testing.T) {
 	want := encode(t, build(t, target))
 	for name, text := range map[string]string{

@@ -177,25 +177,27 @@ func TestARefusalIsKeptAndTriedAgain(t *testing.T) {
 	all := []string{"egress/orders/0", "egress/shop/0", "postgres/orders", "postgres/shop"}
 	detail := "Error adding/updating listener(s) postgres/shop: cannot bind '127.0.0.1:15433': Address already in use"
 	c := connect(map[string]map[string]string{})
-	c.nack(c.want(resource.ListenerType, all...), detail)
+	refused := c.want(resource.ListenerType, all...)
+	began := time.Now() // before the refusal: however slow the machine is, it is asked again later than that and the wait
+	c.nack(refused, detail)
 	s := h.subscription("edge", resource.ListenerType, inState(controlv1.Subscription_NACKED))
 	if s.GetNackDetail() != detail || s.GetNacks() != 1 || s.GetNackedAt() == nil || s.GetAckedVersion() != "" {
 		t.Errorf("got %v", s)
 	}
-	// Those that the text does not name may be live or not (DESIGN section 2).
+	// Those that the text does not name may be live or not.
 	if diff := cmp.Diff([]string{"egress/orders/0", "egress/shop/0", "postgres/orders"}, s.GetInDoubt()); diff != "" {
 		t.Error(diff)
 	}
-	began := time.Now()
 	c.wantEnd(codes.Unavailable, "asked again")
-	if took := time.Since(began); took < 200*time.Millisecond || took > 5*time.Second {
+	if took := time.Since(began); took < 300*time.Millisecond || took > 5*time.Second {
 		t.Errorf("asked again after %v", took)
 	}
 
 	// The second time it waits longer, and a push that others accept does not hide the refusal.
 	c = connect(c.known)
-	c.nack(c.want(resource.ListenerType, all...), detail)
+	refused = c.want(resource.ListenerType, all...)
 	began = time.Now()
+	c.nack(refused, detail)
 	h.set(strings.Replace(orders, "port: 15432", "port: 15439", 1) + shop)
 	c.ack(c.want(resource.ListenerType, "postgres/orders"))
 	s = h.subscription("edge", resource.ListenerType, func(s *controlv1.Subscription) bool { return s.GetAcks() == 1 })
@@ -203,7 +205,7 @@ func TestARefusalIsKeptAndTriedAgain(t *testing.T) {
 		t.Errorf("%v: %s", s.GetState(), diff)
 	}
 	c.wantEnd(codes.Unavailable, "asked again")
-	if took := time.Since(began); took < 500*time.Millisecond {
+	if took := time.Since(began); took < 600*time.Millisecond {
 		t.Errorf("asked again after %v", took)
 	}
 

@@ -1,4 +1,4 @@
-// Package redisstore keeps approvals in Redis 7 or newer, or Valkey (DESIGN 3.15).
+// Package redisstore keeps approvals in Redis 7 or newer, or Valkey.
 //
 // It owns the keys under "sluice:{approval}:" and the Lua scripts that move approvals atomically. The hash tag keeps
 // all of them on one node of a cluster. It refuses to know what a quorum is: it stores votes and states as it is told,

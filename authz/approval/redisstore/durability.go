@@ -10,7 +10,7 @@ import (
 	"github.com/sluicegate/sluice/authz/approval"
 )
 
-// CheckDurability asks the server whether it keeps what it acknowledges (DESIGN 3.15): appendonly yes, appendfsync
+// CheckDurability asks the server whether it keeps what it acknowledges: appendonly yes, appendfsync
 // always, maxmemory-policy noeviction. Else, or where the server does not tell, it returns approval.ErrMayLose with
 // every reason; where the server does not answer, approval.ErrUnavailable.
 func (s *Store) CheckDurability(ctx context.Context) error {

@@ -21,7 +21,7 @@ type Person struct {
 	Secret string
 }
 
-// Default are the people of the demo (DESIGN 6).
+// Default are the people of the demo.
 func Default() []Person {
 	return []Person{
 		{Subject: "agent", Name: "Agent", Groups: []string{"agents"}},

@@ -16,7 +16,7 @@ type client struct {
 
 	question Question
 	bind     Bind
-	// asked is the message that waits for an answer, key the name that it changes, sql what Parse brought.
+	// asked is the message that waits for an answer, key the name that it changes, types those that Parse names.
 	asked []byte
 	key   string
 	types []uint32

@@ -7,7 +7,7 @@ import (
 
 // Limits of messages that must be seen whole, in bytes. What only passes has no limit and is never held whole.
 const (
-	// MaxStatement is the longest text of a statement: what the grammar reads at most (DESIGN 3.5).
+	// MaxStatement is the longest text of a statement: what the grammar reads at most.
 	MaxStatement = 1 << 20
 	// MaxBind is the longest Bind: an approval is bound to all of its values.
 	MaxBind = 16 << 20

@@ -32,7 +32,7 @@ func (f errorFields) get(kind byte) string {
 }
 
 // passes reports whether an error of this SQLSTATE cannot carry a value, as long as nothing outside the pure list
-// could have worded it (DESIGN section 5).
+// could have worded it.
 func passes(code string, pure bool) bool {
 	if len(code) != 5 || !pure {
 		return false

@@ -234,7 +234,7 @@ func (e *Engine) after(run *Run, tag string) {
 	}
 }
 
-// setting watches for what Sluice's reading of statements depends on (DESIGN section 5). A setting that takes any text
+// setting watches for what Sluice's reading of statements depends on. A setting that takes any text
 // is not reported where masks apply and a function outside the pure list could have set it.
 func (e *Engine) setting(msg, body []byte, out *Output) {
 	name, rest, ok := cstring(body)

@@ -14,7 +14,7 @@ const (
 	AtQuery Stage = iota + 1
 	// AtParse: refused only if no parameters could make it allowed; never held.
 	AtParse
-	// AtBind: the full decision. Planning at Bind can run functions (DESIGN 3.8).
+	// AtBind: the full decision. Planning at Bind can run functions.
 	AtBind
 	// AtExecute: once more against the policy of the moment.
 	AtExecute

@@ -23,7 +23,7 @@ var ErrUnavailable = errors.New("relcache: the database's catalog cannot be read
 var errClosed = errors.New("the cache is closed")
 
 const (
-	// checkEvery is how often the fingerprint is compared while somebody uses the cache (DESIGN 3.6).
+	// checkEvery is how often the fingerprint is compared while somebody uses the cache.
 	checkEvery = time.Second
 	// staleAfter is how long the last comparison may be ago.
 	staleAfter = 3 * time.Second

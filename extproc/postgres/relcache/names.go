@@ -15,7 +15,7 @@ import (
 )
 
 // Names remembers under which names the relations and columns of databases were known since Sluice first saw them, by
-// OID and attribute number: a mask stays with what it named, whatever that is called later (DESIGN 4). It is kept in
+// OID and attribute number: a mask stays with what it named, whatever that is called later. It is kept in
 // files, one a database, so that a restart forgets nothing. It is safe for concurrent use and shared by all caches of a
 // process.
 type Names struct {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// Target is how many bytes of events, uncompressed, make a chunk full (DESIGN 3.11). A chunk holds more only if a
+	// Target is how many bytes of events, uncompressed, make a chunk full. A chunk holds more only if a
 	// single event does.
 	Target = 1 << 20
 	// MaxEvent is the greatest event, in bytes as encoded.

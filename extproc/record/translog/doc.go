@@ -1,5 +1,5 @@
 // Package translog is the transparency log of a recorder: one leaf a chunk, C2SP tlog-tiles in a local directory, signed
-// checkpoints (DESIGN 3.11).
+// checkpoints.
 //
 //	log/checkpoint, log/tile/…      what c2sp.org/tlog-tiles says; written by tessera's POSIX driver
 //

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// interval is tessera's batch age and how often a checkpoint is signed (DESIGN 3.11).
+	// interval is tessera's batch age and how often a checkpoint is signed.
 	interval = time.Second
 	// window is how many leaves may be on their way; after that Add waits.
 	window = 4096

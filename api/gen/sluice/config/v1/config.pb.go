@@ -665,7 +665,7 @@ func (x *Recorder) GetStopFreeBytes() uint64 {
 	return 0
 }
 
-// Redis holds approvals and live sessions. Redis 7 or newer, or Valkey.
+// Redis holds approvals. Redis 7 or newer, or Valkey.
 type Redis struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Address:

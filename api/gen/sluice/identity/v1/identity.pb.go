@@ -88,7 +88,7 @@ type Principal struct {
 	Groups []string `protobuf:"bytes,4,rep,name=groups,proto3" json:"groups,omitempty"`
 	// Whether a person or a machine stands behind it.
 	Kind Principal_Kind `protobuf:"varint,5,opt,name=kind,proto3,enum=sluice.identity.v1.Principal_Kind" json:"kind,omitempty"`
-	// When the proof ends: no decision and no release after it.
+	// When the proof ends: no decision and no release after it, unless the issuer's session_max lets a session go on.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// What to show to people; never used to decide.
 	DisplayName   string `protobuf:"bytes,7,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`

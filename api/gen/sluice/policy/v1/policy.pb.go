@@ -57,7 +57,7 @@ const (
 	Effect_TRANSACTION Effect = 13
 	// VACUUM, ANALYZE, CLUSTER, REINDEX, CHECKPOINT.
 	Effect_MAINTENANCE Effect = 14
-	// Not understood: denied whatever the rules.
+	// Not understood: allowed by a rule that names this effect or has no sql, to whom no mask of the target applies.
 	Effect_UNKNOWN Effect = 15
 	// Calls an HTTP service: the effect of every request, the path is its object. Not for rules about SQL.
 	Effect_CALL Effect = 16
@@ -138,7 +138,7 @@ type Permission int32
 const (
 	// Never used.
 	Permission_PERMISSION_UNSPECIFIED Permission = 0
-	// Replace the policy.
+	// Replace the policy. The call is not built yet.
 	Permission_policy_push Permission = 1
 	// Read the policy, its state and explanations.
 	Permission_policy_read Permission = 2

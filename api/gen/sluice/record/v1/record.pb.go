@@ -1058,7 +1058,7 @@ type Decision struct {
 	// Names of the masks that apply to the agent on the target; none if no rule lets it go on.
 	Masks         []string `protobuf:"bytes,4,rep,name=masks,proto3" json:"masks,omitempty"`
 	BundleVersion string   `protobuf:"bytes,5,opt,name=bundle_version,json=bundleVersion,proto3" json:"bundle_version,omitempty"`
-	// SQLSTATE and text of a denial.
+	// SQLSTATE, or the status of HTTP, and text of a denial.
 	Code          string `protobuf:"bytes,6,opt,name=code,proto3" json:"code,omitempty"`
 	Message       string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
 	Detail        string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
@@ -1331,7 +1331,7 @@ func (x *Execution) GetBundleVersion() string {
 	return ""
 }
 
-// Data is bytes that went to the agent, masked, or came from it after the start of a COPY.
+// Data is bytes that went to the agent, masked, or came from it: in a COPY, or as the body of an HTTP request.
 type Data struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Direction     Data_Direction         `protobuf:"varint,1,opt,name=direction,proto3,enum=sluice.record.v1.Data_Direction" json:"direction,omitempty"`
@@ -1398,7 +1398,7 @@ type Outcome struct {
 	Number uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	// The command tag, such as "DELETE 3"; empty on an error.
 	CommandTag string `protobuf:"bytes,2,opt,name=command_tag,json=commandTag,proto3" json:"command_tag,omitempty"`
-	// SQLSTATE of an error.
+	// SQLSTATE of an error. HTTP: the status, also where nothing went wrong.
 	Code    string               `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	Message string               `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	Rows    uint64               `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`

@@ -78,7 +78,7 @@ func (State) EnumDescriptor() ([]byte, []int) {
 	return file_sluice_session_v1_session_proto_rawDescGZIP(), []int{0}
 }
 
-// Session is one connection of an agent to a target.
+// Session is one connection of an agent to a target. HTTP: what one token does on one target through one Envoy.
 type Session struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// processor id, a dash, and 80 random bits in Crockford base 32.
@@ -88,7 +88,7 @@ type Session struct {
 	// The agent's address as Envoy saw it.
 	ClientAddress string `protobuf:"bytes,4,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
 	Target        string `protobuf:"bytes,5,opt,name=target,proto3" json:"target,omitempty"`
-	// The database and role on the target.
+	// The database and role on the target; empty for HTTP.
 	Database string `protobuf:"bytes,6,opt,name=database,proto3" json:"database,omitempty"`
 	Role     string `protobuf:"bytes,7,opt,name=role,proto3" json:"role,omitempty"`
 	// What the agent calls itself: a label, escaped where shown.

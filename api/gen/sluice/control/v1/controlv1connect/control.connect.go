@@ -44,7 +44,8 @@ const (
 
 // ControlServiceClient is a client for the sluice.control.v1.ControlService service.
 type ControlServiceClient interface {
-	// Status returns each connected node and, for each type, what it accepted or refused; needs policy_read.
+	// Status returns each node that is connected, or was a moment ago, and, for each type, what it accepted or refused; needs
+	// policy_read.
 	Status(context.Context, *connect.Request[v1.StatusRequest]) (*connect.Response[v1.StatusResponse], error)
 	// GetPolicy returns the bundle in force; needs policy_read.
 	GetPolicy(context.Context, *connect.Request[v1.GetPolicyRequest]) (*connect.Response[v1.GetPolicyResponse], error)
@@ -108,7 +109,8 @@ func (c *controlServiceClient) Explain(ctx context.Context, req *connect.Request
 
 // ControlServiceHandler is an implementation of the sluice.control.v1.ControlService service.
 type ControlServiceHandler interface {
-	// Status returns each connected node and, for each type, what it accepted or refused; needs policy_read.
+	// Status returns each node that is connected, or was a moment ago, and, for each type, what it accepted or refused; needs
+	// policy_read.
 	Status(context.Context, *connect.Request[v1.StatusRequest]) (*connect.Response[v1.StatusResponse], error)
 	// GetPolicy returns the bundle in force; needs policy_read.
 	GetPolicy(context.Context, *connect.Request[v1.GetPolicyRequest]) (*connect.Response[v1.GetPolicyResponse], error)
