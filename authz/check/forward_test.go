@@ -100,6 +100,23 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", multi, strings.ReplaceAll(part("_method"), "\r\n", "\n")},
 		{"/x", multi, "--b\r\nContent-Disposition: form-data; name=x\r\nContent-Disposition: form-data; name=_method\r\n\r\nDELETE\r\n--b--\r\n"},
 		{"/x", multi, part("x; name*=utf-8''%5Fmethod")},
+		{"/x", multi, part(`x; name*0="_met"; name*1="hod"`)},
+		{"/x", multi, part(`"=?utf-8?b?X21ldGhvZA==?="`)},
+		{"/x", multi, part(`"=?utf-8?q?=5Fm=65thod?="`)},
+		{"/x", multi, part(`"a=?utf-8?q?=5Fm=65thod?="`)},
+		{"/x", json, "\ufeff{\"_method\":\"DELETE\"}"},
+		{"/x", json, wide(`{"_method":"DELETE"}`)},
+		{"/x", json + "; charset=utf-16", "\xff\xfe" + wide(`{"_method":"DELETE"}`)},
+		{"/x", json, `{a:1,"_method":"DELETE"}`},
+		{"/x", json, `{'_method':'DELETE'}`},
+		{"/x", json, `{'\x5fm\x65thod':'DELETE'}`},
+		{"/x", json, "//x\n{\"_method\":\"DELETE\"}"},
+		{"/x", json, `{"a":1} {"_method":"DELETE"}`},
+		{"/x", json, `{"a":1,"b":[{"_method":"DELETE"`},
+		{"/x", json + "; charset=ibm500", "\x6d\x94\x85\xa3\x88\x96\x84"},
+		{"/x", form + "; charset=utf-16", wide("_method=DELETE")},
+		{"/x", form + "; charset=utf-7", "+AF8-method=DELETE"},
+		{"/x", form + "; charset=ibm500", "\x6d\x94\x85\xa3\x88\x96\x84\x7e\xc4"},
 		{"/x", "content-type: multipart/form-data; boundary=c; boundary=b", part("_method")},
 		{"/x", "content-type: Multipart/Form-Data; boundary=c; boundary*=utf-8''b", part("_method")},
 	} {
@@ -114,7 +131,12 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 	for _, c := range []struct{ path, kind, body string }{
 		{"/x?method=a&payment_method=card", form, "method=b"},
 		{"/x", json, `{"method":"tools/call","a":{"_method":"x"}}`},
+		{"/x", json, `[{"method":"tools/call"},{"method":"tools/list"}] `},
+		{"/x", json + "; charset=UTF-8", `{"method":"a \\ b"}`},
+		{"/x", json, `{"a": "100 %"}`},
+		{"/x", "content-type: text/plain; charset=iso-8859-1", "the method {x} 100 %"},
 		{"/x", multi, part("method")},
+		{"/x", multi, strings.ReplaceAll(part("file; filename=x"), "DELETE", "\x00=?\xff ?= name")},
 		{"/x", "content-type: application/pdf", "_method=DELETE"},
 	} {
 		if r := f.check(t, withBody(ask("api", "GET", c.path, good, c.kind), c.body)); r.GetOkResponse() == nil {
@@ -125,6 +147,15 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 	if r := f.check(t, ask("api", "GET", "/x?_method=DELETE", good)); r.GetOkResponse() == nil {
 		t.Errorf("where no rule speaks of methods: %v", r)
 	}
+}
+
+// wide is ASCII in UTF-16, little endian.
+func wide(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		b.Write([]byte{c, 0})
+	}
+	return b.String()
 }
 
 func TestWhatCannotBeShownToPeopleIsRefusedAndNotHeld(t *testing.T) {

@@ -2,8 +2,11 @@ package check
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"mime"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -40,7 +43,7 @@ func overridden(r *request, p *policies.Policy) *problem {
 	}
 	return &problem{
 		Status: 400, Type: "method-override", Title: "A method in another place than the request line",
-		Detail: fmt.Sprintf("The %s names a method: some services would take the request for one of that method, and rules of this target tell methods apart.", place),
+		Detail: fmt.Sprintf("The %s names a method, or could be read so: some services would take the request for one of that method, and rules of this target tell methods apart.", place),
 		Hint:   "Nothing was forwarded. Send the request with the method that it is meant to have.",
 	}
 }
@@ -52,62 +55,84 @@ func (r *request) formOverrides() bool {
 		return false
 	}
 	contentType := r.header("content-type")
-	kind, _, err := mime.ParseMediaType(contentType)
+	kind, parameters, err := mime.ParseMediaType(contentType)
 	switch {
 	case strings.HasPrefix(strings.ToLower(strings.TrimSpace(contentType)), "multipart/"):
 		return partNames(contentType, r.body)
 	case err != nil || kind == "application/x-www-form-urlencoded" || kind == "text/plain" || kind == "application/octet-stream":
 		// Without a type, or with one that says nothing, some servers take it for a form.
-		return formNames(r.body) || jsonNames(r.body)
+		text := inASCII(r.body)
+		return otherLetters(parameters["charset"]) || formNames(text) || bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && memberNames(text)
 	case kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json"):
-		return jsonNames(r.body)
+		return otherLetters(parameters["charset"]) || memberNames(inASCII(r.body))
 	}
 	return false
 }
 
+// likeASCII are character sets in which the letters of a name are what they are in ASCII, or inASCII makes them so.
+var likeASCII = regexp.MustCompile(`(?i)^(utf-?8|utf-?16(le|be)?|utf-?32(le|be)?|(us-)?ascii|latin-?1|(iso-?8859|windows|cp-?125|koi8)[-_0-9a-z]*)?$`)
+
+// otherLetters reports whether a body in a character set could spell a name in bytes that are not looked for.
+func otherLetters(charset string) bool { return !likeASCII.MatchString(charset) }
+
+// inASCII is a body without the marks and bytes that UTF-16 and UTF-32 add to ASCII.
+func inASCII(body []byte) []byte {
+	for _, mark := range []string{"\xef\xbb\xbf", "\xfe\xff", "\xff\xfe", "\x00\x00\xfe\xff"} {
+		body = bytes.TrimPrefix(body, []byte(mark))
+	}
+	if bytes.IndexByte(body, 0) < 0 {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte{0}, nil)
+}
+
 // mayName reports whether a body can have such a name at all: most are not read further.
 func mayName(body []byte) bool {
-	folded := bytes.ToLower(body)
-	return bytes.Contains(folded, []byte("method")) || bytes.IndexByte(folded, '%') >= 0 || bytes.Contains(folded, []byte(`\u`))
+	return bytes.ContainsAny(body, `%\`) || bytes.Contains(bytes.ToLower(body), []byte("method"))
 }
 
 func formNames(body []byte) bool {
 	return mayName(body) && slices.ContainsFunc(httploose.Pairs(string(body)), func(p httploose.Pair) bool { return isOverride(p.Name) })
 }
 
-// partNames looks at the names of a form's parts (RFC 7578). What services could read in more than one way, and has the word,
-// is taken for one.
+// encodedName finds a part's name that is in pieces, or encoded (RFC 2231, RFC 2047): it need not have the word.
+var encodedName = regexp.MustCompile(`(?i)\bname\s*(\*|=[^\r\n]*=\?)`)
+
+// partNames looks at the names of a form's parts (RFC 7578). What services could read in more than one way, and could name a
+// method, is taken to.
 func partNames(contentType string, body []byte) bool {
-	if !mayName(body) {
+	if text := inASCII(body); !mayName(text) && !encodedName.Match(text) {
 		return false
 	}
 	names, ok := httpmask.PartNames(contentType, body)
 	return !ok || slices.ContainsFunc(names, isOverride)
 }
 
-// jsonNames looks at the names of an object's members.
-func jsonNames(body []byte) bool {
+// memberNames looks at the names of an object's members. What is no JSON to its end, and has the word, is taken to name a
+// method: some services read more than JSON, such as comments, or another kind of quotes.
+func memberNames(body []byte) bool {
 	if !mayName(body) {
 		return false
 	}
 	d := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if d.PeekKind() != '{' {
-		return false
+		return d.SkipValue() != nil || !over(d)
 	}
 	if _, err := d.ReadToken(); err != nil {
-		return false
+		return true
 	}
 	for d.PeekKind() == '"' {
 		name, err := d.ReadToken()
-		if err != nil {
-			return false
-		}
-		if isOverride(name.String()) {
+		if err != nil || isOverride(name.String()) || d.SkipValue() != nil {
 			return true
 		}
-		if err := d.SkipValue(); err != nil {
-			return false
-		}
 	}
-	return false
+	_, err := d.ReadToken()
+	return err != nil || !over(d)
+}
+
+// over reports whether nothing follows.
+func over(d *jsontext.Decoder) bool {
+	_, err := d.ReadToken()
+	return errors.Is(err, io.EOF)
 }

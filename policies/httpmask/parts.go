@@ -85,7 +85,8 @@ func (p part) get(name string) (string, bool) {
 	return value, times <= 1
 }
 
-// name is that of the part's field, whatever its disposition; false: services could read another.
+// name is that of the part's field, whatever its disposition; false: services could read another, such as one that is
+// encoded (RFC 2047).
 func (p part) name() (string, bool) {
 	disposition, once := p.get("Content-Disposition")
 	if disposition == "" {
@@ -93,7 +94,7 @@ func (p part) name() (string, bool) {
 	}
 	_, parameters, err := mime.ParseMediaType(disposition)
 	given := names.FindAllString(disposition, 2)
-	ambiguous := len(given) > 1 || len(given) == 1 && strings.HasSuffix(given[0], "*")
+	ambiguous := len(given) > 1 || len(given) == 1 && strings.HasSuffix(given[0], "*") || strings.Contains(parameters["name"], "=?")
 	return parameters["name"], once && err == nil && !ambiguous
 }
 
