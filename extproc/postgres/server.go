@@ -83,7 +83,9 @@ func (s *Server) open() []*session {
 // Serve takes connections until the listener is closed.
 func (s *Server) Serve(l net.Listener) error {
 	for {
-		conn, err := l.Accept()
+		conn, err := wire.Accept(l, func(err error, wait time.Duration) {
+			s.o.Logger.Warn("a connection cannot be taken", slog.Any("error", err), slog.Duration("again_in", wait))
+		})
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return nil
