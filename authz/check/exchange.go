@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/policies"
@@ -35,6 +36,8 @@ type Exchange struct {
 	Admission *guard.Admission
 	// Policy let it through: its masks count for the response.
 	Policy *policies.Policy
+	// Who is asking, as that policy has it.
+	Who *identityv1.Principal
 	// Number of the request within its session.
 	Number uint64
 	// ID is Envoy's name of the request: the response must be of the same.

@@ -261,9 +261,10 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 		return nil, noRecord(err)
 	}
 	session := a.session // and not a, which has the whole request: its body is not needed for as long as the response takes
+	who := a.admission.Who()
 	e := &Exchange{
-		Admission: a.admission, Policy: v.Policy, Masks: v.Masks, Number: a.number, ID: r.id, Method: r.method,
-		Recording: session.rec, Session: session.id, Life: session.life, Still: a.still(v, approval != ""), Tags: a.tags(v), Leave: func() { session.leave(s.o.Now()) },
+		Admission: a.admission, Policy: v.Policy, Who: who, Masks: v.Masks, Number: a.number, ID: r.id, Method: r.method,
+		Recording: session.rec, Session: session.id, Life: session.life, Still: a.still(v, who, approval != ""), Tags: a.tags(v), Leave: func() { session.leave(s.o.Now()) },
 		Now: s.o.Now, Began: s.o.Now(),
 	}
 	metadata, err := s.tickets.put(e, s.o.Now())

@@ -3,13 +3,14 @@ package check
 import (
 	"errors"
 
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/policies"
 )
 
 // still weighs a request anew while its response is under way, which may be a stream without end. It keeps what rules may
 // ask of the request; a large body it does not: then a rule that reads the body decides as if it could not be read.
-func (a *asking) still(v guard.Verdict, approved bool) func() error {
+func (a *asking) still(v guard.Verdict, who *identityv1.Principal, approved bool) func() error {
 	kept := *a.request
 	if len(kept.body) > smallBody {
 		kept.body = nil
@@ -19,7 +20,7 @@ func (a *asking) still(v guard.Verdict, approved bool) func() error {
 		return func() error { return problem }
 	}
 	again := &weighing{
-		guard: a.server.o.Guard, admission: a.admission, session: a.session, policy: v.Policy, approved: approved,
+		guard: a.server.o.Guard, admission: a.admission, session: a.session, policy: v.Policy, who: who, approved: approved,
 		operations: operations,
 	}
 	return again.weigh
@@ -31,6 +32,7 @@ type weighing struct {
 	admission  *guard.Admission
 	session    *session
 	policy     *policies.Policy
+	who        *identityv1.Principal
 	operations []policies.Operation
 	approved   bool
 }
@@ -49,7 +51,7 @@ func (w *weighing) weigh() error {
 		return err
 	}
 	target := w.admission.Target.GetName()
-	if !now.Masks(who, target).Alike(w.policy.Masks(w.admission.Principal, target)) || !now.Masks(nil, target).Alike(w.policy.Masks(nil, target)) {
+	if !now.Masks(who, target).Alike(w.policy.Masks(w.who, target)) || !now.Masks(nil, target).Alike(w.policy.Masks(nil, target)) {
 		return errors.New("the masks of the policy changed while it was under way")
 	}
 	v, err := w.guard.Decide(w.admission, w.operations, nil)
@@ -61,6 +63,6 @@ func (w *weighing) weigh() error {
 	case v.Verdict == policies.Hold && !w.approved:
 		return errors.New("the policy changed while it was under way, and asks for an approval now")
 	}
-	w.policy = now
+	w.policy, w.who = now, who
 	return nil
 }

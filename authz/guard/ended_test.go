@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	approvalv1 "github.com/sluicegate/sluice/api/gen/sluice/approval/v1"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
@@ -88,6 +90,29 @@ func TestAHoldOutlivesAChangeThatHasNothingToDoWithIt(t *testing.T) {
 	}
 	if got := d.state(t, p.Approval().GetId()); got != approvalv1.State_PENDING {
 		t.Errorf("people see it as %v", got)
+	}
+}
+
+// What a hold was asked under is what counts, not what was so when the session began.
+func TestAHoldOfWhoeverHasOtherGroupsByNowGoesOn(t *testing.T) {
+	d := open(t)
+	a := d.admit(t)
+	d.issuers(func(who *identity.Identity) (*identity.Identity, error) {
+		more := *who
+		more.Principal = proto.CloneOf(who.Principal)
+		more.Principal.Groups = append(more.Principal.Groups, "more")
+		d.issuers(func(who *identity.Identity) (*identity.Identity, error) { return who, nil })
+		return &more, nil
+	})
+	p, err := d.Hold(t.Context(), d.asked(t, a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.policies.policy.Store(compile(t, bundle, "v2")) // the same rules
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	defer cancel()
+	if _, err := p.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -48,6 +48,8 @@ type Pending struct {
 	hold  *approval.Hold
 	nonce []byte
 	bound []byte
+	// groups are those of whoever asks, by the policy that was in force then.
+	groups []string
 
 	command oplog.Command
 	over    sync.Once // its end is told
@@ -70,7 +72,8 @@ func (g *Guard) Hold(ctx context.Context, asked Asked) (*Pending, error) {
 	case asked.Verdict.Verdict != policies.Hold || asked.Verdict.Policy == nil:
 		return nil, unavailable(errors.New("nothing asks for an approval"))
 	}
-	if err := g.Ended(asked.Admission); err != nil {
+	who, err := g.still(asked.Admission)
+	if err != nil {
 		return nil, err
 	}
 	if err := g.durable(ctx); err != nil {
@@ -84,7 +87,7 @@ func (g *Guard) Hold(ctx context.Context, asked Asked) (*Pending, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	p := &Pending{guard: g, asked: asked, nonce: nonce}
+	p := &Pending{guard: g, asked: asked, nonce: nonce, groups: who.GetGroups()}
 	p.asked.Action, p.asked.Binding, p.asked.Warnings = nil, nil, nil // many may wait, and these are not needed again
 	if p.bound, err = p.digest(asked.Verdict, asked.Binding); err != nil {
 		return nil, unavailable(err)

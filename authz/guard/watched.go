@@ -48,7 +48,7 @@ func (p *Pending) sameGrounds(now *policies.Policy, who *identityv1.Principal) b
 		return false
 	}
 	after, err := now.Revision(target, p.asked.Verdict.Rules)
-	return err == nil && bytes.Equal(before, after) && slices.Equal(who.GetGroups(), p.asked.Admission.Principal.GetGroups())
+	return err == nil && bytes.Equal(before, after) && slices.Equal(who.GetGroups(), p.groups)
 }
 
 // Watch asks every second, until it is stopped or has an answer that is an error: that goes to end, as does a panic. What

@@ -195,7 +195,7 @@ func (c *conversation) request(in *envoy_service_ext_proc_v3.ProcessingRequest) 
 		watched()
 	}
 	var err error
-	c.agent, c.record, err = c.server.o.Views.Of(exchange.Policy, exchange.Admission.Who(), exchange.Admission.Target.GetName())
+	c.agent, c.record, err = c.server.o.Views.Of(exchange.Policy, exchange.Who, exchange.Admission.Target.GetName())
 	if err != nil {
 		return err
 	}

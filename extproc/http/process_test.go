@@ -180,9 +180,10 @@ func exchangeOf(p *policies.Policy, o options, leave func()) *check.Exchange {
 	if o.still == nil {
 		o.still = func() error { return nil }
 	}
+	who := &identityv1.Principal{Issuer: "corp", Subject: "x", Groups: o.groups}
 	return &check.Exchange{
-		Admission: &guard.Admission{Principal: &identityv1.Principal{Issuer: "corp", Subject: "x", Groups: o.groups}, Target: p.Target(o.target)},
-		Policy:    p, Masks: []string{"secrets", "more"}, Number: 1, ID: "r-1", Method: o.method, Recording: o.tape, Session: "s", Life: o.life, Still: o.still, Tags: o.tags, Leave: leave, Now: time.Now, Began: time.Now(),
+		Admission: &guard.Admission{Principal: who, Target: p.Target(o.target)},
+		Policy:    p, Who: who, Masks: []string{"secrets", "more"}, Number: 1, ID: "r-1", Method: o.method, Recording: o.tape, Session: "s", Life: o.life, Still: o.still, Tags: o.tags, Leave: leave, Now: time.Now, Began: time.Now(),
 	}
 }
 

@@ -77,6 +77,12 @@ func (j *judge) holdEnds(r *engine.Refusal, how string) *engine.Refusal {
 	return r
 }
 
+// holdOver is holdEnds where the session ends with it.
+func (j *judge) holdOver(err error, how string) error {
+	j.o.Metrics.holds.WithLabelValues(how).Inc()
+	return err
+}
+
 // unshowable refuses to hold what people could not see: the data of a COPY comes after its decision.
 func unshowable(facts *sqlfacts.Facts) *engine.Refusal {
 	for i := range facts.Statements {
@@ -265,7 +271,7 @@ func (j *judge) await(ctx context.Context, pending *guard.Pending, in *inbox) (*
 	case <-watch.ended:
 	case <-j.pipes.over:
 		withdraw("the session ended")
-		err = errSessionOver
+		err = j.holdOver(errSessionOver, "ended")
 	}
 	more, readErr := watch.stop(j.pipes)
 	in.append(more)
@@ -278,13 +284,12 @@ func (j *judge) await(ctx context.Context, pending *guard.Pending, in *inbox) (*
 		}, "flooded")
 	case readErr != nil:
 		withdraw("the client went away")
-		j.o.Metrics.holds.WithLabelValues("gone").Inc()
-		err = readErr
+		err = j.holdOver(readErr, "gone")
 	case d.err != nil:
 		refusal = j.holdEnds(deniedRefusal(d.err), "refused")
 	case d.approval == nil: // the session's end stopped the watch
 		withdraw("the session ended")
-		err = errSessionOver
+		err = j.holdOver(errSessionOver, "ended")
 	}
 	return d.approval, refusal, err
 }
@@ -294,7 +299,7 @@ func (j *judge) release(ctx context.Context, sub *subject, pending *guard.Pendin
 	state, err := j.pipes.probe(ctx, out)
 	if err != nil {
 		pending.Withdraw(context.WithoutCancel(ctx), "the session ended")
-		return nil, nil, err
+		return nil, nil, j.holdOver(err, "ended")
 	}
 	if state.Skipped {
 		pending.Withdraw(context.WithoutCancel(ctx), "the database did not say in what state the session is")
@@ -302,7 +307,10 @@ func (j *judge) release(ctx context.Context, sub *subject, pending *guard.Pendin
 	}
 	if refusal, err := j.claimAgain(ctx, sub); refusal != nil || err != nil {
 		pending.Withdraw(context.WithoutCancel(ctx), "what it names is being changed")
-		return nil, refusal, err
+		if err != nil {
+			return nil, nil, j.holdOver(err, "ended")
+		}
+		return nil, j.holdEnds(refusal, "refused"), nil
 	}
 	if err := j.readAgain(ctx, sub, state); err != nil {
 		pending.Withdraw(context.WithoutCancel(ctx), "what its names mean could not be read again")
@@ -314,7 +322,7 @@ func (j *judge) release(ctx context.Context, sub *subject, pending *guard.Pendin
 	if err != nil {
 		var d *guard.Denied
 		if errors.As(err, &d) && d.Kind == guard.SessionEnded {
-			return nil, nil, turnedAway(err)
+			return nil, nil, j.holdOver(turnedAway(err), "ended")
 		}
 		return nil, j.holdEnds(deniedRefusal(err), "refused"), nil
 	}

@@ -373,6 +373,9 @@ func (e *Engine) runs(run *Run) {
 	}
 	e.shared.impure = true
 	e.shared.statements.replace(func(p *prepared) *prepared {
+		if p.doubtful && !p.shape.known {
+			return p
+		}
 		d := *p
 		d.doubtful, d.shape = true, shape{}
 		return &d
