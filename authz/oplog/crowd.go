@@ -13,16 +13,18 @@ import (
 const (
 	// maxCrowd bounds the principals that have a pace of their own.
 	maxCrowd = 1024
+	// lots is how many paces the rest have.
+	lots = 16
 	// forgetAfter is when a principal of whom nothing is heard has its whole burst again: forgetting it gives it nothing.
 	forgetAfter = ownBurst / ownRate * time.Second
 )
 
 // crowd paces the lines of one kind, for each principal by itself: none is told less because of another. Beyond maxCrowd the
-// rest have one pace together.
+// rest share paces, by lot, so that one of them in a loop hides few others.
 type crowd struct {
 	of   string // the lines' message
 	seed maphash.Seed
-	rest pace
+	rest [lots]pace
 
 	mu    sync.Mutex
 	known map[uint64]*list.Element // of order
@@ -38,7 +40,11 @@ type member struct {
 }
 
 func newCrowd(of string) *crowd {
-	return &crowd{of: of, seed: maphash.MakeSeed(), rest: pace{burst: sharedBurst, rate: sharedRate}, known: map[uint64]*list.Element{}}
+	c := &crowd{of: of, seed: maphash.MakeSeed(), known: map[uint64]*list.Element{}}
+	for i := range c.rest {
+		c.rest[i] = pace{burst: sharedBurst, rate: lotRate}
+	}
+	return c
 }
 
 // may reports whether there may be a line about a principal, as pace's take does. Somebody of whom nothing is heard any more
@@ -56,7 +62,8 @@ func (l *Log) may(c *crowd, p *identityv1.Principal, must bool) (untold int, ok 
 func (c *crowd) take(p *identityv1.Principal, now time.Time, must bool) (untold int, ok bool, forgotten *member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m := c.member(p, now)
+	key := c.key(p)
+	m := c.member(p, key, now)
 	// One more than comes with a call, so that they become fewer.
 	for range 2 {
 		if forgotten = c.forget(now); forgotten != nil {
@@ -64,17 +71,20 @@ func (c *crowd) take(p *identityv1.Principal, now time.Time, must bool) (untold 
 		}
 	}
 	if m == nil {
-		untold, ok = c.rest.take(now, must)
+		untold, ok = c.rest[key%lots].take(now, must)
 	} else {
 		untold, ok = m.pace.take(now, must)
 	}
 	return untold, ok, forgotten
 }
 
+// key stands for a principal: names may be as long as a token, and are not kept.
+func (c *crowd) key(p *identityv1.Principal) uint64 {
+	return maphash.Comparable(c.seed, [2]string{p.GetIssuer(), p.GetSubject()})
+}
+
 // member finds or makes one, who is heard of now; nil if there is no room. The caller holds mu.
-func (c *crowd) member(p *identityv1.Principal, now time.Time) *member {
-	// Names may be as long as a token: they are not kept.
-	key := maphash.Comparable(c.seed, [2]string{p.GetIssuer(), p.GetSubject()})
+func (c *crowd) member(p *identityv1.Principal, key uint64, now time.Time) *member {
 	if e := c.known[key]; e != nil {
 		m := e.Value.(*member)
 		m.heard = now

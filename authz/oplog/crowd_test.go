@@ -163,12 +163,36 @@ func TestAnyNumberOfPrincipalsFillsNoLog(t *testing.T) {
 		told++
 		untold += line["untold"].(float64)
 	}
-	if want := 5*1024 + 5*20; told != want {
+	const lots, burst, rate = 16, 20, 2 // of the rest
+	if want := 5*1024 + lots*(burst+4*rate); told != want {
 		t.Errorf("%d lines, want %d", told, want)
 	}
-	// All but those since the last line of the rest.
-	if want := float64(4 * (3000 - 1024 - 20)); untold != want {
+	// All but those since the last line of each lot.
+	if want := float64(4*(3000-1024) - lots*(burst+3*rate)); untold != want {
 		t.Errorf("%v are said to have had none, want %v", untold, want)
+	}
+}
+
+// TestALoopHidesFewOfThoseWithoutAPaceOfTheirOwn: beyond the number that has one.
+func TestALoopHidesFewOfThoseWithoutAPaceOfTheirOwn(t *testing.T) {
+	clock, b := newBook()
+	for i := range 1024 {
+		b.Denied(by(fmt.Sprint("agent-", i)), "42501", nil)
+	}
+	seen := 0
+	for i := range 60 {
+		for range 1000 {
+			b.Denied(by("loop"), "42501", nil)
+		}
+		victim := fmt.Sprint("victim-", i)
+		b.Denied(by(victim), "42501", nil)
+		if len(about(t, b, "denied", victim)) > 0 {
+			seen++
+		}
+		clock.now = clock.now.Add(500 * time.Millisecond)
+	}
+	if seen < 40 {
+		t.Errorf("%d of 60 have a line", seen)
 	}
 }
 

@@ -9,6 +9,8 @@ const (
 	// sharedBurst is how many lines of one kind there may be at once, of strangers and of all for whom there is no pace of their
 	// own; sharedRate how many in a second after that.
 	sharedBurst, sharedRate = 20, 20
+	// lotRate is the rate of those who share a pace by lot.
+	lotRate = 2
 	// ownBurst and ownRate are those of one principal: what somebody does by hand, or a job in one go, is told line by line, and
 	// a loop is far below what journald takes before it drops everybody's (10,000 in 30 s).
 	ownBurst, ownRate = 200, 5

@@ -36,7 +36,7 @@ func (j *judge) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error
 		}
 	}
 	if same {
-		return nil, nil, nil
+		return j.underCatalog(q, g), nil, nil
 	}
 	v, err := j.o.Guard.Decide(j.admission, operationsOf(q.Facts), j.attributes)
 	if err != nil {
@@ -53,6 +53,17 @@ func (j *judge) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error
 		}, nil
 	}
 	return nil, refusalOf(codeForbidden, v.Decision), nil
+}
+
+// underCatalog lets a portal go on that may run something else than it was read to, such as a trigger that was made since: nil if
+// it cannot.
+func (j *judge) underCatalog(q *engine.Question, g *granted) *engine.Grant {
+	if g.unbounded || g.executed || j.alterations == g.alterations || q.Run.Uncertain || afterAlteration(q.Run.Facts, false) == nil {
+		return nil
+	}
+	again := q.Run.Grant
+	again.Uncertain = true
+	return &again
 }
 
 // uncertain refuses a portal behind a change of the policy, if it may be something else than it was taken for, and that decides.

@@ -29,6 +29,10 @@ type subject struct {
 	unbounded, known bool
 }
 
+// uncertain reports whether the catalog by which a statement runs is one that only the session sees. Whoever has masks is
+// refused then; it is still to be known for whom a mask excepts, since others read the record.
+func (s *subject) uncertain() bool { return !s.unbounded && afterAlteration(s.facts, s.known) != nil }
+
 // answer decides a question of the engine's. An error ends the session.
 func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
 	if q.Stage == engine.AtExecute {
@@ -59,13 +63,19 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 		return nil, j.refused(sub, refusal), nil
 	}
 	if q.Stage != engine.AtParse { // which runs nothing
-		j.altered = j.altered || altersCatalog(sub.facts)
+		if altersCatalog(sub.facts) {
+			j.altered = true
+			j.alterations++
+		}
 		j.moved = j.moved || moves(sub.facts)
 		j.renamed = j.renamed || movesNames(sub.facts.Statements)
 	}
-	g := &granted{decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided, alters: altersCatalog(sub.facts), unbounded: sub.unbounded}
+	g := &granted{
+		decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided,
+		alters: altersCatalog(sub.facts), unbounded: sub.unbounded, alterations: j.alterations,
+	}
 	if q.Stage == engine.AtParse {
-		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Unjudged: sub.unbounded, Context: g}, nil, nil
+		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Unjudged: sub.unbounded, Uncertain: sub.uncertain(), Context: g}, nil, nil
 	}
 	j.note(sub, recordv1.Decision_ALLOW, nil)
 	if sub.verdict.Verdict == policies.Hold {
@@ -79,7 +89,7 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 		g.released = g.began
 	}
 	return &engine.Grant{
-		Number: sub.number, Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Unjudged: sub.unbounded, Context: g,
+		Number: sub.number, Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Unjudged: sub.unbounded, Uncertain: sub.uncertain(), Context: g,
 	}, nil, nil
 }
 

@@ -29,6 +29,8 @@ type granted struct {
 	executed bool
 	// alters: it may change the catalog; unbounded: what it means decided nothing.
 	alters, unbounded bool
+	// alterations is how many of the session may have changed the catalog, this one included.
+	alterations int
 }
 
 // The events of a statement are made with one allocation each, if any.

@@ -45,6 +45,8 @@ type judge struct {
 	altered, moved bool
 	// unread is what becomes of the text at hand if it could not be asked how that will be read; nil if it could.
 	unread *engine.Refusal
+	// alterations counts what may have changed the catalog.
+	alterations int
 	// renamed: among what altered the catalog was what makes names mean other relations.
 	renamed bool
 }

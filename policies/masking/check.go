@@ -195,7 +195,7 @@ func (v *View) Plan(statements []sqlfacts.Statement, fields []Field) Plan {
 	if v.Passes() {
 		return nil
 	}
-	impure := v.unprovable(statements)
+	impure := v.unprovable(statements) || v.computes(statements, fields)
 	computed := v.searchedIn(statements, impure)
 	var plan Plan
 	for i, f := range fields {
@@ -219,6 +219,12 @@ func (v *View) Plan(statements []sqlfacts.Statement, fields []Field) Plan {
 	return plan
 }
 
+// computes reports whether fields without an origin may be worked out from what is masked. For whom the view is, such a
+// statement is refused; but the record has a view of its own, which is stricter than that of whom a mask excepts.
+func (v *View) computes(statements []sqlfacts.Statement, fields []Field) bool {
+	return slices.ContainsFunc(fields, func(f Field) bool { return f.Relation == 0 || f.Number == 0 }) && v.Check(statements) != nil
+}
+
 // columnName is the name of a field's column, empty if it has none that is known. The field's own is the client's choice.
 func (v *View) columnName(f Field) string {
 	if f.Relation == 0 || f.Number <= 0 {
@@ -236,7 +242,7 @@ func (v *View) columnName(f Field) string {
 
 func (v *View) field(f Field, impure bool) *policies.MaskRule {
 	if f.Relation == 0 {
-		// Computed: the statement uses nothing masked, or it would have been refused.
+		// Computed, and of nothing that is masked.
 		if impure {
 			return &unproven
 		}

@@ -31,7 +31,7 @@ type CopyPlan struct {
 	unit    []byte
 }
 
-// Copy plans for COPY of a relation; nil if all columns pass. A COPY of a query never reaches it with something masked.
+// Copy plans for COPY of a relation; nil if all columns pass. That of a query is CopyQuery's.
 func (v *View) Copy(c *sqlfacts.Copy) *CopyPlan {
 	if v.Passes() || c == nil || c.Relation == nil {
 		return nil
@@ -57,12 +57,21 @@ func (v *View) Copy(c *sqlfacts.Copy) *CopyPlan {
 }
 
 // CopyQuery plans for a COPY whose columns are known by their number alone: that of a query, or of a relation that the
-// catalog knows with other columns. Nothing is hidden in whole of it; nil if nothing is searched either.
+// catalog knows with other columns. All of it is hidden if what it reads is masked: for whom the view is, it is refused, but
+// the record has a view of its own. nil if nothing is searched either.
 func (v *View) CopyQuery(s *sqlfacts.Statement, columns int) *CopyPlan {
-	if len(v.search.list) == 0 || s.Copy == nil || columns == 0 {
+	if s.Copy == nil || columns == 0 {
 		return nil
 	}
 	statements := []sqlfacts.Statement{*s}
+	if v.Check(statements) != nil {
+		// Of a type that is not known: a value that is to be binary is none.
+		all := &hiding{rule: &unproven, text: s.Copy.Format != sqlfacts.CopyBinary}
+		return &CopyPlan{spec: s.Copy, columns: slices.Repeat([]*hiding{all}, columns), started: s.Copy.Format != sqlfacts.CopyBinary}
+	}
+	if len(v.search.list) == 0 {
+		return nil
+	}
 	set := v.searchedIn(statements, v.unprovable(statements))
 	if r := s.Copy.Relation; r != nil {
 		set |= v.searchedColumn(r, "*")

@@ -197,6 +197,9 @@ func (e *Engine) stall(s *Step) {
 
 func (e *Engine) sync(msg []byte, out *Output) {
 	e.mu.Lock()
+	if e.shared.impure && !e.shared.staysOpen() { // what was put off until its transaction ends runs now
+		e.shared.doubtAll()
+	}
 	if c := &e.shared.copy; c.phase == copyReading {
 		c.syncs++
 	} else {

@@ -271,7 +271,7 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		p := newPrepared(e.client.key, q.Text, g.Facts, e.client.types)
 		p.epoch = e.shared.epoch
 		e.shared.statements.propose(e.client.key, e.client.batch, p)
-		impure := !pure(g.Facts)
+		impure := g.Uncertain || !pure(g.Facts)
 		if impure { // constants are turned into values here already, which can run the checks of domains
 			e.begin(newRun(*g))
 		}
@@ -319,7 +319,7 @@ func (s *shared) transactionEnds() {
 
 // continued is the run of an Execute: with a grant of its own, it is another from now on.
 func (e *Engine) continued(run *Run, g *Grant) *Run {
-	if g == nil || g.Agent == run.Agent && g.Record == run.Record {
+	if g == nil || g.Agent == run.Agent && g.Record == run.Record && g.Uncertain == run.Uncertain {
 		return run
 	}
 	next := run.under(*g)
@@ -368,18 +368,11 @@ func (e *Engine) begin(run *Run) *Run {
 // outside the pure list can report values in errors, and can open a cursor of a name that a portal had: from then on
 // the other portals may be something else, and so may prepared statements.
 func (e *Engine) runs(run *Run) {
-	if run.pure() {
+	if run.pure() && !(e.shared.impure && run.runsDeferred()) {
 		return
 	}
 	e.shared.impure = true
-	e.shared.statements.replace(func(p *prepared) *prepared {
-		if p.doubtful && !p.shape.known {
-			return p
-		}
-		d := *p
-		d.doubtful, d.shape = true, shape{}
-		return &d
-	})
+	e.shared.doubtAll()
 	e.shared.portals.replace(func(other *Run) *Run {
 		if other == run {
 			return other
@@ -395,4 +388,19 @@ func (e *Engine) started(run *Run, out *Output) {
 	}
 	run.started = true
 	out.Notes = append(out.Notes, Note{Kind: NoteExecute, Run: run})
+}
+
+// staysOpen reports whether a Sync of now ends no transaction: there is one, and nothing on the way ends it.
+func (s *shared) staysOpen() bool { return s.status == 'T' && !s.queue.ends() }
+
+// doubtAll: any prepared statement may be another by now.
+func (s *shared) doubtAll() {
+	s.statements.replace(func(p *prepared) *prepared {
+		if p.doubtful && !p.shape.known {
+			return p
+		}
+		d := *p
+		d.doubtful, d.shape = true, shape{}
+		return &d
+	})
 }

@@ -128,8 +128,12 @@ func (r *Run) copyOut(body []byte) error {
 		if seen == r.copies {
 			r.copies++
 			r.copying = true
+			statement := r.Facts.Statements[i]
+			if r.doubtful {
+				statement = sqlfacts.Statement{Copy: statement.Copy, Calls: []sqlfacts.Call{{Function: "cursor"}}}
+			}
 			for _, m := range []*masks{&r.agent, &r.record} {
-				if err := m.copyOut(&r.Facts.Statements[i], count); err != nil {
+				if err := m.copyOut(&statement, r.doubtful, count); err != nil {
 					return err
 				}
 			}
@@ -141,13 +145,13 @@ func (r *Run) copyOut(body []byte) error {
 }
 
 // copyOut plans for a COPY of so many columns.
-func (m *masks) copyOut(s *sqlfacts.Statement, count int) error {
+func (m *masks) copyOut(s *sqlfacts.Statement, doubtful bool, count int) error {
 	m.copy = nil
 	if m.view == nil || m.view.Passes() {
 		return nil
 	}
 	spec := s.Copy
-	ofRelation := spec != nil && spec.Relation != nil
+	ofRelation := spec != nil && spec.Relation != nil && !doubtful
 	switch known := ofRelation && count == len(spec.Columns); {
 	case known:
 		m.copy = m.view.Copy(spec)

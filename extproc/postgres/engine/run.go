@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/sluicegate/sluice/policies/masking"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -75,6 +77,8 @@ type Grant struct {
 	Facts  *sqlfacts.Facts
 	// Agent and Record are how rows are shown to the agent and in the record. The same pointer if they are alike.
 	Agent, Record *masking.View
+	// Uncertain: nobody but the session can see the catalog by which it runs, so what it reads and calls is not known.
+	Uncertain bool
 	// Unjudged: it was let through whatever it does.
 	Unjudged bool
 	// Context is the driver's own: it comes back in questions and notes.
@@ -131,6 +135,9 @@ func newRun(g Grant) *Run {
 		r.record = r.agent
 	} else {
 		r.record = newMasks(g.Record, g.Facts)
+	}
+	if g.Uncertain {
+		return r.doubted()
 	}
 	return r
 }
@@ -203,7 +210,14 @@ func (r *Run) statements() []sqlfacts.Statement {
 
 // pure reports whether nothing outside the list of pure functions runs in it, and no name of a portal or prepared statement
 // comes to mean what the engine has not seen.
-func (r *Run) pure() bool { return r == nil || pure(r.Facts) }
+func (r *Run) pure() bool { return r == nil || !r.Uncertain && pure(r.Facts) }
+
+// runsDeferred reports whether what a transaction has put off runs with it at the latest, such as deferred triggers.
+func (r *Run) runsDeferred() bool {
+	return r.Facts != nil && slices.ContainsFunc(r.Facts.Statements, func(st sqlfacts.Statement) bool {
+		return st.Kind == sqlfacts.Commit || st.Operation.Command == "SET CONSTRAINTS"
+	})
+}
 
 func pure(f *sqlfacts.Facts) bool {
 	if f == nil {

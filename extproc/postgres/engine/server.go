@@ -397,6 +397,9 @@ func (e *Engine) ready(msg, body []byte, out *Output) error {
 	}
 	s.status = body[0]
 	if body[0] == 'I' {
+		if s.impure { // deferred triggers may have run
+			s.doubtAll()
+		}
 		e.shared.impure = e.shared.queue.impure() // what was sent on in the meantime belongs to later transactions
 		e.shared.portals.dropAll()                // portals end with their transaction
 		s.transactionEnds()

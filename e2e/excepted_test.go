@@ -1,0 +1,226 @@
+package e2e
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/sluicegate/sluice/deploy/demo/stage"
+)
+
+// Whom a mask excepts may read all of it, and do everything.
+const exceptedRules = `rules:
+- {name: excepted, who: {groups: [dba]}, on: {targets: [wide]}, allow: {}}
+`
+
+// A mask that spares nobody.
+const unsparing = `masks:
+- {name: unsparing, on: {targets: [wide]}, columns: ["public.customers.password"], redact: {}}
+`
+
+// exceptedConn is a session of somebody whom the masks except.
+func exceptedConn(t *testing.T, s *stage.Stage) *pgconn.PgConn {
+	t.Helper()
+	cfg, err := pgx.ParseConfig("postgres://alice@" + s.Wide + "/orders?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Password = mustToken(t, s, "alice")
+	c, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	return c.PgConn()
+}
+
+// said is all that a string of statements gives, in words.
+func said(ctx context.Context, c *pgconn.PgConn, sql string) string {
+	var b strings.Builder
+	results, err := c.Exec(ctx, sql).ReadAll()
+	for _, r := range results {
+		for _, row := range r.Rows {
+			for _, v := range row {
+				b.Write(v)
+				b.WriteByte(' ')
+			}
+		}
+	}
+	if err != nil {
+		b.WriteString(err.Error())
+	}
+	return b.String()
+}
+
+// Others read the record: what somebody whom a mask excepts works out of what is masked is hidden there.
+func TestTheRecordHidesWhatTheExceptedWorkOutOfWhatIsMasked(t *testing.T) {
+	s := ownStage(t, stage.Options{})
+	policyFile(t, s, "95-excepted.yaml", exceptedRules)
+	c := exceptedConn(t, s)
+	const secret = "secret-password-"
+	ctx := t.Context()
+	for _, sql := range []string{
+		"create view plain as select id, name from customers",
+		"create function leaks() returns text language sql stable as 'select password from public.customers where id = 1'",
+	} {
+		if got := said(ctx, c, sql); got != "" {
+			t.Fatalf("%s: %s", sql, got)
+		}
+	}
+	for _, sql := range []string{
+		"select password || '' from customers where id = 1",
+		"select upper(password), lower(password) from customers where id = 1",
+		"select min(password) from customers",
+		"select password from customers where id = 1 union select ''",
+		"with p as (select password as x from customers where id = 1) select x from p",
+		"update customers set name = name where id = 1 returning password || ''",
+		"select name, password || '' from customer_view where id = 1",
+		"select leaks()",
+		"select * from leaks()",
+		"explain (verbose) select id from customers where password = '" + secret + "1'",
+		"begin; create view fresh as select password || '' as n from customers; select n || '' from fresh limit 1; rollback",
+		"begin; create or replace view plain as select id, password || '' as name from customers; select name || '' from plain where id = 1; rollback",
+	} {
+		if got := said(ctx, c, sql); !strings.Contains(strings.ToLower(got), secret) {
+			t.Errorf("%s: %s", sql, got)
+		}
+	}
+	for _, sql := range []string{ // in steps
+		"begin", "create or replace view plain as select id, password || '' as name from customers", "select name || '' from plain where id = 1",
+		"rollback",
+	} {
+		said(ctx, c, sql)
+	}
+	for _, sql := range []string{
+		"copy (select lower(password) from customers where id = 1) to stdout",
+		"copy (select password, 1 from customers where id = 1) to stdout with (format csv, header)",
+		"copy (select leaks()) to stdout",
+		"copy (select password || '' from customers where id = 1) to stdout with (format binary)",
+	} {
+		var b strings.Builder
+		if _, err := c.CopyTo(ctx, &b, sql); err != nil || !strings.Contains(b.String(), secret) {
+			t.Errorf("%s: %v %s", sql, err, b.String())
+		}
+	}
+	said(ctx, c, "begin; create or replace view plain as select id, password || '' as name from customers")
+	var b strings.Builder
+	if _, err := c.CopyTo(ctx, &b, "copy (select name || '' from plain where id = 1) to stdout"); err != nil || !strings.Contains(b.String(), secret) {
+		t.Errorf("a COPY behind a change: %v %s", err, b.String())
+	}
+	said(ctx, c, "rollback")
+	if got := said(ctx, c, "select count(*), 'words' from customers"); !strings.Contains(got, "words") {
+		t.Error(got)
+	}
+	_ = c.Close(ctx)
+	got := replayOf(t, s, "demo:alice")
+	for line := range strings.Lines(got) {
+		if strings.Contains(strings.ToLower(line), secret) {
+			t.Errorf("the record has %s", line)
+		}
+	}
+	if !strings.Contains(got, "words") {
+		t.Error("what has nothing to do with a mask is not in the record")
+	}
+}
+
+// A trigger may put something else in the place of a prepared statement, as late as its transaction ends. Once a mask comes
+// for whoever prepared it, it shows nothing more.
+func TestNoTriggerPutsWhatIsMaskedInThePlaceOfAName(t *testing.T) {
+	s := ownStage(t, stage.Options{})
+	policyFile(t, s, "95-excepted.yaml", exceptedRules)
+	ctx := t.Context()
+	setup := exceptedConn(t, s)
+	for _, sql := range []string{
+		"create table later (i int)", "create table now (i int)", "create table off (i int)",
+		`create function swap() returns trigger language plpgsql as $$ begin execute 'deallocate p'; execute 'prepare p as select password || '''' as name from public.customers order by id limit 1'; return new; end $$`,
+		"create constraint trigger tr after insert on later deferrable initially deferred for each row execute function swap()",
+		"create trigger tr after insert on off for each row execute function swap()", "alter table off disable trigger tr",
+	} {
+		if got := said(ctx, setup, sql); got != "" {
+			t.Fatalf("%s: %s", sql, got)
+		}
+	}
+	const sql = "select name from public.customers limit 1"
+	prepare := func(c *pgconn.PgConn) {
+		t.Helper()
+		if _, err := c.Prepare(ctx, "p", sql, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ways := map[string]func(*pgconn.PgConn){
+		"deferred, prepared in its transaction": func(c *pgconn.PgConn) {
+			said(ctx, c, "begin")
+			said(ctx, c, "insert into later values (1)")
+			prepare(c)
+			said(ctx, c, "commit")
+		},
+		"deferred, and the next transaction begins at once": func(c *pgconn.PgConn) {
+			said(ctx, c, "begin")
+			said(ctx, c, "insert into later values (1)")
+			prepare(c)
+			said(ctx, c, "commit and chain")
+		},
+		"at SET CONSTRAINTS": func(c *pgconn.PgConn) {
+			said(ctx, c, "begin")
+			said(ctx, c, "insert into later values (1)")
+			prepare(c)
+			said(ctx, c, "set constraints all immediate")
+			said(ctx, c, "commit")
+		},
+		"in a batch that is a transaction": func(c *pgconn.PgConn) {
+			p := c.StartPipeline(ctx)
+			p.SendQueryParams("insert into later values (1)", nil, nil, nil, nil)
+			p.SendPrepare("p", sql, nil)
+			if err := p.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"by COPY": func(c *pgconn.PgConn) {
+			said(ctx, c, "begin")
+			if _, err := c.CopyFrom(ctx, strings.NewReader("1\n"), "copy later from stdin"); err != nil {
+				t.Fatal(err)
+			}
+			prepare(c)
+			said(ctx, c, "commit")
+		},
+		"of a trigger that is new": func(c *pgconn.PgConn) {
+			said(ctx, c, "begin")
+			said(ctx, c, "create trigger tr before insert on now for each row execute function swap()")
+			prepare(c)
+			said(ctx, c, "insert into now values (1)")
+			said(ctx, c, "drop trigger tr on now")
+			said(ctx, c, "commit")
+		},
+		"of a trigger that was off": func(c *pgconn.PgConn) {
+			prepare(c)
+			said(ctx, c, "begin")
+			said(ctx, c, "alter table off enable trigger tr")
+			said(ctx, c, "insert into off values (1)")
+			said(ctx, c, "alter table off disable trigger tr")
+			said(ctx, c, "commit")
+		},
+	}
+	sessions := map[string]*pgconn.PgConn{}
+	for name, way := range ways {
+		sessions[name] = exceptedConn(t, s)
+		way(sessions[name])
+	}
+	policyFile(t, s, "96-unsparing.yaml", unsparing)
+	for name, c := range sessions {
+		r := c.ExecPrepared(ctx, "p", nil, nil, nil).Read()
+		for _, row := range r.Rows {
+			if strings.Contains(string(row[0]), "secret-password") {
+				t.Errorf("%s: shows %s", name, row[0])
+			}
+		}
+		if len(r.Rows) == 0 && r.Err == nil {
+			t.Errorf("%s: nothing came", name)
+		}
+	}
+}
