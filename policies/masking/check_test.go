@@ -146,3 +146,45 @@ func TestHidesWhatMeetsSomethingMasked(t *testing.T) {
 		t.Error("a use without a relation meets nothing")
 	}
 }
+
+// The record's view is stricter than that of whom a mask excepts: what would be refused under it may have been run, and what
+// was worked out is hidden.
+func TestWhatIsWorkedOutOfWhatIsMaskedIsHidden(t *testing.T) {
+	computed := []Field{{Type: 25, Modifier: -1}}
+	for _, c := range []struct {
+		sql    string
+		hidden bool
+	}{
+		{"select lower(password) from customers", true},
+		{"select max(password) from customers", true},
+		{"select name from customers union all select password from customers", true},
+		{"select count(*) from customers where password = 'x'", true},
+		{"update customers set name = '' returning password || ''", true},
+		{"select * from newer", true},
+		{"select lower(name) from customers", false},
+		{"select count(*) from customers", false},
+		{"copy (select lower(password) from customers) to stdout", true},
+		{"copy (select password from customers) to stdout", true},
+		{"copy (select customer_password(1)) to stdout", true},
+		{"copy (select lower(name) from customers) to stdout", false},
+	} {
+		v := view(t, usualMasks)
+		statements := facts(t, v.Catalog(), c.sql)
+		if s := &statements[0]; s.Kind == sqlfacts.CopyOut {
+			plan := v.CopyQuery(s, 1)
+			if (plan != nil) != c.hidden {
+				t.Errorf("%s: planned %v", c.sql, plan != nil)
+			}
+			if plan == nil {
+				continue
+			}
+			if out, err := plan.Rewrite(nil, []byte("secret\n")); err != nil || strings.Contains(string(out), "secret") {
+				t.Errorf("%s: %q, %v", c.sql, out, err)
+			}
+			continue
+		}
+		if plan := v.Plan(statements, computed); (plan != nil) != c.hidden {
+			t.Errorf("%s: planned %v", c.sql, plan != nil)
+		}
+	}
+}

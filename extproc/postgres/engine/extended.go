@@ -368,7 +368,7 @@ func (e *Engine) begin(run *Run) *Run {
 // outside the pure list can report values in errors, and can open a cursor of a name that a portal had: from then on
 // the other portals may be something else, and so may prepared statements.
 func (e *Engine) runs(run *Run) {
-	if run.pure() && !(e.shared.impure && run.runsDeferred()) {
+	if run.pure() && (!e.shared.impure || !run.runsDeferred()) {
 		return
 	}
 	e.shared.impure = true
