@@ -24,22 +24,26 @@ type policyCommand struct {
 type policyCheck struct {
 	Dir     string `arg:"" type:"existingdir" help:"The policy directory."`
 	Config  string `type:"existingfile" placeholder:"FILE" help:"The configuration of the control plane: then whatever it would refuse is found, such as via: ENVOY without an egress_dir."`
-	NoFiles bool   `help:"Do not look for the files that the policy names, as where they are on other hosts only."`
+	NoFiles bool   `help:"Do not look for the files that the policy names, for when they are on other hosts."`
 	Live    bool   `help:"Compare with the policy in force, and warn of what ends sessions. Needs SLUICE_API and SLUICE_TOKEN."`
 	api
 }
 
 // Run checks the directory.
 func (c *policyCheck) Run(ctx context.Context, s streams) error {
-	b, p, err := source.Load(ctx, c.Dir)
-	if err != nil {
+	r, err := source.Read(ctx, c.Dir)
+	switch {
+	case err != nil:
+		return err
+	case r.Faults != nil:
+		return r.Faults
+	}
+	if err := c.place(s, r); err != nil {
 		return err
 	}
-	if err := c.place(s, b); err != nil {
-		return err
-	}
+	b := r.Bundle
 	if c.Live {
-		if err := c.compare(ctx, s, p); err != nil {
+		if err := c.compare(ctx, s, r.Policy); err != nil {
 			return err
 		}
 	}
