@@ -74,7 +74,7 @@ func missingFiles(b *policyv1.Bundle, dir string) policies.Faults {
 	var out policies.Faults
 	sources := identity.Sources{BaseDir: dir}
 	walkSources(b.ProtoReflect(), "", func(field string, src *policyv1.DataSource) {
-		if src.GetFile() == "" || strings.Contains(field, "certificate") || strings.Contains(field, ".tls.ca") {
+		if src.GetFile() == "" || strings.Contains(field, "certificate") || strings.Contains(field, ".http.tls.ca") {
 			return // none, or the control plane's own to read
 		}
 		if _, err := sources.Resolve(src); err != nil {
