@@ -17,7 +17,7 @@ import (
 
 // place finds what a control plane would refuse although the policy itself has no fault: files that are not there or not
 // what they should be, and what its configuration does not offer. Without --config all is offered.
-func (c *policyCheck) place(s streams, r source.Result) error {
+func (c *policyCheck) place(r source.Result) (faults *source.Faults, warnings []string, err error) {
 	unix := func(name string) *configv1.Socket {
 		return &configv1.Socket{Address: &configv1.Socket_Unix{Unix: "/" + name}}
 	}
@@ -25,10 +25,10 @@ func (c *policyCheck) place(s streams, r source.Result) error {
 	if c.Config != "" {
 		config, err := readConfig(c.Config)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		if config.GetControl() == nil {
-			return &usageError{fmt.Errorf("--config: %s is not of a control plane", c.Config)}
+			return nil, nil, &usageError{fmt.Errorf("--config: %s is not of a control plane", c.Config)}
 		}
 		control = config.GetControl()
 		if dir := config.GetProcess().GetSecretsDir(); dir != "" && dir != control.GetPolicyDir() {
@@ -37,35 +37,24 @@ func (c *policyCheck) place(s streams, r source.Result) error {
 	}
 	options := controlResources(control, identity.Sources{BaseDir: c.Dir}.Resolve)
 	options.NoSecrets = c.NoFiles
-	var faults policies.Faults
-	if _, err := resources.Build(r.Bundle, resources.Node{ID: "check"}, options); err != nil && !errors.As(err, &faults) {
-		return fmt.Errorf("the control plane would refuse it: %w", err)
+	var refused policies.Faults
+	if _, err := resources.Build(r.Bundle, resources.Node{ID: "check"}, options); err != nil && !errors.As(err, &refused) {
+		return nil, nil, fmt.Errorf("the control plane would refuse it: %w", err)
 	}
-	if !c.NoFiles {
-		missing := missingFiles(r.Bundle, secrets)
-		if c.Config == "" || secrets == c.Dir {
-			faults = append(faults, missing...)
-		} else if err := warnOf(s, r, missing); err != nil {
-			return err
+	warnings = []string{}
+	if c.NoFiles {
+		return r.Locate(refused), warnings, nil
+	}
+	missing := missingFiles(r.Bundle, secrets)
+	if c.Config == "" || secrets == c.Dir {
+		return r.Locate(append(refused, missing...)), warnings, nil
+	}
+	if maybe := r.Locate(missing); maybe != nil {
+		for _, m := range maybe.Faults {
+			warnings = append(warnings, m.String()+" (of the processor's secrets_dir)")
 		}
 	}
-	if len(faults) > 0 {
-		return r.Locate(faults)
-	}
-	return nil
-}
-
-// warnOf tells of files that are missing here, and that a processor may have.
-func warnOf(s streams, r source.Result, missing policies.Faults) error {
-	if len(missing) == 0 {
-		return nil
-	}
-	for _, m := range r.Locate(missing).Faults {
-		if _, err := fmt.Fprintf(s.err, "warning: %v (of the processor's secrets_dir)\n", m); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.Locate(refused), warnings, nil
 }
 
 // missingFiles are those that a bundle names and that cannot be read, each with the field that names it. What only a

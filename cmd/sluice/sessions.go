@@ -148,6 +148,7 @@ func (c *sessionsReplay) Run(ctx context.Context, s streams) error {
 
 type sessionsEnd struct {
 	api
+	format
 	ID     string `arg:"" help:"The session's id."`
 	Reason string `default:"ended by an operator" help:"Shown to the agent."`
 }
@@ -160,6 +161,9 @@ func (c *sessionsEnd) Run(ctx context.Context, s streams) error {
 	}
 	if _, err := client.Sessions.End(ctx, connect.NewRequest(&sessionv1.EndRequest{Id: c.ID, Reason: c.Reason})); err != nil {
 		return err
+	}
+	if out := c.to(s.out); out.JSON {
+		return out.Value(map[string]any{"id": c.ID, "ended": true})
 	}
 	_, err = fmt.Fprintf(s.out, "%s was ended\n", c.ID)
 	return err

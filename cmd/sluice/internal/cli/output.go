@@ -53,7 +53,7 @@ func List[M proto.Message](o Output, messages []M) error {
 		}
 		all = append(all, one)
 	}
-	return o.json(all)
+	return o.Value(all)
 }
 
 // One prints a message as a JSON object.
@@ -62,10 +62,11 @@ func (o Output) One(m proto.Message) error {
 	if err != nil {
 		return err
 	}
-	return o.json(one)
+	return o.Value(one)
 }
 
-func (o Output) json(v any) error {
+// Value prints what is no message, as JSON.
+func (o Output) Value(v any) error {
 	e := json.NewEncoder(o.W)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
