@@ -25,7 +25,7 @@ type approvalsCommand struct {
 type approvalsList struct {
 	api
 	format
-	State string `help:"Only those in this state: pending, approved, rejected, expired, withdrawn, consumed." enum:"all,pending,approved,rejected,expired,withdrawn,consumed" default:"all"`
+	State string `help:"Only those in this state: all, pending, approved, rejected, expired, withdrawn, consumed." enum:"all,pending,approved,rejected,expired,withdrawn,consumed" default:"all"`
 	Limit uint32 `default:"100" help:"At most so many."`
 }
 
@@ -175,7 +175,7 @@ type approveCommand struct {
 	api
 	format
 	ID     string `arg:"" help:"The approval's id."`
-	Reason string `help:"Why, for the record."`
+	Reason string `placeholder:"TEXT" help:"Why, for the record."`
 	YesTo  string `placeholder:"DIGEST" help:"Approve only what has this digest, or one that begins so, as 'approvals show' prints it. Without it: what 'approvals show' last showed you."`
 }
 
@@ -188,7 +188,7 @@ type rejectCommand struct {
 	api
 	format
 	ID     string `arg:"" help:"The approval's id."`
-	Reason string `required:"" help:"Why; the requester reads it."`
+	Reason string `required:"" placeholder:"TEXT" help:"Why; the requester reads it."`
 }
 
 // Run rejects.

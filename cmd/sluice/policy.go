@@ -90,8 +90,8 @@ func (c *policyCheck) report(s streams, b *policyv1.Bundle, faults *source.Fault
 	if faults != nil {
 		return nil
 	}
-	_, err := fmt.Fprintf(s.out, "%s is good: %d targets, %d rules, %d masks (version %.12s)\n",
-		c.Dir, len(b.GetTargets()), len(b.GetRules()), len(b.GetMasks()), b.GetVersion())
+	_, err := fmt.Fprintf(s.out, "%s is good: %s, %s, %s (version %.12s)\n", c.Dir,
+		count(len(b.GetTargets()), "target"), count(len(b.GetRules()), "rule"), count(len(b.GetMasks()), "mask"), b.GetVersion())
 	return err
 }
 
@@ -128,7 +128,7 @@ type policyExplain struct {
 	format
 	As     string   `placeholder:"ISSUER:SUBJECT" help:"About whom. Default: you."`
 	Groups []string `help:"The groups of that principal."`
-	Target string   `required:"" help:"The target."`
+	Target string   `required:"" placeholder:"NAME" help:"The target."`
 	Action string   `arg:"" help:"A SQL statement, or METHOD and PATH of an HTTP request. It is not run."`
 }
 

@@ -25,8 +25,8 @@ type sessionsCommand struct {
 type sessionsList struct {
 	api
 	format
-	State     string `enum:"all,live,ended" default:"all" help:"Only those: live, ended."`
-	Target    string `help:"Only those on this target."`
+	State     string `enum:"all,live,ended" default:"all" help:"Only those: all, live, ended."`
+	Target    string `placeholder:"NAME" help:"Only those on this target."`
 	Principal string `placeholder:"ISSUER:SUBJECT" help:"Only those of this principal."`
 	Limit     uint32 `default:"100" help:"At most so many."`
 }
