@@ -19,7 +19,7 @@ import (
 type approvalsCommand struct {
 	List  approvalsList  `cmd:"" default:"withargs" help:"List approvals, newest first."`
 	Show  approvalsShow  `cmd:"" help:"Show one, with all that is needed to decide."`
-	Watch approvalsWatch `cmd:"" help:"Print each change as it happens."`
+	Watch approvalsWatch `cmd:"" help:"Print each change as it happens, until it is interrupted: that is status 0."`
 }
 
 type approvalsList struct {
@@ -150,6 +150,9 @@ func (c *approvalsWatch) Run(ctx context.Context, s streams) error {
 	}
 	stream, err := client.Approvals.Watch(ctx, connect.NewRequest(&approvalv1.WatchRequest{}))
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // before there was anything to tell
+		}
 		return err
 	}
 	defer func() { _ = stream.Close() }() // it is read to its end, or not wanted any more
