@@ -19,13 +19,13 @@ import (
 type approvalsCommand struct {
 	List  approvalsList  `cmd:"" default:"withargs" help:"List approvals, newest first."`
 	Show  approvalsShow  `cmd:"" help:"Show one, with all that is needed to decide."`
-	Watch approvalsWatch `cmd:"" help:"Print each change as it happens."`
+	Watch approvalsWatch `cmd:"" help:"Print each change as it happens, until it is interrupted: that is status 0."`
 }
 
 type approvalsList struct {
 	api
 	format
-	State string `help:"Only those in this state: pending, approved, rejected, expired, withdrawn, consumed." enum:"all,pending,approved,rejected,expired,withdrawn,consumed" default:"all"`
+	State string `help:"Only those in this state: all, pending, approved, rejected, expired, withdrawn, consumed." enum:"all,pending,approved,rejected,expired,withdrawn,consumed" default:"all"`
 	Limit uint32 `default:"100" help:"At most so many."`
 }
 
@@ -150,6 +150,9 @@ func (c *approvalsWatch) Run(ctx context.Context, s streams) error {
 	}
 	stream, err := client.Approvals.Watch(ctx, connect.NewRequest(&approvalv1.WatchRequest{}))
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // before there was anything to tell
+		}
 		return err
 	}
 	defer func() { _ = stream.Close() }() // it is read to its end, or not wanted any more
@@ -175,7 +178,7 @@ type approveCommand struct {
 	api
 	format
 	ID     string `arg:"" help:"The approval's id."`
-	Reason string `help:"Why, for the record."`
+	Reason string `placeholder:"TEXT" help:"Why, for the record."`
 	YesTo  string `placeholder:"DIGEST" help:"Approve only what has this digest, or one that begins so, as 'approvals show' prints it. Without it: what 'approvals show' last showed you."`
 }
 
@@ -188,7 +191,7 @@ type rejectCommand struct {
 	api
 	format
 	ID     string `arg:"" help:"The approval's id."`
-	Reason string `required:"" help:"Why; the requester reads it."`
+	Reason string `required:"" placeholder:"TEXT" help:"Why; the requester reads it."`
 }
 
 // Run rejects.

@@ -37,10 +37,8 @@ func openCertificate(ctx context.Context, i *instance, name string, t *configv1.
 	if t == nil {
 		dir := filepath.Join(i.config.GetStateDir(), "tls")
 		cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-		if _, err := os.Stat(cert); errors.Is(err, fs.ErrNotExist) {
-			if err := makeCertificate(dir); err != nil {
-				return nil, err
-			}
+		if err := localCertificate(ctx, i.logger, dir, time.Now()); err != nil {
+			return nil, err
 		}
 	}
 	files, err := rotate.Open(name, i.logger, func() (rotate.Loaded[*tls.Certificate], error) { return loadPair(cert, key) }, cert, key)
@@ -60,17 +58,45 @@ func loadPair(cert, key string) (rotate.Loaded[*tls.Certificate], error) {
 	return l, err
 }
 
-func makeCertificate(dir string) error {
+const (
+	localCA = "Sluice local CA"
+	// renewBefore is how long a certificate of Sluice's own must still be good at a start: else there is another.
+	renewBefore = 30 * 24 * time.Hour
+)
+
+// localCertificate makes the certificate in the state directory if there is none, or none that is of use for long. One that
+// somebody else's authority made stays as it is, as long as it can be read.
+func localCertificate(ctx context.Context, logger *slog.Logger, dir string, now time.Time) error {
+	why := "there is none"
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		why = err.Error()
+	case pair.Leaf.Issuer.CommonName != localCA || pair.Leaf.NotAfter.Sub(now) >= renewBefore:
+		return nil
+	default:
+		why = "it ends at " + pair.Leaf.NotAfter.UTC().Format(time.RFC3339)
+	}
+	if err := makeCertificate(dir, now); err != nil {
+		return err
+	}
+	logger.InfoContext(ctx, "a certificate for localhost is made; clients need its authority", slog.String("reason", why),
+		slog.String("ca", filepath.Join(dir, "ca.pem")))
+	return nil
+}
+
+func makeCertificate(dir string, now time.Time) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	now := time.Now().Add(-time.Minute)
+	now = now.Add(-time.Minute)
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Sluice local CA"}, NotBefore: now, NotAfter: now.AddDate(1, 0, 0),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: localCA}, NotBefore: now, NotAfter: now.AddDate(1, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
@@ -94,12 +120,16 @@ func makeCertificate(dir string) error {
 	if err != nil {
 		return err
 	}
-	for name, block := range map[string]*pem.Block{
-		"ca.pem":   {Type: "CERTIFICATE", Bytes: caDER},
-		"key.pem":  {Type: "PRIVATE KEY", Bytes: keyDER},
-		"cert.pem": {Type: "CERTIFICATE", Bytes: der},
+	// In this order: one that breaks off leaves what the next start makes again.
+	for _, f := range []struct {
+		name  string
+		block pem.Block
+	}{
+		{"ca.pem", pem.Block{Type: "CERTIFICATE", Bytes: caDER}},
+		{"key.pem", pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}},
+		{"cert.pem", pem.Block{Type: "CERTIFICATE", Bytes: der}},
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, f.name), pem.EncodeToMemory(&f.block), 0o600); err != nil {
 			return err
 		}
 	}

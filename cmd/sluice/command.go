@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -41,6 +42,8 @@ type command struct {
 
 	Completion completionCommand `cmd:"" help:"Print a completion script for a shell."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
+
+	ShowVersion versionFlag `name:"version" help:"Print the version and end."`
 }
 
 // api are the flags of commands that call the API.
@@ -128,19 +131,47 @@ func fail(errOut io.Writer, err error) int {
 	return exitRefused
 }
 
-type versionCommand struct{}
+type versionCommand struct{ format }
 
 // Run prints the version that the binary was built from.
-func (versionCommand) Run(s streams) error {
-	version := "unknown"
+func (c *versionCommand) Run(s streams) error {
+	v := builtFrom()
+	if out := c.to(s.out); out.JSON {
+		return out.Value(v)
+	}
+	_, err := fmt.Fprintln(s.out, v)
+	return err
+}
+
+// versionFlag is the command as a flag.
+type versionFlag bool
+
+// BeforeReset is called by kong where the flag is given.
+func (versionFlag) BeforeReset(app *kong.Kong) error {
+	if _, err := fmt.Fprintln(app.Stdout, builtFrom()); err != nil {
+		return err
+	}
+	app.Exit(exitDone)
+	return nil
+}
+
+// version is what a binary was built from.
+type version struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+}
+
+func (v version) String() string { return strings.TrimSpace("sluice " + v.Version + " " + v.Revision) }
+
+func builtFrom() version {
+	v := version{Version: "unknown"}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
+		v.Version = info.Main.Version
 		for _, kv := range info.Settings {
 			if kv.Key == "vcs.revision" {
-				version += " " + kv.Value
+				v.Revision = kv.Value
 			}
 		}
 	}
-	_, err := fmt.Fprintln(s.out, "sluice", version)
-	return err
+	return v
 }

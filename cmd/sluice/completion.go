@@ -14,72 +14,143 @@ type completionCommand struct {
 
 // Run prints a script for the shell's own completion.
 func (c *completionCommand) Run(parser *kong.Kong, s streams) error {
-	tree := map[string][]string{}
-	walk(parser.Model.Node, "", tree)
+	all := walk(parser.Model.Node, "")
 	var script string
 	switch c.Shell {
 	case "fish":
-		script = fish(tree)
+		script = fish(all)
 	case "zsh":
-		script = "autoload -U +X bashcompinit && bashcompinit\n" + bash(tree)
+		script = "autoload -U +X bashcompinit && bashcompinit\n" + bash(all)
 	default:
-		script = bash(tree)
+		script = bash(all)
 	}
 	_, err := fmt.Fprint(s.out, script)
 	return err
 }
 
-// walk collects what may follow each command: subcommands and flags.
-func walk(n *kong.Node, path string, tree map[string][]string) {
-	var words []string
+// completed is what may follow a command, which its path names: the words from the root on.
+type completed struct {
+	path  string
+	words []string // subcommands, and values of an argument
+	flags []*kong.Flag
+	file  bool // an argument is a file or a directory: the shell knows them
+}
+
+// walk collects what may follow each command.
+func walk(n *kong.Node, path string) []completed {
+	here := completed{path: path}
+	var below []completed
 	for _, child := range n.Children {
-		if child.Hidden {
-			continue
+		if !child.Hidden {
+			here.words = append(here.words, child.Name)
+			below = append(below, walk(child, strings.TrimSpace(path+" "+child.Name))...)
 		}
-		words = append(words, child.Name)
-		walk(child, strings.TrimSpace(path+" "+child.Name), tree)
 	}
-	for _, f := range n.Flags {
-		words = append(words, "--"+f.Name)
+	nodes := []*kong.Node{n}
+	if n.DefaultCmd != nil {
+		nodes = append(nodes, n.DefaultCmd) // whose name may be left out
 	}
-	tree[path] = words
-}
-
-func bash(tree map[string][]string) string {
-	var b strings.Builder
-	b.WriteString("_sluice() {\n  local cur path w\n  cur=\"${COMP_WORDS[COMP_CWORD]}\"\n  path=\"\"\n" +
-		"  for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do case \"$w\" in -*) ;; *) path=\"$path $w\" ;; esac; done\n" +
-		"  case \"${path# }\" in\n")
-	for _, path := range sorted(tree) {
-		fmt.Fprintf(&b, "    %q) COMPREPLY=($(compgen -W %q -- \"$cur\")) ;;\n", path, strings.Join(tree[path], " "))
-	}
-	b.WriteString("  esac\n}\ncomplete -F _sluice sluice\n")
-	return b.String()
-}
-
-func fish(tree map[string][]string) string {
-	var b strings.Builder
-	for _, path := range sorted(tree) {
-		when := "__fish_use_subcommand"
-		if path != "" {
-			when = "__fish_seen_subcommand_from " + path
-		}
-		for _, w := range tree[path] {
-			if long, ok := strings.CutPrefix(w, "--"); ok {
-				fmt.Fprintf(&b, "complete -c sluice -n %q -l %s\n", when, long)
-			} else {
-				fmt.Fprintf(&b, "complete -c sluice -n %q -f -a %s\n", when, w)
+	for _, n := range nodes {
+		for _, f := range n.Flags {
+			if !f.Hidden {
+				here.flags = append(here.flags, f)
 			}
 		}
 	}
+	for _, a := range n.Positional {
+		if a.Enum != "" {
+			here.words = append(here.words, a.EnumSlice()...)
+		}
+		here.file = here.file || strings.HasPrefix(a.Tag.Type, "existing")
+	}
+	return append([]completed{here}, below...)
+}
+
+// takesValue: a word follows that is no command.
+func takesValue(f *kong.Flag) bool { return !f.IsBool() && !f.IsCounter() }
+
+// flagNames are those on a command line: "--output", "-o".
+func flagNames(f *kong.Flag) []string {
+	out := []string{"--" + f.Name}
+	if f.Short != 0 {
+		out = append(out, "-"+string(f.Short))
+	}
+	return out
+}
+
+// bash goes by the longest path of words that is a command: what else stands between them are arguments and values.
+func bash(all []completed) string {
+	var paths, values, words strings.Builder
+	for _, c := range all {
+		var flags []string
+		for _, f := range c.flags {
+			flags = append(flags, "--"+f.Name)
+			if !takesValue(f) {
+				continue
+			}
+			given := ""
+			if f.Enum != "" {
+				given = fmt.Sprintf("COMPREPLY=($(compgen -W %q -- \"$cur\")); ", strings.Join(f.EnumSlice(), " "))
+			}
+			for _, name := range flagNames(f) {
+				fmt.Fprintf(&values, "    %q) %sreturn ;;\n", c.path+" "+name, given)
+			}
+		}
+		if c.path != "" {
+			fmt.Fprintf(&paths, "%q|", c.path)
+		}
+		pattern := "*"
+		if c.file {
+			pattern = "-*"
+		}
+		fmt.Fprintf(&words, "    %q) case \"$cur\" in %s) COMPREPLY=($(compgen -W %q -- \"$cur\")) ;; esac ;;\n",
+			c.path, pattern, strings.Join(append(slices.Clone(c.words), flags...), " "))
+	}
+	return "_sluice() {\n  local cur prev known next i\n  COMPREPLY=()\n  cur=\"${COMP_WORDS[COMP_CWORD]}\"\n  prev=\"${COMP_WORDS[COMP_CWORD-1]}\"\n" +
+		"  # --flag=value is three words.\n" +
+		"  if [ \"$cur\" = \"=\" ]; then cur=\"\"; elif [ \"$prev\" = \"=\" ]; then prev=\"${COMP_WORDS[COMP_CWORD-2]}\"; fi\n" +
+		"  known=\"\"\n  for ((i = 1; i < COMP_CWORD; i++)); do\n    next=\"${known:+$known }${COMP_WORDS[i]}\"\n" +
+		"    case \"$next\" in " + strings.TrimSuffix(paths.String(), "|") + ") known=\"$next\" ;; esac\n  done\n" +
+		"  case \"$known $prev\" in\n" + values.String() + "  esac\n" +
+		"  case \"$known\" in\n" + words.String() + "  esac\n}\ncomplete -o default -F _sluice sluice\n"
+}
+
+func fish(all []completed) string {
+	var b strings.Builder
+	for _, c := range all {
+		when := "__fish_use_subcommand"
+		if c.path != "" {
+			when = "__fish_seen_subcommand_from " + strings.ReplaceAll(c.path, " ", "; and __fish_seen_subcommand_from ")
+		}
+		if below := subcommands(all, c.path); c.path != "" && len(below) > 0 {
+			when += "; and not __fish_seen_subcommand_from " + strings.Join(below, " ")
+		}
+		for _, w := range c.words {
+			fmt.Fprintf(&b, "complete -c sluice -n %q -f -a %s\n", when, w)
+		}
+		for _, f := range c.flags {
+			fmt.Fprintf(&b, "complete -c sluice -n %q -l %s", when, f.Name)
+			if f.Short != 0 {
+				fmt.Fprintf(&b, " -s %c", f.Short)
+			}
+			switch {
+			case f.Enum != "":
+				fmt.Fprintf(&b, " -x -a %q", strings.Join(f.EnumSlice(), " "))
+			case takesValue(f):
+				b.WriteString(" -r")
+			}
+			b.WriteString("\n")
+		}
+	}
 	return b.String()
 }
 
-func sorted(tree map[string][]string) []string {
-	out := make([]string, 0, len(tree))
-	for k := range tree {
-		out = append(out, k)
+func subcommands(all []completed, path string) []string {
+	var out []string
+	for _, c := range all {
+		if name, ok := strings.CutPrefix(c.path, path+" "); ok && !strings.Contains(name, " ") {
+			out = append(out, name)
+		}
 	}
-	slices.Sort(out)
 	return out
 }

@@ -81,7 +81,7 @@ func newPlace(t *testing.T) *place {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	p := &place{t: t, dir: dir, policy: filepath.Join(dir, "policy"), config: filepath.Join(dir, "c.yaml")}
-	if err := makeCertificate(p.policy); err != nil {
+	if err := makeCertificate(p.policy, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	p.write("policy/policy.yaml", onePolicy)
@@ -241,7 +241,7 @@ func TestARotationOfThePolicysFilesIsALineWhetherItFailsOrNot(t *testing.T) {
 		t.Errorf("%d %s", code, body)
 	}
 	other := filepath.Join(p.dir, "other")
-	if err := makeCertificate(other); err != nil {
+	if err := makeCertificate(other, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"cert.pem", "key.pem"} {

@@ -21,7 +21,7 @@ type devCommand struct {
 
 type devIdp struct {
 	Listen   string        `default:"127.0.0.1:9556" help:"Loopback address to listen at."`
-	Dir      string        `required:"" type:"path" help:"Where keys and the clients' secrets are kept (0700)."`
+	Dir      string        `required:"" type:"path" placeholder:"DIR" help:"Where keys and the clients' secrets are kept (0700)."`
 	Audience string        `default:"sluice" help:"The tokens' audience."`
 	Lifetime time.Duration `default:"1h" help:"How long tokens are good."`
 	Rotate   time.Duration `help:"Rotate the signing key this often; 0 is never."`
@@ -79,7 +79,7 @@ func rotateKeys(ctx context.Context, p *devidp.Provider, every time.Duration, lo
 type tokenCommand struct {
 	As   string `required:"" placeholder:"NAME" help:"Whose token: agent, alice, bob, carol, mallory."`
 	Idp  string `env:"SLUICE_IDP" placeholder:"URL" help:"The development identity provider. Default: the demo's."`
-	Dir  string `env:"SLUICE_IDP_DIR" type:"path" help:"Where that provider keeps its clients' secrets. Default: the demo's."`
+	Dir  string `env:"SLUICE_IDP_DIR" type:"path" placeholder:"DIR" help:"Where that provider keeps its clients' secrets. Default: the demo's."`
 	Demo string `env:"SLUICE_DEMO_DIR" default:".demo" type:"path" help:"The demo's directory."`
 }
 

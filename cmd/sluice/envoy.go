@@ -22,12 +22,12 @@ type envoyCommand struct {
 
 // envoyFlags are what a bootstrap is made from.
 type envoyFlags struct {
-	NodeID  string `required:"" help:"The node's id; with mutual TLS, the one in its certificate."`
+	NodeID  string `required:"" placeholder:"ID" help:"The node's id; with mutual TLS, the one in its certificate."`
 	Cluster string `default:"sluice" help:"The node's cluster."`
 	Xds     string `required:"" placeholder:"ADDRESS" help:"The control plane: unix:PATH, or HOST:PORT with mutual TLS."`
-	Cert    string `help:"PEM certificate of this node, for mutual TLS."`
-	Key     string `help:"PEM key of this node, for mutual TLS."`
-	CA      string `help:"PEM certificates that the control plane's must chain to."`
+	Cert    string `placeholder:"FILE" help:"PEM certificate of this node, for mutual TLS."`
+	Key     string `placeholder:"FILE" help:"PEM key of this node, for mutual TLS."`
+	CA      string `placeholder:"FILE" help:"PEM certificates that the control plane's must chain to."`
 	Secrets string `name:"secrets-dir" placeholder:"DIR" help:"Where to write the two files through which Envoy reads certificate, key and CA again when they are replaced by renaming. Default: the directory of --cert. 'none': it reads them at its start only."`
 	Admin   string `default:"unix:/run/sluice/envoy-admin.sock" placeholder:"ADDRESS" help:"Envoy's admin interface: unix:PATH in a directory of mode 0700, or a loopback HOST:PORT, which is open to everybody on the host: whoever reaches it can have Envoy log what it carries, tokens too."`
 }

@@ -24,53 +24,98 @@ type policyCommand struct {
 type policyCheck struct {
 	Dir     string `arg:"" type:"existingdir" help:"The policy directory."`
 	Config  string `type:"existingfile" placeholder:"FILE" help:"The configuration of the control plane: then whatever it would refuse is found, such as via: ENVOY without an egress_dir."`
-	NoFiles bool   `help:"Do not look for the files that the policy names, as where they are on other hosts only."`
+	NoFiles bool   `help:"Do not look for the files that the policy names, for when they are on other hosts."`
 	Live    bool   `help:"Compare with the policy in force, and warn of what ends sessions. Needs SLUICE_API and SLUICE_TOKEN."`
 	api
+	format
 }
 
-// Run checks the directory.
+// checked is what a check came to.
+type checked struct {
+	Dir      string         `json:"dir"`
+	Good     bool           `json:"good"`
+	Version  string         `json:"version,omitempty"`
+	Targets  int            `json:"targets"`
+	Rules    int            `json:"rules"`
+	Masks    int            `json:"masks"`
+	Faults   []source.Fault `json:"faults"`
+	Warnings []string       `json:"warnings"`
+}
+
+// Run checks the directory. It ends with status 1 if there is a fault.
 func (c *policyCheck) Run(ctx context.Context, s streams) error {
-	b, p, err := source.Load(ctx, c.Dir)
+	r, err := source.Read(ctx, c.Dir)
 	if err != nil {
 		return err
 	}
-	if err := c.place(s, b); err != nil {
-		return err
-	}
-	if c.Live {
-		if err := c.compare(ctx, s, p); err != nil {
+	faults, warnings := r.Faults, []string{}
+	if faults == nil {
+		if faults, warnings, err = c.place(r); err != nil {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(s.out, "%s is good: %d targets, %d rules, %d masks (version %.12s)\n",
-		c.Dir, len(b.GetTargets()), len(b.GetRules()), len(b.GetMasks()), b.GetVersion())
+	if faults == nil && c.Live {
+		live, err := c.compare(ctx, r.Policy)
+		if err != nil {
+			return err
+		}
+		warnings = append(warnings, live...)
+	}
+	if err := c.report(s, r.Bundle, faults, warnings); err != nil {
+		return err
+	}
+	if faults != nil {
+		return faults
+	}
+	return nil
+}
+
+// report prints what was found; faults are the error's, but for programs.
+func (c *policyCheck) report(s streams, b *policyv1.Bundle, faults *source.Faults, warnings []string) error {
+	if out := c.to(s.out); out.JSON {
+		all := checked{
+			Dir: c.Dir, Good: faults == nil, Version: b.GetVersion(), Targets: len(b.GetTargets()), Rules: len(b.GetRules()), Masks: len(b.GetMasks()),
+			Faults: []source.Fault{}, Warnings: warnings,
+		}
+		if faults != nil {
+			all.Faults = faults.Faults
+		}
+		return out.Value(all)
+	}
+	for _, w := range warnings {
+		if _, err := fmt.Fprintf(s.err, "warning: %s\n", w); err != nil {
+			return err
+		}
+	}
+	if faults != nil {
+		return nil
+	}
+	_, err := fmt.Fprintf(s.out, "%s is good: %s, %s, %s (version %.12s)\n", c.Dir,
+		count(len(b.GetTargets()), "target"), count(len(b.GetRules()), "rule"), count(len(b.GetMasks()), "mask"), b.GetVersion())
 	return err
 }
 
 // compare warns of targets that are in force and would go: their sessions end at drain time.
-func (c *policyCheck) compare(ctx context.Context, s streams, next *policies.Policy) error {
+func (c *policyCheck) compare(ctx context.Context, next *policies.Policy) ([]string, error) {
 	client, err := c.client()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	res, err := client.Control.GetPolicy(ctx, connect.NewRequest(&controlv1.GetPolicyRequest{}))
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var warnings []string
 	for _, t := range res.Msg.GetBundle().GetTargets() {
 		now := next.Target(t.GetName())
 		switch {
 		case now == nil:
-			_, err = fmt.Fprintf(s.err, "warning: target %q would be removed: its sessions end at drain time\n", t.GetName())
+			warnings = append(warnings, fmt.Sprintf("target %q would be removed: its sessions end at drain time", t.GetName()))
 		case !sameListener(t, now):
-			_, err = fmt.Fprintf(s.err, "warning: the listener of target %q would change: its sessions end at drain time\n", t.GetName())
-		}
-		if err != nil {
-			return err
+			warnings = append(warnings, fmt.Sprintf("the listener of target %q would change: its sessions end at drain time", t.GetName()))
 		}
 	}
-	return nil
+	return warnings, nil
 }
 
 func sameListener(a, b *policyv1.Target) bool {
@@ -83,7 +128,7 @@ type policyExplain struct {
 	format
 	As     string   `placeholder:"ISSUER:SUBJECT" help:"About whom. Default: you."`
 	Groups []string `help:"The groups of that principal."`
-	Target string   `required:"" help:"The target."`
+	Target string   `required:"" placeholder:"NAME" help:"The target."`
 	Action string   `arg:"" help:"A SQL statement, or METHOD and PATH of an HTTP request. It is not run."`
 }
 

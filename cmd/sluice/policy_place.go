@@ -10,12 +10,14 @@ import (
 	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/policies"
+	"github.com/sluicegate/sluice/policies/source"
 	"github.com/sluicegate/sluice/xds/resources"
 )
 
 // place finds what a control plane would refuse although the policy itself has no fault: files that are not there or not
 // what they should be, and what its configuration does not offer. Without --config all is offered.
-func (c *policyCheck) place(s streams, b *policyv1.Bundle) error {
+func (c *policyCheck) place(r source.Result) (faults *source.Faults, warnings []string, err error) {
 	unix := func(name string) *configv1.Socket {
 		return &configv1.Socket{Address: &configv1.Socket_Unix{Unix: "/" + name}}
 	}
@@ -23,48 +25,49 @@ func (c *policyCheck) place(s streams, b *policyv1.Bundle) error {
 	if c.Config != "" {
 		config, err := readConfig(c.Config)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		if config.GetControl() == nil {
-			return &usageError{fmt.Errorf("--config: %s is not of a control plane", c.Config)}
+			return nil, nil, &usageError{fmt.Errorf("--config: %s is not of a control plane", c.Config)}
 		}
 		control = config.GetControl()
 		if dir := config.GetProcess().GetSecretsDir(); dir != "" && dir != control.GetPolicyDir() {
 			secrets = dir
 		}
 	}
-	if c.NoFiles {
-		return nil
-	}
-	var faults []error
 	options := controlResources(control, identity.Sources{BaseDir: c.Dir}.Resolve)
-	if _, err := resources.Build(b, resources.Node{ID: "check"}, options); err != nil {
-		faults = append(faults, fmt.Errorf("the control plane would refuse it: %w", err))
+	options.NoSecrets = c.NoFiles
+	var refused policies.Faults
+	if _, err := resources.Build(r.Bundle, resources.Node{ID: "check"}, options); err != nil && !errors.As(err, &refused) {
+		return nil, nil, fmt.Errorf("the control plane would refuse it: %w", err)
 	}
-	missing := missingFiles(b, secrets)
-	if len(missing) > 0 && (c.Config == "" || secrets == c.Dir) {
-		faults = append(faults, missing...)
-	} else {
-		for _, m := range missing {
-			if _, err := fmt.Fprintf(s.err, "warning: %v (of the processor's secrets_dir)\n", m); err != nil {
-				return err
-			}
+	warnings = []string{}
+	if c.NoFiles {
+		return r.Locate(refused), warnings, nil
+	}
+	missing := missingFiles(r.Bundle, secrets)
+	if c.Config == "" || secrets == c.Dir {
+		return r.Locate(append(refused, missing...)), warnings, nil
+	}
+	if maybe := r.Locate(missing); maybe != nil {
+		for _, m := range maybe.Faults {
+			warnings = append(warnings, m.String()+" (of the processor's secrets_dir)")
 		}
 	}
-	return errors.Join(faults...)
+	return r.Locate(refused), warnings, nil
 }
 
 // missingFiles are those that a bundle names and that cannot be read, each with the field that names it. What only a
 // process can know, its environment, is not looked at.
-func missingFiles(b *policyv1.Bundle, dir string) []error {
-	var out []error
+func missingFiles(b *policyv1.Bundle, dir string) policies.Faults {
+	var out policies.Faults
 	sources := identity.Sources{BaseDir: dir}
 	walkSources(b.ProtoReflect(), "", func(field string, src *policyv1.DataSource) {
-		if src.GetFile() == "" || strings.Contains(field, "certificate") || strings.Contains(field, ".tls.ca") {
+		if src.GetFile() == "" || strings.Contains(field, "certificate") || strings.Contains(field, ".http.tls.ca") {
 			return // none, or the control plane's own to read
 		}
 		if _, err := sources.Resolve(src); err != nil {
-			out = append(out, fmt.Errorf("%s: %w", field, err))
+			out = append(out, &policies.Fault{Field: field, Message: err.Error()})
 		}
 	})
 	return out

@@ -22,7 +22,7 @@ import (
 )
 
 type serveCommand struct {
-	Config   string `required:"" type:"path" help:"The configuration, YAML."`
+	Config   string `required:"" type:"path" placeholder:"FILE" help:"The configuration, YAML."`
 	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"What to log: debug, info, warn, error."`
 }
 

@@ -25,8 +25,8 @@ type sessionsCommand struct {
 type sessionsList struct {
 	api
 	format
-	State     string `enum:"all,live,ended" default:"all" help:"Only those: live, ended."`
-	Target    string `help:"Only those on this target."`
+	State     string `enum:"all,live,ended" default:"all" help:"Only those: all, live, ended."`
+	Target    string `placeholder:"NAME" help:"Only those on this target."`
 	Principal string `placeholder:"ISSUER:SUBJECT" help:"Only those of this principal."`
 	Limit     uint32 `default:"100" help:"At most so many."`
 }
@@ -148,6 +148,7 @@ func (c *sessionsReplay) Run(ctx context.Context, s streams) error {
 
 type sessionsEnd struct {
 	api
+	format
 	ID     string `arg:"" help:"The session's id."`
 	Reason string `default:"ended by an operator" help:"Shown to the agent."`
 }
@@ -160,6 +161,9 @@ func (c *sessionsEnd) Run(ctx context.Context, s streams) error {
 	}
 	if _, err := client.Sessions.End(ctx, connect.NewRequest(&sessionv1.EndRequest{Id: c.ID, Reason: c.Reason})); err != nil {
 		return err
+	}
+	if out := c.to(s.out); out.JSON {
+		return out.Value(map[string]any{"id": c.ID, "ended": true})
 	}
 	_, err = fmt.Fprintf(s.out, "%s was ended\n", c.ID)
 	return err

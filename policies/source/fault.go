@@ -16,12 +16,13 @@ const (
 // Fault is one thing wrong with a policy directory.
 type Fault struct {
 	// File is the name within the directory; empty where the directory as a whole is meant.
-	File string
+	File string `json:"file,omitempty"`
 	// Line and Column count from 1; 0 where the whole file is meant.
-	Line, Column int
+	Line   int `json:"line,omitempty"`
+	Column int `json:"column,omitempty"`
 	// Field is the path within the file, such as rules[0].when.
-	Field   string
-	Message string
+	Field   string `json:"field,omitempty"`
+	Message string `json:"message"`
 }
 
 // String writes file:line:column: field: message on one line.

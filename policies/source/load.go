@@ -16,15 +16,23 @@ import (
 // Load reads a policy directory: its *.yaml and *.yml files, sorted by name, hidden ones and folders left out, their
 // lists concatenated. The error is a *Faults with everything that is wrong, or that of ctx.
 func Load(ctx context.Context, dir string) (*policyv1.Bundle, *policies.Policy, error) {
-	r := read(dir)
-	if err := ctx.Err(); err != nil {
-		return nil, nil, fmt.Errorf("policy directory: %w", err)
-	}
-	res := evaluate(r)
-	if res.Faults != nil {
+	res, err := Read(ctx, dir)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case res.Faults != nil:
 		return nil, nil, res.Faults
 	}
 	return res.Bundle, res.Policy, nil
+}
+
+// Read is Load for who has a later step, whose faults are to be located. The error is that of ctx.
+func Read(ctx context.Context, dir string) (Result, error) {
+	r := read(dir)
+	if err := ctx.Err(); err != nil {
+		return Result{}, fmt.Errorf("policy directory: %w", err)
+	}
+	return evaluate(r), nil
 }
 
 // Result is what a directory holds: a bundle and what it compiles to, or faults.

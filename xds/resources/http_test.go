@@ -227,6 +227,19 @@ func TestHTTPFaultsNameTheFieldAndNoContent(t *testing.T) {
 	}
 }
 
+func TestWithoutSecretsNothingIsReadAndTheRestIsChecked(t *testing.T) {
+	o := newFiles(t).options()
+	o.NoSecrets, o.Read, o.Roots = true, nil, nil
+	text := "targets:" + service("api", "") + strings.ReplaceAll(service("b", ", hosts: [b.example.com]"), ", tls: {ca: {file: ca.pem}}", "")
+	if s := buildWith(t, text, o); len(s.Secrets) != 0 || len(s.Listeners) != 1 {
+		t.Errorf("got %d secrets, %d listeners", len(s.Secrets), len(s.Listeners))
+	}
+	_, err := resources.Build(bundle(t, strings.ReplaceAll(text, "host: 127.0.0.1", `host: "fe80::1%eth0"`)), resources.Node{ID: "e"}, o)
+	if err == nil || !strings.Contains(err.Error(), "zones") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAPlaceForHTTPThatIsNotSetUp(t *testing.T) {
 	for name, s := range map[string]*configv1.Socket{
 		"control.http:":             {},

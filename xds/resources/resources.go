@@ -68,6 +68,8 @@ type Options struct {
 	Roots func() ([]byte, error)
 	// EgressDir is the directory of Envoy's egress sockets, absolute, mode 0700. Targets with via: ENVOY need it.
 	EgressDir string
+	// NoSecrets leaves out certificates, keys and authorities, unread: for a check of the rest where their files are not.
+	NoSecrets bool
 }
 
 // Snapshot is what one Envoy gets, each list sorted by name.

@@ -25,6 +25,9 @@ const (
 // certificate adds a server's certificate with its key. What Envoy would refuse is a fault, so that the policy's author
 // sees it; a fault never tells of the content.
 func (b *builder) certificate(name string, c *policyv1.Certificate, field string) {
+	if b.options.NoSecrets {
+		return
+	}
 	chain, chainOK := b.read(c.GetChain(), field+".chain")
 	key, keyOK := b.read(c.GetKey(), field+".key")
 	if !chainOK || !keyOK {
@@ -49,6 +52,9 @@ func (b *builder) certificate(name string, c *policyv1.Certificate, field string
 // authorities adds those that sign a target's certificates and returns the secret's name. The system's are shared.
 func (b *builder) authorities(t httpTarget) string {
 	field := t.field + ".http.tls.ca"
+	if b.options.NoSecrets {
+		return RootsSecret
+	}
 	if ca := t.GetHttp().GetTls().GetCa(); ca != nil {
 		name := CASecret(t.GetName())
 		if data, ok := b.read(ca, field); ok {

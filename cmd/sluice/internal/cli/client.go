@@ -86,6 +86,8 @@ func Explain(err error) error {
 		return fmt.Errorf("not signed in: %s", c.Message())
 	case connect.CodePermissionDenied:
 		return fmt.Errorf("not allowed: %s", c.Message())
+	case connect.CodeCanceled:
+		return errors.New("the call was interrupted")
 	case connect.CodeUnavailable:
 		return fmt.Errorf("the API cannot be reached: %s", c.Message())
 	}

@@ -43,7 +43,8 @@ func OneLine(s string) string {
 	return strings.NewReplacer("\n", "↵", "\t", " ").Replace(transcript.Escape(s))
 }
 
-// List prints messages as one JSON array. Enumerations named state are in lower case, as people write them.
+// List prints messages as one JSON array. The state of each is in lower case, as people write it (--state pending);
+// enumerations within are named as the API names them: "APPROVE", "ACKED".
 func List[M proto.Message](o Output, messages []M) error {
 	all := make([]json.RawMessage, 0, len(messages))
 	for _, m := range messages {
@@ -53,19 +54,20 @@ func List[M proto.Message](o Output, messages []M) error {
 		}
 		all = append(all, one)
 	}
-	return o.json(all)
+	return o.Value(all)
 }
 
-// One prints a message as a JSON object.
+// One prints a message as a JSON object, as List prints one of many.
 func (o Output) One(m proto.Message) error {
 	one, err := encode(m)
 	if err != nil {
 		return err
 	}
-	return o.json(one)
+	return o.Value(one)
 }
 
-func (o Output) json(v any) error {
+// Value prints what is no message, as JSON.
+func (o Output) Value(v any) error {
 	e := json.NewEncoder(o.W)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
