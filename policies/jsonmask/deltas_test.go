@@ -93,6 +93,7 @@ func TestASecretOverTwoDeltasIsHidden(t *testing.T) {
 		{"a find within the piece of a number, that goes on", `data: {"index":1,"text":"x tok_a"}|data: {"index":2,"text":"b."}`, `data: {"index":1,"text":"x [masked]"}|data: {"index":2,"text":"."}`},
 		{"elements of one event are apart", `data: {"content":[{"index":1,"text":"to"},{"index":2,"text":"k_a"}]}|data: {"content":[{"index":3,"text":"k_a"}]}`, ""},
 		{"elements without a value, too", `data: {"content":[{"text":"to"},{"text":"k_a"}]}|data: {"content":[{"text":"k_a"},{"text":"k_a"}]}`, `data: {"content":[{"text":"[masked]"},{"text":"k_a"}]}|data: {"content":[{"text":""},{"text":"k_a"}]}`},
+		{"positions are no count", `data: {"content":[{"text":"to"}]}|data: {"content":[{},{"text":"k_a"}]}`, ""},
 		{
 			"another choice is not in every event",
 			`data: {"choices":[{"index":0,"delta":{"content":"t"}},{"index":1,"delta":{"content":"t"}}]}|data: {"choices":[{"index":0,"delta":{"content":"ok"}}]}|data: {"choices":[{"index":0,"delta":{"content":"_a."}},{"index":1,"delta":{"content":"ok_b"}}]}`,
@@ -149,6 +150,10 @@ func TestOfManyFieldsTheOneIsLetGoThatHasBeenSilentForLongest(t *testing.T) {
 		}
 		return body
 	}
+	elsewhere := ""
+	for i := range deltaFields {
+		elsewhere += fmt.Sprintf(`data: {"f%d":{"text":"x"}}`+"\n\n", i)
+	}
 	apart := indexed(0, ".") + indexed(1, ".") + indexed(0, ".")
 	for name, c := range map[string]struct{ in, want string }{
 		"as many as are followed": {
@@ -162,6 +167,10 @@ func TestOfManyFieldsTheOneIsLetGoThatHasBeenSilentForLongest(t *testing.T) {
 		"one that goes on, and many that do not": {
 			indexed(0, "t") + others(1, deltaFields-1) + indexed(0, "ok") + others(deltaFields, deltaFields-1) + indexed(0, "_a"),
 			indexed(0, "*") + others(1, deltaFields-1) + indexed(0, "") + others(deltaFields, deltaFields-1) + indexed(0, ""),
+		},
+		"one that is let go within a find over a count": {
+			indexed(1, "tok_") + indexed(2, "a") + elsewhere + indexed(3, "b"),
+			indexed(1, "*") + indexed(2, "") + elsewhere + indexed(3, "b"),
 		},
 		"one that is let go within a find": {
 			apart + indexed(0, "tok_") + indexed(0, "a") + others(1, deltaFields),
