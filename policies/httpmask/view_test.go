@@ -1,6 +1,7 @@
 package httpmask
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -261,6 +262,10 @@ func TestASecretOverTwoEventsIsHidden(t *testing.T) {
 		"Anthropic": {`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%"}}`, ""},
 		"MCP":       {`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"message":"%"}}`, ""},
 		"plain":     {`%`, ""},
+		"TGI":       {`{"token":{"id":7,"text":"%"},"index":#}`, ""},
+		"string":    {`"%"`, ""},
+		"strings":   {`["%"]`, ""},
+		"names":     {`{"Delta":{"Content":"%"}}`, ""},
 	} {
 		for _, secret := range []struct{ text, want string }{
 			{token, "[masked]"},
@@ -273,12 +278,13 @@ func TestASecretOverTwoEventsIsHidden(t *testing.T) {
 				body, want := "", ""
 				text := "it is " + secret.text + " so"
 				for at := 0; at < len(text); at += size {
-					body += "data: " + strings.Replace(c.format, "%", text[at:min(at+size, len(text))], 1) + "\n\n"
+					format := strings.Replace(c.format, "#", strconv.Itoa(at/size), 1)
+					body += "data: " + strings.Replace(format, "%", text[at:min(at+size, len(text))], 1) + "\n\n"
 				}
 				body += "data: [DONE]\n\n"
 				got := string(agent.Shown("text/event-stream", []byte(body)))
-				before, behind, _ := strings.Cut(c.format, "%")
-				for _, line := range strings.Split(got, "\n\n") {
+				for i, line := range strings.Split(got, "\n\n") {
+					before, behind, _ := strings.Cut(strings.Replace(c.format, "#", strconv.Itoa(i), 1), "%")
 					line = strings.TrimPrefix(line, "data: ")
 					if line != "[DONE]" && line != "" {
 						want += strings.TrimSuffix(strings.TrimPrefix(line, before), behind)

@@ -1,6 +1,9 @@
 package jsonmask
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 const (
 	// deltaWindow is how much of the text of one field may be held, deltaContext how much of what is out is shown to the
@@ -10,7 +13,7 @@ const (
 	// deltaEnd is how much of the end of a find that goes on is shown to it: the marks that end blocks are shorter.
 	deltaEnd   = 128
 	deltaBytes = 512 << 10
-	// deltaFields is how many fields of a stream are followed, deltaEvents how many events, and lines between them, may be
+	// deltaFields is how many fields of a stream are followed, and how many places that they stand at, deltaEvents how many events, and lines between them, may be
 	// held.
 	deltaFields = 32
 	deltaEvents = 4 << 10
@@ -26,6 +29,7 @@ type Opener interface {
 // reads the joined text of each. An event is held while its piece could be part of a secret that goes on.
 type deltas struct {
 	fields []deltaField
+	places []deltaPlace
 	uses   uint64 // counts pieces
 	spans  []Span
 }
@@ -40,6 +44,20 @@ type deltaField struct {
 	running bool
 	// shown is where the last find begins, counted from 1, of which a piece that is out has what hides it; 0 for none.
 	shown int
+	// late says among which of an event's late patches its own are.
+	late int
+}
+
+// deltaPlace is where fields are that only telling values tell apart. If each piece has another value, as if it counted
+// them, the text goes on from one to the next: then joined has it, too. It does not where a value comes again behind
+// another, or two stand in one event.
+type deltaPlace struct {
+	key, used uint64
+	last      uint64 // the field of the last piece
+	event     int    // and its event
+	apart     bool
+	runs      bool // there is a joined
+	joined    deltaField
 }
 
 // heldPiece is the text of a field in one event: text[from:to] of the field's, data[start:stop] of the event's.
@@ -54,9 +72,17 @@ type heldPiece struct {
 // first is the number of the first event that is held, or none.
 func (d *deltas) first(none int) int {
 	for i := range d.fields {
-		if p := d.fields[i].pieces; len(p) > 0 {
-			none = min(none, p[0].event)
-		}
+		none = d.fields[i].first(none)
+	}
+	for i := range d.places {
+		none = d.places[i].joined.first(none)
+	}
+	return none
+}
+
+func (f *deltaField) first(none int) int {
+	if len(f.pieces) > 0 {
+		return min(none, f.pieces[0].event)
 	}
 	return none
 }
@@ -69,17 +95,76 @@ func (d *deltas) add(e *events, l *eventLane, number int, plain bool) {
 		if len(text) == 0 {
 			continue
 		}
-		f := d.field(e, l, p.key^m.told)
-		from := len(f.text)
-		f.text = append(f.text, text...)
-		f.pieces = append(f.pieces, heldPiece{event: number, from: from, to: len(f.text), start: p.start, stop: p.stop, plain: plain})
-		f.decide(e, l, false)
+		d.uses++
+		held := heldPiece{event: number, start: p.start, stop: p.stop, plain: plain}
+		place := d.place(e, l, p.place)
+		place.follow(d, p.key, number)
+		d.field(e, l, p.key).add(e, l, held, text)
+		if place.runs {
+			place.joined.add(e, l, held, text)
+		}
 	}
+}
+
+func (f *deltaField) add(e *events, l *eventLane, p heldPiece, text []byte) {
+	p.from = len(f.text)
+	f.text = append(f.text, text...)
+	p.to = len(f.text)
+	f.pieces = append(f.pieces, p)
+	f.decide(e, l, false)
+}
+
+// follow says whether the text of the place goes on from field to field, now that a piece of one comes.
+func (p *deltaPlace) follow(d *deltas, key uint64, event int) {
+	switch {
+	case p.apart || p.used == 0 || p.last == key:
+	case p.event == event || d.known(key) != nil:
+		p.apart, p.runs = true, false
+		p.joined.text, p.joined.pieces = nil, nil
+	case !p.runs:
+		p.runs = true
+		if f := d.known(p.last); f != nil {
+			p.joined.text, p.joined.pieces = append(p.joined.text, f.text...), append(p.joined.pieces, f.pieces...)
+			p.joined.running, p.joined.shown = f.running, f.shown
+		}
+	}
+	p.used, p.last, p.event = d.uses, key, event
+}
+
+// place is that of a key. The one that has not been used for longest makes room for a new one.
+func (d *deltas) place(e *events, l *eventLane, key uint64) *deltaPlace {
+	oldest := 0
+	for i := range d.places {
+		p := &d.places[i]
+		if p.key == key {
+			return p
+		}
+		if p.used < d.places[oldest].used {
+			oldest = i
+		}
+	}
+	if len(d.places) < deltaFields {
+		d.places = append(d.places, deltaPlace{})
+		oldest = len(d.places) - 1
+	}
+	p := &d.places[oldest]
+	p.joined.decide(e, l, true)
+	*p = deltaPlace{key: key, joined: deltaField{late: 1, text: p.joined.text[:0], pieces: p.joined.pieces[:0]}}
+	return p
+}
+
+// known is the field of a key that is followed, or nil.
+func (d *deltas) known(key uint64) *deltaField {
+	for i := range d.fields {
+		if d.fields[i].key == key {
+			return &d.fields[i]
+		}
+	}
+	return nil
 }
 
 // field is that of a key. The one that has not been used for longest makes room for a new one.
 func (d *deltas) field(e *events, l *eventLane, key uint64) *deltaField {
-	d.uses++
 	oldest := 0
 	for i := range d.fields {
 		f := &d.fields[i]
@@ -105,6 +190,9 @@ func (d *deltas) field(e *events, l *eventLane, key uint64) *deltaField {
 func (d *deltas) decideAll(e *events, l *eventLane) {
 	for i := range d.fields {
 		d.fields[i].decide(e, l, true)
+	}
+	for i := range d.places {
+		d.places[i].joined.decide(e, l, true)
 	}
 }
 
@@ -141,6 +229,9 @@ func (f *deltaField) decide(e *events, l *eventLane, all bool) {
 	}
 	f.hide(e, l, f.pieces[n-1].to, spans)
 	f.forget(n, spans, goesOn)
+	if cap(f.text) > 4*deltaWindow && len(f.text) <= 2*deltaWindow { // what a long piece took
+		f.text = slices.Clone(f.text)
+	}
 }
 
 // hide patches the events of the pieces with the finds that begin before a place. The first piece of a find gets what
@@ -161,7 +252,7 @@ func (f *deltaField) hide(e *events, l *eventLane, before int, spans []Span) {
 				text = l.view.found.Append(nil, f.text[s.Start:s.End])
 			}
 			f.shown, touched = s.Start+1, true
-			e.hidePiece(l, p, max(s.Start, p.from)-p.from, min(s.End, p.to)-p.from, text)
+			e.hidePiece(l, f.late, p, max(s.Start, p.from)-p.from, min(s.End, p.to)-p.from, text)
 		}
 		if touched {
 			p.round++
@@ -171,7 +262,7 @@ func (f *deltaField) hide(e *events, l *eventLane, before int, spans []Span) {
 
 // hidePiece has data of an event that is held patched: what stands at from to to of a piece's text. Finds of a piece come
 // from left to right.
-func (e *events) hidePiece(l *eventLane, p *heldPiece, from, to int, text []byte) {
+func (e *events) hidePiece(l *eventLane, late int, p *heldPiece, from, to int, text []byte) {
 	first := len(e.queue) - len(l.waiting)
 	w := &l.waiting[p.event-e.popped-first]
 	begin := len(w.texts)
@@ -180,10 +271,11 @@ func (e *events) hidePiece(l *eventLane, p *heldPiece, from, to int, text []byte
 	} else {
 		w.texts = appendQuoted(w.texts, text)
 	}
-	if p.round == len(w.late) {
-		w.late = append(w.late, nil)
+	rounds := &w.late[late]
+	for p.round >= len(*rounds) {
+		*rounds = append(*rounds, nil)
 	}
-	w.late[p.round] = append(w.late[p.round], latePatch{patch{from, to, begin, len(w.texts)}, p.start, p.stop, p.plain})
+	(*rounds)[p.round] = append((*rounds)[p.round], latePatch{patch{from, to, begin, len(w.texts)}, p.start, p.stop, p.plain})
 }
 
 // latePatch is a patch of a piece of an event: of what the string at data[begin:stop] says, or of the data itself.
@@ -196,7 +288,10 @@ type latePatch struct {
 // place brings the patches of an event's pieces among those of its data, all of a round at once: an event may have very many.
 // A piece has few rounds, those of other pieces do not meet its own.
 func (w *waiting) place(data []byte) {
-	for _, late := range w.late {
+	for _, late := range slices.Concat(w.late[0], w.late[1]) {
+		if len(late) == 0 {
+			continue
+		}
 		placed := make([]patch, 0, len(late)+len(w.patches))
 		var u unquoted
 		for i, p := range late {
@@ -212,7 +307,7 @@ func (w *waiting) place(data []byte) {
 		// Before what the finder found in a piece alone: that may be a part of the same.
 		w.patches = mergePatches(append(placed, w.patches...))
 	}
-	w.late = w.late[:0]
+	w.late[0], w.late[1] = w.late[0][:0], w.late[1][:0]
 }
 
 // keepEnds keeps of the text from a place on, all of it one find, what the finder knows it by: its begin, and what may be

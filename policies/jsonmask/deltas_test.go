@@ -79,6 +79,45 @@ func TestASecretOverTwoDeltasIsHidden(t *testing.T) {
 		{"data of blanks", "data: to|data:   |data: k_1", ""},
 		{"strings of an array are apart", `data: {"content":["x","to"]}|data: {"content":["k_a"]}|data: {"content":["","k_b."]}`, `data: {"content":["x","[masked]"]}|data: {"content":["k_a"]}|data: {"content":["","."]}`},
 		{"a field and the names above it are apart", `data: {"delta":{"a":{"b":"to"}}}|data: {"delta":{"ab":"k_a"}}|data: {"delta":{"a/b":"k_a"}}|data: {"delta":{"a":{"b":"k_b"}}}`, `data: {"delta":{"a":{"b":"[masked]"}}}|data: {"delta":{"ab":"k_a"}}|data: {"delta":{"a/b":"k_a"}}|data: {"delta":{"a":{"b":""}}}`},
+		{
+			"a number for each token, as TGI has it",
+			`data: {"index":1,"token":{"id":7,"text":"a t"}}|data: {"index":2,"token":{"id":7,"text":"ok"}}|data: {"index":3,"token":{"id":9,"text":"_a b"}}|data: {"index":4,"token":{"id":9,"text":"tok_1"}}`,
+			`data: {"index":1,"token":{"id":7,"text":"a [masked]"}}|data: {"index":2,"token":{"id":7,"text":""}}|data: {"index":3,"token":{"id":9,"text":" b"}}|data: {"index":4,"token":{"id":9,"text":"[masked]"}}`,
+		},
+		{
+			"a number for each token, in two fields",
+			`data: {"a":{"index":1,"text":"to"},"b":{"index":1,"text":"t"}}|data: {"a":{"index":2,"text":"k_a"},"b":{"index":2,"text":"ok_b"}}`,
+			`data: {"a":{"index":1,"text":"[masked]"},"b":{"index":1,"text":"[masked]"}}|data: {"a":{"index":2,"text":""},"b":{"index":2,"text":""}}`,
+		},
+		{"an index now and then", `data: {"index":0,"text":"t"}|data: {"text":"ok_"}|data: {"text":"a."}`, `data: {"index":0,"text":"[masked]"}|data: {"text":""}|data: {"text":"."}`},
+		{"a find within the piece of a number, that goes on", `data: {"index":1,"text":"x tok_a"}|data: {"index":2,"text":"b."}`, `data: {"index":1,"text":"x [masked]"}|data: {"index":2,"text":"."}`},
+		{"elements of one event are apart", `data: {"content":[{"index":1,"text":"to"},{"index":2,"text":"k_a"}]}|data: {"content":[{"index":3,"text":"k_a"}]}`, ""},
+		{"elements without a value, too", `data: {"content":[{"text":"to"},{"text":"k_a"}]}|data: {"content":[{"text":"k_a"},{"text":"k_a"}]}`, `data: {"content":[{"text":"[masked]"},{"text":"k_a"}]}|data: {"content":[{"text":""},{"text":"k_a"}]}`},
+		{"positions are no count", `data: {"content":[{"text":"to"}]}|data: {"content":[{},{"text":"k_a"}]}`, ""},
+		{
+			"another choice is not in every event",
+			`data: {"choices":[{"index":0,"delta":{"content":"t"}},{"index":1,"delta":{"content":"t"}}]}|data: {"choices":[{"index":0,"delta":{"content":"ok"}}]}|data: {"choices":[{"index":0,"delta":{"content":"_a."}},{"index":1,"delta":{"content":"ok_b"}}]}`,
+			`data: {"choices":[{"index":0,"delta":{"content":"[masked]"}},{"index":1,"delta":{"content":"[masked]"}}]}|data: {"choices":[{"index":0,"delta":{"content":""}}]}|data: {"choices":[{"index":0,"delta":{"content":"."}},{"index":1,"delta":{"content":""}}]}`,
+		},
+		{
+			"choices stand in another order",
+			`data: {"choices":[{"index":0,"delta":{"content":"to"}},{"delta":{"content":"t"},"index":1}]}|data: {"choices":[{"index":1,"delta":{"content":"ok_b"}},{"delta":{"content":"k_a."},"index":0}]}`,
+			`data: {"choices":[{"index":0,"delta":{"content":"[masked]"}},{"delta":{"content":"[masked]"},"index":1}]}|data: {"choices":[{"index":1,"delta":{"content":""}},{"delta":{"content":"."},"index":0}]}`,
+		},
+		{
+			"a tool call stands at another place",
+			`data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"tok"}}]}}]}|data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":9,"function":{"arguments":"q"}},{"index":0,"function":{"arguments":"_a "}}]}}]}`,
+			`data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"[masked]"}}]}}]}|data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":9,"function":{"arguments":"q"}},{"index":0,"function":{"arguments":" "}}]}}]}`,
+		},
+		{"a value beside says nothing", `data: {"text":"to","usage":{"index":1}}|data: {"usage":{"index":2},"text":"k_a."}|data: {"index":[1],"text":"to"}|data: {"index":[2],"text":"k_a"}`, `data: {"text":"[masked]","usage":{"index":1}}|data: {"usage":{"index":2},"text":"."}|data: {"index":[1],"text":"[masked]"}|data: {"index":[2],"text":""}`},
+		{"the same index twice is one", `data: {"index":1,"index":1,"text":"to"}|data: {"index":2,"index":2,"text":"x"}|data: {"text":"k_a","index":1,"index":1}|data: {"index":2,"index":2,"text":"to"}`, `data: {"index":1,"index":1,"text":"[masked]"}|data: {"index":2,"index":2,"text":"x"}|data: {"text":"","index":1,"index":1}|data: {"index":2,"index":2,"text":"to"}`},
+		{"strings of JSON", `data: "a to"|data: "k_1"|data: " b"`, `data: "a [masked]"|data: ""|data: " b"`},
+		{"arrays of strings of JSON", `data: ["x","to"]|data: ["to","k_a."]|data: ["k_b"]`, `data: ["x","[masked]"]|data: ["[masked]","."]|data: [""]`},
+		{"arrays of JSON, one in another", `data: [["to"],"x"]|data: [["k_a"],"k_a"]`, `data: [["[masked]"],"x"]|data: [[""],"k_a"]`},
+		{
+			"names in another case", `data: {"Delta":{"Other":"to"},"TEXT":"to"}|data: {"Delta":{"Other":"k_a"},"TEXT":"k_b"}|data: {"Index":1,"Text":"."}|data: {"INDEX":2,"Text":"to"}|data: {"Index":1,"Text":"k_a"}`,
+			`data: {"Delta":{"Other":"[masked]"},"TEXT":"[masked]"}|data: {"Delta":{"Other":""},"TEXT":""}|data: {"Index":1,"Text":"."}|data: {"INDEX":2,"Text":"to"}|data: {"Index":1,"Text":"k_a"}`,
+		},
 		{"nothing comes of it", `data: {"text":"\u0074ok"}|: x|data: {"text":"en\/"}`, ""},
 		{"fields of what is no text", `data: {"message":{"id":"to"}}|data: {"message":{"id":"k_1"}}`, ""},
 		{"fields that are no text", `data: {"id":"to"}|data: {"id":"k_1"}|data: {"name":"to"}|data: {"name":"k_1"}`, ""},
@@ -111,6 +150,11 @@ func TestOfManyFieldsTheOneIsLetGoThatHasBeenSilentForLongest(t *testing.T) {
 		}
 		return body
 	}
+	elsewhere := ""
+	for i := range deltaFields {
+		elsewhere += fmt.Sprintf(`data: {"f%d":{"text":"x"}}`+"\n\n", i)
+	}
+	apart := indexed(0, ".") + indexed(1, ".") + indexed(0, ".")
 	for name, c := range map[string]struct{ in, want string }{
 		"as many as are followed": {
 			indexed(0, "to") + others(1, deltaFields-1) + indexed(0, "k_a"),
@@ -124,9 +168,13 @@ func TestOfManyFieldsTheOneIsLetGoThatHasBeenSilentForLongest(t *testing.T) {
 			indexed(0, "t") + others(1, deltaFields-1) + indexed(0, "ok") + others(deltaFields, deltaFields-1) + indexed(0, "_a"),
 			indexed(0, "*") + others(1, deltaFields-1) + indexed(0, "") + others(deltaFields, deltaFields-1) + indexed(0, ""),
 		},
+		"one that is let go within a find over a count": {
+			indexed(1, "tok_") + indexed(2, "a") + elsewhere + indexed(3, "b"),
+			indexed(1, "*") + indexed(2, "") + elsewhere + indexed(3, "b"),
+		},
 		"one that is let go within a find": {
-			indexed(0, "tok_") + indexed(0, "a") + others(1, deltaFields),
-			indexed(0, "*") + indexed(0, "") + others(1, deltaFields),
+			apart + indexed(0, "tok_") + indexed(0, "a") + others(1, deltaFields),
+			apart + indexed(0, "*") + indexed(0, "") + others(1, deltaFields),
 		},
 	} {
 		if got, err := masked(Events, strings.NewReader(c.in), view); err != nil || got != c.want {
@@ -385,7 +433,8 @@ func TestTheJoinedTextOfDeltasIsMaskedAsOne(t *testing.T) {
 	}
 }
 
-// deltasAreMaskedAsOne draws the texts of two fields, and a stream that gives them piece by piece.
+// deltasAreMaskedAsOne draws the texts of two fields, and a stream that gives them piece by piece. That index tells them apart
+// is seen first.
 func deltasAreMaskedAsOne(t *rapid.T, view *View, word *rapid.Generator[string], want func(string) string) {
 	cut := rapid.SampledFrom([]int{1, 2, 3, 5, 8, 13, deltaContext, 3 * deltaContext})
 	var texts [2]string
@@ -395,6 +444,10 @@ func deltasAreMaskedAsOne(t *rapid.T, view *View, word *rapid.Generator[string],
 		rest[i] = texts[i]
 	}
 	body := ""
+	for _, i := range []int{0, 1, 0} {
+		body += fmt.Sprintf("data: {\"index\":%d,\"delta\":{\"text\":\" \"}}\n\n", i)
+		texts[i] = " " + texts[i]
+	}
 	for rest[0] != "" || rest[1] != "" {
 		i := rapid.IntRange(0, 1).Draw(t, "field")
 		runes := []rune(rest[i])
@@ -440,6 +493,44 @@ func deltasAreMaskedAsOne(t *rapid.T, view *View, word *rapid.Generator[string],
 	if !changed && got != body {
 		t.Fatalf("%q becomes %q", body, got)
 	}
+}
+
+// So is a text whose pieces each have a number of their own, or several have one.
+func TestTheJoinedTextOfCountedDeltasIsMaskedAsOne(t *testing.T) {
+	view := NewView(nil, opens, &policies.MaskRule{Text: "*"})
+	word := rapid.SampledFrom([]string{"tok_1", "tok_abc9", "to", "tok", "k_a", " ", "word", ".", "é😀", "\n", "BEGIN", " KEY", "x", "END KEY", "t"})
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(word, 0, 30).Draw(t, "words"), "")
+		body, number := "", 0
+		for rest := []rune(text); len(rest) > 0; {
+			n := min(rapid.SampledFrom([]int{1, 2, 3, 5, 8, 13}).Draw(t, "cut"), len(rest))
+			quoted, err := json.Marshal(string(rest[:n]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body += fmt.Sprintf("data: {\"delta\":{\"text\":%s},\"index\":%d}\n\n", quoted, number)
+			rest = rest[n:]
+			number += rapid.IntRange(0, 4).Draw(t, "step")
+		}
+		got, err := masked(Events, &pieces{t, []byte(body)}, view)
+		if err != nil {
+			t.Fatal(err)
+		}
+		joined := ""
+		for _, e := range readEvents(got) {
+			var d struct{ Delta struct{ Text string } }
+			if err := json.Unmarshal([]byte(e.Data), &d); err != nil {
+				t.Fatalf("%q: %v", e.Data, err)
+			}
+			joined += d.Delta.Text
+		}
+		if want := opens.ReplaceAllString(text, "*"); joined != want {
+			t.Fatalf("%q becomes %q, want %q: %q", text, joined, want, got)
+		}
+		if joined == text && got != body {
+			t.Fatalf("%q becomes %q", body, got)
+		}
+	})
 }
 
 // inPieces is a stream that gives a text in pieces of a size, some other event between some of them.

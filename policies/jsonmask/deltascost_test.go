@@ -1,6 +1,7 @@
 package jsonmask
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,17 @@ func TestManyFindsInAnEventCostNoMoreThanEachAlone(t *testing.T) {
 		"over the strings of an event": func(n int) string {
 			return `data: {` + strings.Repeat(`"content":"01234567 to","content":"k_abcdefgh",`, n) + `"content":" "}`
 		},
+		"in objects that an index behind tells apart": func(n int) string {
+			const depth = 60
+			return `data: [` + strings.Repeat(strings.Repeat(`{"content":[`, depth)+`"tok_abcdefgh01234567 "`+strings.Repeat(`],"index":1}`, depth)+`,`, n) + `0]`
+		},
+		"in objects with a number each": func(n int) string {
+			var b strings.Builder
+			for i := range n {
+				fmt.Fprintf(&b, "data: {\"index\":%d,\"text\":\"tok_abcdefgh01234567 \"}\n\n", i)
+			}
+			return b.String()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			took := func(n int) time.Duration {
@@ -45,5 +57,33 @@ func TestManyFindsInAnEventCostNoMoreThanEachAlone(t *testing.T) {
 			}
 			t.Fatalf("%d finds took %v, %d times as many %v", few, one, times, many)
 		})
+	}
+}
+
+// What is kept of fields is no more than what their bounds say, however long their pieces were.
+func TestAFieldKeepsNoRoomOfALongPiece(t *testing.T) {
+	l, err := newLanes([]Output{{NewView(nil, opens, nil), func([]byte) error { return nil }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stream strings.Builder
+	for i := range deltaFields + 4 {
+		fmt.Fprintf(&stream, "data: {\"index\":%d,\"text\":\"tok_%s\"}\n\n", i, strings.Repeat("x", 1<<16))
+		fmt.Fprintf(&stream, "data: {\"a%d\":{\"text\":%q}}\n\n", i, strings.Repeat("x ", 1<<15))
+	}
+	e := newEvents(l, strings.NewReader(stream.String()))
+	if err := e.run(); err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	d := &e.lanes[0].deltas
+	for i := range d.fields {
+		kept += cap(d.fields[i].text)
+	}
+	for i := range d.places {
+		kept += cap(d.places[i].joined.text)
+	}
+	if n := len(d.fields) + len(d.places); n != 2*deltaFields || kept > n*4*deltaWindow {
+		t.Errorf("%d fields and places keep %d bytes", n, kept)
 	}
 }

@@ -56,8 +56,8 @@ type eventLane struct {
 type waiting struct {
 	patches []patch
 	texts   []byte
-	// late are patches of pieces that have not been placed yet, by round.
-	late [][]latePatch
+	// late are patches of pieces that have not been placed yet, by round: those of fields, and those over fields.
+	late [2][][]latePatch
 }
 
 func newEvents(lanes []*lane, src io.Reader) *events {
@@ -213,7 +213,10 @@ func (e *events) event(hasData bool) {
 		if n := len(l.waiting); n < cap(l.waiting) {
 			l.waiting = l.waiting[:n+1]
 			w := &l.waiting[n]
-			w.patches, w.texts, w.late = w.patches[:0], w.texts[:0], w.late[:0]
+			w.patches, w.texts = w.patches[:0], w.texts[:0]
+			for i := range w.late {
+				w.late[i] = w.late[i][:0]
+			}
 		} else {
 			l.waiting = append(l.waiting, waiting{})
 		}
@@ -245,6 +248,9 @@ func (e *events) mask(number int) {
 		isJSON = e.inner.run() == nil
 		e.inner.buf = nil
 	}
+	if isJSON {
+		e.inner.tellApart()
+	}
 	for _, l := range e.lanes {
 		if l.view.Empty() {
 			continue
@@ -264,7 +270,7 @@ func (e *events) mask(number int) {
 			// A number or a word may be a piece of a text that is sent as it is.
 			plain := !isJSON || bytes.IndexByte([]byte(`{["`), bytes.TrimSpace(data)[0]) < 0
 			if plain {
-				m.told, m.pieceText = 0, append(m.pieceText[:0], data...)
+				m.pieceText = append(m.pieceText[:0], data...)
 				m.pieces = append(m.pieces[:0], piece{stop: len(data), to: len(data)})
 			}
 			l.deltas.add(e, l, number, plain)
@@ -288,7 +294,7 @@ func (e *events) putOut(l *eventLane, n int) {
 	for i := range n {
 		q, w := e.queue[first+i], &l.waiting[i]
 		var now []byte // nil: as it came
-		if len(w.patches)+len(w.late) > 0 {
+		if len(w.patches)+len(w.late[0])+len(w.late[1]) > 0 {
 			e.other = e.joined(e.other[:0], q)
 			w.place(e.other)
 			l.plain = appendPatched(l.plain[:0], e.other, w.patches, w.texts)

@@ -36,12 +36,10 @@ type lane struct {
 	patches      []patch
 	sub          *opened // to read documents in strings
 
-	// collects: strings that are given piece by piece are kept, with their texts; told tells their fields from others of
-	// the same places.
+	// collects: strings that are given piece by piece are kept, with their texts.
 	collects  bool
 	pieces    []piece
 	pieceText []byte
-	told      uint64
 }
 
 const notHidden = -1
@@ -80,7 +78,7 @@ func (l *lane) restart() {
 	l.states[0] = l.view.set.Start()
 	l.open = false
 	if l.collects {
-		l.pieces, l.pieceText, l.told = l.pieces[:0], l.pieceText[:0], 0
+		l.pieces, l.pieceText = l.pieces[:0], l.pieceText[:0]
 	}
 	if l.tracks {
 		l.patches = l.patches[:0]
@@ -96,6 +94,9 @@ func (l *lane) release() {
 	l.tracks, l.collects = false, false
 	if cap(l.texts) > 4*largestChunk {
 		l.texts = nil
+	}
+	if cap(l.pieces)+cap(l.pieceText) > 4*largestChunk {
+		l.pieces, l.pieceText = nil, nil
 	}
 	if cap(l.out)+cap(l.plain)+cap(l.spans) <= 4*largestChunk {
 		l.view.lanes.Put(l)

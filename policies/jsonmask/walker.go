@@ -1,6 +1,7 @@
 package jsonmask
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -43,6 +44,7 @@ type walker struct {
 	names bool
 	// collects: a lane keeps strings that are given piece by piece.
 	collects bool
+	owners   []owner
 	spelled  []byte
 }
 
@@ -55,9 +57,11 @@ type frame struct {
 	// object the text that names its member value, if there is one.
 	from, base int
 	// hash is that of the place, if strings are collected. delta: all below is given piece by piece; pieces: so are the
-	// strings of the array.
-	hash          uint64
-	delta, pieces bool
+	// strings of the array. position and told are those of the object's owner; owner is its number from 1, or 0.
+	hash           uint64
+	delta, pieces  bool
+	position, told uint64
+	owner          int
 }
 
 // newWalker makes a walker for lanes; reset says of what.
@@ -80,7 +84,8 @@ func newWalker(lanes []*lane) *walker {
 func (w *walker) reset(src io.Reader, data []byte, lines bool) {
 	w.input = input{src: src, buf: data}
 	w.dec.Reset(feed{w}, w.options[:]...)
-	w.frames = append(w.frames[:0], frame{})
+	w.frames = append(w.frames[:0], frame{pieces: true, owner: 1})
+	w.owners = append(w.owners[:0], owner{})
 	w.lines, w.given, w.start, w.stop, w.settled, w.escape = lines, 0, 0, 0, 0, 0
 	w.broke, w.failed, w.depth = false, nil, 0
 	w.single, w.level, w.spelled = false, 0, w.spelled[:0]
@@ -94,6 +99,9 @@ func (w *walker) release() {
 	view := w.lanes[0].view
 	w.src, w.failed = nil, nil
 	clear(w.lanes)
+	if cap(w.owners) > largestChunk {
+		w.owners = nil
+	}
 	if w.longest <= largestChunk {
 		view.walkers.Put(w)
 	}
@@ -185,7 +193,7 @@ func (w *walker) value(kind byte, in *frame) error {
 	var place uint64
 	var pieces bool
 	if w.collects {
-		if place, pieces = w.place(in); !nested {
+		if place, pieces = w.place(in, kind); !nested {
 			w.tells(in, place)
 		}
 	}
@@ -231,8 +239,11 @@ func (w *walker) value(kind byte, in *frame) error {
 		return w.skip()
 	}
 	next := frame{object: kind == '{', from: len(w.spelled), base: len(w.spelled), hash: place, pieces: pieces, delta: in.delta}
-	if pieces && in.object && string(name) == "delta" {
+	if pieces && in.object && bytes.EqualFold(name, []byte("delta")) {
 		next.delta = true
+	}
+	if next.object && !in.object {
+		next.position = uint64(in.count - 1) //nolint:gosec // G115: a count
 	}
 	if !next.object && in.object {
 		next.from = in.base
