@@ -20,8 +20,8 @@ var (
 	names = regexp.MustCompile(`(?i);\s*name\s*[*=]`)
 	// headerForm is a line of a part's header.
 	headerForm = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+):[ \t]*([^\x00\r\n]*)$`)
-	// headerLike is a line that a service could take for one of a header that comes behind a blank line.
-	headerLike = regexp.MustCompile(`(^|[\r\n])[ \t]*[!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+[ \t]*:`)
+	// headerName is one of a line in a header.
+	headerName = regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]{1,100}$`)
 	// escapes are those that clients write: of what would end a name, and of their own sign.
 	escapes = strings.NewReplacer(`\"`, "", `\\`, "")
 )
@@ -56,7 +56,7 @@ func split(body []byte, boundary string) ([]part, bool) {
 		inner, ends := bytes.CutSuffix(inner, []byte("\r\n"))
 		head, content, parted := bytes.Cut(append([]byte("\r\n"), inner...), []byte("\r\n\r\n"))
 		headers, ok := headersOf(strings.TrimPrefix(string(head), "\r\n"))
-		if !starts || !ends || !parted || !ok || len(headers) == 0 && headerLike.Match(content) {
+		if !starts || !ends || !parted || !ok || len(headers) == 0 && hasHeader(content) {
 			return nil, false
 		}
 		out = append(out, part{headers, content})
@@ -78,6 +78,16 @@ func headersOf(head string) ([]header, bool) {
 		out = append(out, header{m[1], strings.TrimRight(m[2], " \t")})
 	}
 	return out, true
+}
+
+// hasHeader reports whether a line looks like one of a header: some services read one behind a blank line.
+func hasHeader(content []byte) bool {
+	for line := range bytes.FieldsFuncSeq(content, func(c rune) bool { return c == '\r' || c == '\n' }) {
+		if name, _, cut := bytes.Cut(line, []byte(":")); cut && headerName.Match(bytes.Trim(name, " \t")) {
+			return true
+		}
+	}
+	return false
 }
 
 // get is the value of a header, and whether it stands there once at most.
