@@ -131,6 +131,11 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", "content-type: application/xml", "a=1&%5Fmethod=DELETE"},
 		{"/x", "content-type: application/x-json", `{"a":NaN,"_method":"DELETE"}`},
 		{"/x", "content-type: text/html", `{"_method":"DELETE"}`},
+		{"/x", "content-type: text/html", ` {'http method':'DELETE'}`},
+		{"/x", "content-type: text/html", `{x_http method:'DELETE'}`},
+		{"/x", "content-type: text/html", `{"x method":"DELETE",}`},
+		{"/x", "content-type: application/x-ndjson", "{\"a\":1}\n{\"b\":1,\"\\u005fmethod\":\"DELETE\"}\n"},
+		{"/x", "content-type: text/plain", `{"a":1}{"_method":"DELETE"}`},
 		{"/x", json, `{"a":NaN,"_method":"DELETE"}`},
 		{"/x", json, `{"a":` + strings.Repeat("[", 10001) + strings.Repeat("]", 10001) + `,"_method":"DELETE"}`},
 		{"/x", json + "; charset=utf-7", `{"+AF8-me+AHQ-hod":"DELETE"}`},
@@ -183,6 +188,9 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", "content-type: application/x-protobuf|content-encoding: gzip", "\x1f\x8b"},
 		{"/x", "content-type: application/pdf", "%PDF-1.7 \\ method & x"},
 		{"/x", "content-type: application/xml", "<methodCall><methodName>a</methodName></methodCall>"},
+		{"/x", "content-type: application/x-ndjson", "{\"index\":{}}\n{\"method\":\"GET\",\"a\":\"100 % \\\\\"}\n"},
+		{"/x", json, "{\"index\":{}}\n{\"method\":\"GET\",\"a\":\"100 % \\\\\"}\n"},
+		{"/x", "content-type: application/graphql", "{ payment { paymentMethod method(id: 1) } }"},
 		{"/x", "content-type: text/css", "a{x:url('\\'); method: 1}"},
 		{"/x", "content-type: text/html; charset=gb18030", "method"},
 	} {
@@ -203,6 +211,16 @@ func wide(text string) string {
 		b.Write([]byte{c, 0})
 	}
 	return b.String()
+}
+
+func TestEachNameOfAMethodIsFoundInWhatIsAlmostADocument(t *testing.T) {
+	for _, name := range overrides {
+		for _, name := range []string{name, strings.ToUpper(name), strings.ReplaceAll(name, "_", "."), strings.ReplaceAll(name, "_", " ")} {
+			if isOverride(name) && !almostName.MatchString(name) {
+				t.Errorf("%q is not", name)
+			}
+		}
+	}
 }
 
 func TestWhatCannotBeShownToPeopleIsRefusedAndNotHeld(t *testing.T) {

@@ -68,8 +68,12 @@ func (r *request) formOverrides() bool {
 	case httploose.IsJSON(kind):
 		return memberNames(text)
 	}
-	return formNames(text) || bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && memberNames(text)
+	object := bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && (form || almostName.Match(text))
+	return formNames(text) || object && memberNames(text)
 }
+
+// almostName is in each name by which a method is named, unless that is written with escapes.
+var almostName = regexp.MustCompile(`(?i)([-_.]|http|x) ?method|\\`)
 
 // compressed reports whether a body is encoded (RFC 9110, 8.4): what it says is not read.
 func compressed(encoding string) bool {
@@ -122,31 +126,40 @@ func partNames(contentType string, body, text []byte) bool {
 	return mayName(text) || otherNames.Match(text)
 }
 
-// memberNames looks at the names of an object's members. What is no JSON to its end, and has the word, is taken to name a
-// method: some services read more than JSON, such as comments, or another kind of quotes.
+// memberNames looks at the names of an object's members, or of several objects behind one another. What is no JSON to its
+// end, and has the word, is taken to name a method: some services read more than JSON, such as comments, or other quotes.
 func memberNames(body []byte) bool {
 	if !mayName(body) {
 		return false
 	}
 	d := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if d.PeekKind() != '{' {
-		return d.SkipValue() != nil || !over(d)
-	}
-	if _, err := d.ReadToken(); err != nil {
-		return true
-	}
-	for d.PeekKind() == '"' {
-		name, err := d.ReadToken()
-		if err != nil || isOverride(name.String()) || d.SkipValue() != nil {
+	for {
+		switch named, err := overridesNext(d); {
+		case errors.Is(err, io.EOF):
+			return false
+		case named || err != nil:
 			return true
 		}
 	}
-	_, err := d.ReadToken()
-	return err != nil || !over(d)
 }
 
-// over reports whether nothing follows.
-func over(d *jsontext.Decoder) bool {
+// overridesNext reads a document, up to a member that names a method. io.EOF: there is none.
+func overridesNext(d *jsontext.Decoder) (bool, error) {
+	if d.PeekKind() != '{' {
+		return false, d.SkipValue() //nolint:wrapcheck // it tells only the end from the rest
+	}
 	_, err := d.ReadToken()
-	return errors.Is(err, io.EOF)
+	for err == nil && d.PeekKind() == '"' {
+		var name jsontext.Token
+		if name, err = d.ReadToken(); err == nil {
+			if isOverride(name.String()) {
+				return true, nil
+			}
+			err = d.SkipValue()
+		}
+	}
+	if err == nil {
+		_, err = d.ReadToken()
+	}
+	return false, err
 }

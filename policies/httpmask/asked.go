@@ -68,7 +68,8 @@ func (v *View) asked(contentType string, body []byte, depth int) (string, bool) 
 	case v.paths && (httploose.IsJSON(kind) || looksJSON(body)):
 		return v.compressed(kind, body)
 	case v.hidesFields(body):
-		return v.form(body)
+		shown, ok := v.form(body)
+		return shown, ok && bytes.IndexByte(body, 0) < 0
 	}
 	return v.binary(kind, body), true
 }

@@ -101,6 +101,9 @@ func TestFieldsAreHiddenInWhatServicesMayReadAsAForm(t *testing.T) {
 			t.Errorf("%s, no UTF-8: %v, %q", kind, ok, shown)
 		}
 	}
+	if shown, ok := view.Asked("text/plain", []byte("a=\x00&password=hunter2")); ok {
+		t.Errorf("with a zero: %q", shown)
+	}
 	if shown, ok := view.Asked("text/plain", utf16le("a=1&password=hunter2")); !ok || shown != want {
 		t.Errorf("in UTF-16: %v, %q", ok, shown)
 	}
