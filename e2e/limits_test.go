@@ -96,6 +96,7 @@ var elsewhere = map[string]string{
 	"token-size":       "TestRefusalsAtStartupSayWhat",
 	"notify-payload":   "TestNotificationsLoseTheirPayload in extproc/postgres/engine",
 
+	"http-charset":         "TestWhatIsInLettersThatAreNotLikeASCIIIsNotHeldWherePathsNameSomething in policies/httpmask",
 	"http-multipart":       "TestNothingOfAMultipartBodyIsBesideWhatPeopleSee in policies/httpmask",
 	"http-undecodable":     "TestHTTPRefusalsSayWhy",
 	"http-compressed":      "TestAnHTTPAgentSeesMaskedJSON",

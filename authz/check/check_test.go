@@ -102,7 +102,8 @@ func TestRefusalsAreProblemDetails(t *testing.T) {
 		"a token in the query":    {ask("api", "GET", "/x?t=good", good), 400, "malformed", "another place"},
 		"a body that is cut":      {withBody(ask("api", "POST", "/pay", good, "content-type: application/json"), `{"amount": 1`), 403, "denied", ""},
 		"another type":            {withBody(ask("api", "POST", "/pay", good, "content-type: text/plain"), `{"amount": 1}`), 403, "denied", ""},
-		"a body that is zipped":   {withBody(ask("api", "POST", "/pay", good, "content-type: application/json", "content-encoding: gzip"), `{"amount": 1}`), 403, "denied", ""},
+		"a body that is zipped":   {withBody(ask("api", "POST", "/pay", good, "content-type: application/json", "content-encoding: gzip"), `{"amount": 1}`), 400, "method-override", ""},
+		"a body of an encoding":   {withBody(ask("api", "POST", "/pay", good, "content-type: application/json", "content-encoding: identity"), `{"amount": 1}`), 403, "denied", ""},
 		"a body that is too long": {withBody(ask("api", "POST", "/pay", good), strings.Repeat("x", 1<<20+1)), 413, "too-long", "1048576"},
 		"a query":                 {withBody(ask("api", "POST", "/pay?a=1", good, "content-type: application/json"), `{"amount": 1}`), 403, "denied", ""},
 	} {

@@ -49,31 +49,37 @@ func overridden(r *request, p *policies.Policy) *problem {
 }
 
 // formOverrides reports whether a body that a service may read as a form, or as a JSON object in place of one, names a
-// method.
+// method. What is neither by its type is one only if it has such a name.
 func (r *request) formOverrides() bool {
 	if len(r.body) == 0 {
 		return false
 	}
 	contentType := r.header("content-type")
-	kind, parameters, err := mime.ParseMediaType(contentType)
+	kind, _, err := mime.ParseMediaType(contentType)
+	multipart := httploose.IsMultipart(contentType) || httploose.MayBeMultipart(contentType, r.body)
+	// Without a type, or with one that says nothing, some servers take it for a form.
+	form := err != nil || httploose.IsForm(kind) || kind == "text/plain" || kind == "application/octet-stream"
+	text := inASCII(r.body)
 	switch {
-	case strings.HasPrefix(strings.ToLower(strings.TrimSpace(contentType)), "multipart/"):
-		return partNames(contentType, r.body)
-	case err != nil || kind == "application/x-www-form-urlencoded" || kind == "text/plain" || kind == "application/octet-stream":
-		// Without a type, or with one that says nothing, some servers take it for a form.
-		text := inASCII(r.body)
-		return otherLetters(parameters["charset"]) || formNames(text) || bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && memberNames(text)
-	case kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json"):
-		return otherLetters(parameters["charset"]) || memberNames(inASCII(r.body))
+	case (multipart || form || httploose.IsJSON(kind)) && (compressed(r.header("content-encoding")) || httploose.LettersOf(contentType) == httploose.Unknown):
+		return true
+	case multipart:
+		return partNames(contentType, r.body, text)
+	case httploose.IsJSON(kind):
+		return memberNames(text)
 	}
-	return false
+	object := bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && (form || almostName.Match(text))
+	return formNames(text) || object && memberNames(text)
 }
 
-// likeASCII are character sets in which the letters of a name are what they are in ASCII, or inASCII makes them so.
-var likeASCII = regexp.MustCompile(`(?i)^(utf-?8|utf-?16(le|be)?|utf-?32(le|be)?|(us-)?ascii|latin-?1|(iso-?8859|windows|cp-?125|koi8)[-_0-9a-z]*)?$`)
+// almostName is in each name by which a method is named, unless that is written with escapes.
+var almostName = regexp.MustCompile(`(?i)([-_.]|http|x) ?method|\\`)
 
-// otherLetters reports whether a body in a character set could spell a name in bytes that are not looked for.
-func otherLetters(charset string) bool { return !likeASCII.MatchString(charset) }
+// compressed reports whether a body is encoded (RFC 9110, 8.4): what it says is not read.
+func compressed(encoding string) bool {
+	encoding = strings.TrimSpace(encoding)
+	return encoding != "" && !strings.EqualFold(encoding, "identity")
+}
 
 // inASCII is a body without the marks and bytes that UTF-16 and UTF-32 add to ASCII.
 func inASCII(body []byte) []byte {
@@ -91,48 +97,69 @@ func mayName(body []byte) bool {
 	return bytes.ContainsAny(body, `%\`) || bytes.Contains(bytes.ToLower(body), []byte("method"))
 }
 
+// formNames looks at the names of a form's fields (WHATWG URL, 5.1). Values are not decoded: they may be most of a body.
 func formNames(body []byte) bool {
-	return mayName(body) && slices.ContainsFunc(httploose.Pairs(string(body)), func(p httploose.Pair) bool { return isOverride(p.Name) })
+	if !mayName(body) {
+		return false
+	}
+	for field := range bytes.FieldsFuncSeq(body, func(c rune) bool { return c == '&' || c == ';' }) {
+		name, _, _ := bytes.Cut(field, []byte("="))
+		if mayName(name) && isOverride(httploose.Unescape(string(name), true)) {
+			return true
+		}
+	}
+	return false
 }
 
-// encodedName finds a part's name that is in pieces, or encoded (RFC 2231, RFC 2047): it need not have the word.
-var encodedName = regexp.MustCompile(`(?i)\bname\s*(\*|=[^\r\n]*=\?)`)
+// otherNames finds what a multipart body may have whose parts' names need not have the word: names that are in pieces, or
+// encoded (RFC 2231, RFC 2047), lines that are folded, and parts within parts.
+var otherNames = regexp.MustCompile(`(?i)\bname\s*(\*|=[^\r\n]*=\?)|[\r\n][ \t]|multipart/`)
 
 // partNames looks at the names of a form's parts (RFC 7578). What services could read in more than one way, and could name a
 // method, is taken to.
-func partNames(contentType string, body []byte) bool {
-	if text := inASCII(body); !mayName(text) && !encodedName.Match(text) {
-		return false
+func partNames(contentType string, body, text []byte) bool {
+	if httploose.IsMultipart(contentType) {
+		if names, ok := httpmask.PartNames(contentType, body); ok {
+			return slices.ContainsFunc(names, isOverride)
+		}
 	}
-	names, ok := httpmask.PartNames(contentType, body)
-	return !ok || slices.ContainsFunc(names, isOverride)
+	return mayName(text) || otherNames.Match(text)
 }
 
-// memberNames looks at the names of an object's members. What is no JSON to its end, and has the word, is taken to name a
-// method: some services read more than JSON, such as comments, or another kind of quotes.
+// memberNames looks at the names of an object's members, or of several objects behind one another. What is no JSON to its
+// end, and has the word, is taken to name a method: some services read more than JSON, such as comments, or other quotes.
 func memberNames(body []byte) bool {
 	if !mayName(body) {
 		return false
 	}
 	d := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if d.PeekKind() != '{' {
-		return d.SkipValue() != nil || !over(d)
-	}
-	if _, err := d.ReadToken(); err != nil {
-		return true
-	}
-	for d.PeekKind() == '"' {
-		name, err := d.ReadToken()
-		if err != nil || isOverride(name.String()) || d.SkipValue() != nil {
+	for {
+		switch named, err := overridesNext(d); {
+		case errors.Is(err, io.EOF):
+			return false
+		case named || err != nil:
 			return true
 		}
 	}
-	_, err := d.ReadToken()
-	return err != nil || !over(d)
 }
 
-// over reports whether nothing follows.
-func over(d *jsontext.Decoder) bool {
+// overridesNext reads a document, up to a member that names a method. io.EOF: there is none.
+func overridesNext(d *jsontext.Decoder) (bool, error) {
+	if d.PeekKind() != '{' {
+		return false, d.SkipValue() //nolint:wrapcheck // it tells only the end from the rest
+	}
 	_, err := d.ReadToken()
-	return errors.Is(err, io.EOF)
+	for err == nil && d.PeekKind() == '"' {
+		var name jsontext.Token
+		if name, err = d.ReadToken(); err == nil {
+			if isOverride(name.String()) {
+				return true, nil
+			}
+			err = d.SkipValue()
+		}
+	}
+	if err == nil {
+		_, err = d.ReadToken()
+	}
+	return false, err
 }

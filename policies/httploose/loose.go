@@ -3,22 +3,29 @@ package httploose
 import (
 	"encoding/hex"
 	"strings"
+	"unicode"
 )
 
 // Name is a parameter's or member's name as some service would read it: PHP and Rails drop brackets ("all[]", "all[0]"),
-// PHP reads blanks and dots as underscores and cuts off blanks in front, C cuts at NUL, many fold case.
+// PHP reads blanks and dots as underscores and cuts off blanks in front, C cuts at NUL, many fold case. Decoders take off the
+// mark of an encoding, readers of queries the question mark in front of one.
 func Name(s string) string {
-	s = strings.TrimLeft(s, "\x00 \t\r\n+[")
+	s = strings.TrimLeftFunc(s, func(c rune) bool { return Blank(c) || c == '[' || c == '?' })
 	if i := strings.IndexAny(s, "\x00[]"); i >= 0 {
 		s = s[:i]
 	}
-	s = strings.TrimRight(s, " \t\r\n+")
+	s = strings.TrimRightFunc(s, Blank)
 	return Fold(strings.Map(func(c rune) rune {
 		if c == '.' || c == ' ' {
 			return '_'
 		}
 		return c
 	}, s))
+}
+
+// Blank is what some service takes off a name's ends: blanks of any script, control characters, the mark of an encoding.
+func Blank(c rune) bool {
+	return c == '+' || c == '\ufeff' || unicode.IsSpace(c) || unicode.IsControl(c)
 }
 
 // Value is a value as some service would read it: cut at NUL, without blanks and dots at its ends, without case.

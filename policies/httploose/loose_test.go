@@ -6,7 +6,7 @@ import (
 )
 
 func TestNamesAreReadAsTheMostLenientServiceWould(t *testing.T) {
-	for _, s := range []string{"all", "All", "ALL", "all[]", "all[0]", "all[x][y]", " all", "+all", "all ", "all\x00", "all\x00x", "\x00all", "[all]", "\tall\n"} {
+	for _, s := range []string{"all", "All", "ALL", "all[]", "all[0]", "all[x][y]", " all", "+all", "all ", "all\x00", "all\x00x", "\x00all", "[all]", "\tall\n", "?all", "\ufeffall", "\vall\f", "\u3000all\u00a0", "\x1call\u0085"} {
 		if got := Name(s); got != "all" {
 			t.Errorf("%q is read as %q", s, got)
 		}

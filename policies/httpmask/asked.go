@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"mime"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -26,8 +27,6 @@ const (
 	indentDepth = 32
 	// partDepth is how deep multipart bodies may nest.
 	partDepth = 2
-	// formKind is the type of forms.
-	formKind = "application/x-www-form-urlencoded"
 )
 
 // Asked is the body of a request as people see it who decide on it: JSON laid out, texts line by line as they were sent,
@@ -45,11 +44,14 @@ func (v *View) asked(contentType string, body []byte, depth int) (string, bool) 
 		kind, _, _ = strings.Cut(contentType, ";")
 		kind = strings.ToLower(strings.TrimSpace(kind))
 	}
+	text, isWide := wide(body, parameters["charset"])
 	switch {
-	case kind == formKind && bytes.IndexByte(body, 0) < 0:
-		return v.form(body)
-	case strings.HasPrefix(kind, "multipart/"):
+	case httploose.IsMultipart(contentType) || httploose.MayBeMultipart(contentType, body):
 		return v.multipart(contentType, body, depth-1)
+	case v.paths && !legible(contentType, body, isWide):
+		return "", false
+	case httploose.IsForm(kind) && bytes.IndexByte(body, 0) < 0:
+		return v.form(body)
 	case kind == "text/event-stream":
 		if text, ok := v.masked(jsonmask.Events, body); ok {
 			return text, true
@@ -58,24 +60,33 @@ func (v *View) asked(contentType string, body []byte, depth int) (string, bool) 
 	if isText(body) {
 		return v.text(kind, body)
 	}
-	text, isWide := wide(body, parameters["charset"])
 	switch {
-	case v.paths && kind == formKind: // its fields cannot be told apart
+	case v.paths && httploose.IsForm(kind): // its fields cannot be told apart
 		return "", false
 	case isWide:
 		return v.text(kind, []byte(text))
-	case v.paths && (isJSON(kind) || looksJSON(body)):
+	case v.paths && (httploose.IsJSON(kind) || looksJSON(body)):
 		return v.compressed(kind, body)
+	case v.hidesFields(body):
+		shown, ok := v.form(body)
+		return shown, ok && bytes.IndexByte(body, 0) < 0
 	}
 	return v.binary(kind, body), true
 }
 
+// legible reports whether names in a body can be told, as far as its letters go.
+func legible(contentType string, body []byte, isWide bool) bool {
+	switch httploose.LettersOf(contentType) {
+	case httploose.ASCII:
+		return true
+	case httploose.Wide:
+		return isWide && !isText(body) || len(body) == 0
+	}
+	return len(body) == 0
+}
+
 // isText: it can be shown line by line.
 func isText(body []byte) bool { return utf8.Valid(body) && bytes.IndexByte(body, 0) < 0 }
-
-func isJSON(kind string) bool {
-	return kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json")
-}
 
 // looksJSON: bytes that are no text begin as a document would.
 func looksJSON(body []byte) bool {
@@ -112,10 +123,13 @@ func indented(text string) string { return "  " + breaks.Replace(text) }
 var breaks = strings.NewReplacer("\r\n", "\r\n  ", "\n", "\n  ", "\r", "\r  ", "\v", "\v  ", "\f", "\f  ",
 	"\u0085", "\u0085  ", "\u2028", "\u2028  ", "\u2029", "\u2029  ")
 
-// text shows what is UTF-8. What may be JSON to a service is masked as such, whatever its type says.
+// text shows what is UTF-8. What may be JSON or a form to a service is masked as such, whatever its type says.
 func (v *View) text(kind string, body []byte) (string, bool) {
 	trimmed := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
-	if !isJSON(kind) && kind != "text/event-stream" && (len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '[') {
+	if !httploose.IsJSON(kind) && kind != "text/event-stream" && (len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '[') {
+		if v.hidesFields(body) {
+			return v.form(body)
+		}
 		return v.Text(string(body)), true
 	}
 	if lines, ok := v.masked(jsonmask.JSON, trimmed); ok { // one document, or several behind one another
@@ -164,17 +178,44 @@ func deepest(text string) int {
 	return most
 }
 
-// form shows a field a line, decoded. What its line ends would begin anew is no field of its own.
+// form shows a field a line, decoded. What its line ends would begin anew is no field of its own. What hides values only as
+// JSON, as some services read it whatever its type says, is shown as such; what does both ways, or only looks like JSON, is
+// not shown.
 func (v *View) form(body []byte) (string, bool) {
 	var out strings.Builder
+	hides := false
 	for _, p := range httploose.Pairs(string(body)) {
-		value, _, ok := v.member(p.Name, p.Value)
+		value, hidden, ok := v.member(p.Name, p.Value)
 		if !ok {
 			return "", false
 		}
+		hides = hides || hidden
 		out.WriteString(breaks.Replace(v.Text(p.Name)+" = "+value) + "\n")
 	}
-	return out.String(), true
+	if !v.paths || !looksJSON(body) {
+		return out.String(), true
+	}
+	trimmed := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	masked, ok := v.masked(jsonmask.JSON, trimmed)
+	if ok && masked != string(trimmed) {
+		return laidOut(masked), !hides
+	}
+	return out.String(), ok || !bytes.HasPrefix(trimmed, []byte("{"))
+}
+
+// hidesFields reports whether masks hide a field of what is no form by its type, if a service takes it for one. What has more
+// names than fields have is none.
+func (v *View) hidesFields(body []byte) bool {
+	if !v.paths || bytes.IndexByte(body, '=') < 0 {
+		return false
+	}
+	return slices.ContainsFunc(httploose.Pairs(string(body)), func(p httploose.Pair) bool {
+		if p.Value == "" {
+			return false
+		}
+		_, hidden, ok := v.member(p.Name, p.Value)
+		return ok && hidden
+	})
 }
 
 // wide decodes UTF-16 (RFC 2781), by its mark or its name.

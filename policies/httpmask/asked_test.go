@@ -86,6 +86,88 @@ func TestPeopleSeeWhatTheyDecideOn(t *testing.T) {
 	}
 }
 
+// What services may read as a form has its fields hidden, whatever its type says; what no mask names stays as it was sent.
+func TestFieldsAreHiddenInWhatServicesMayReadAsAForm(t *testing.T) {
+	_, view := views(t, "api")
+	const want = "a = 1\npassword = ***\n"
+	for _, kind := range []string{
+		formKind, formKind + "+x", formKind + "-x", formKind + "/x", formKind + ",application/json", "x-www-form-urlencoded", "application/x-url-encoded",
+		"", "*/*", "text/plain", "text/html", "application/xml", "application/octet-stream", "application/graphql", "application/pdf",
+	} {
+		if shown, ok := view.Asked(kind, []byte("a=1&password=hunter2")); !ok || shown != want {
+			t.Errorf("%s: %v, %q", kind, ok, shown)
+		}
+		if shown, ok := view.Asked(kind, []byte("?password=hunter2\xe9")); !ok || shown != "?password = ***\n" {
+			t.Errorf("%s, no UTF-8: %v, %q", kind, ok, shown)
+		}
+	}
+	if shown, ok := view.Asked("text/plain", []byte("a=\x00&password=hunter2")); ok {
+		t.Errorf("with a zero: %q", shown)
+	}
+	if shown, ok := view.Asked("text/plain", utf16le("a=1&password=hunter2")); !ok || shown != want {
+		t.Errorf("in UTF-16: %v, %q", ok, shown)
+	}
+	for _, body := range []string{
+		"cascade=true", "a=1&b=%41+c", "SELECT a FROM b WHERE c=1; -- password", "password", "# a=b\npassword\n", "a&password&b=1",
+		"One. two. three. four. five. six. seven. eight. nine. password=hunter2",
+	} {
+		if shown, ok := view.Asked("text/plain", []byte(body)); !ok || shown != body {
+			t.Errorf("%q is shown as %v, %q", body, ok, shown)
+		}
+	}
+}
+
+func TestAFormThatIsADocumentHasItsMembersHidden(t *testing.T) {
+	_, view := views(t, "api")
+	for body, want := range map[string]string{
+		`{"password":"hunter2"}`:                  "{\n  \"password\": \"***\"\n}",
+		"\ufeff [{\"password\":\"hunter2\"}]\n":   "[\n  {\n    \"password\": \"***\"\n  }\n]",
+		`{"a":"&password=hunter2"}`:               "{\"a\":\" = \npassword = ***\n",
+		`{"a":1}`:                                 "{\"a\":1} = \n",
+		"[a]=1":                                   "[a] = 1\n",
+		"[password]=hunter2":                      "[password] = ***\n",
+		`{"password":"hunter2&password=hunter2"}`: "",
+		`{"password":"hunter2",}`:                 "",
+		`{"password":"hunter2"}=`:                 "",
+	} {
+		if shown, ok := view.Asked(formKind, []byte(body)); ok != (want != "") || ok && shown != want {
+			t.Errorf("%s: %v, %q", body, ok, shown)
+		}
+	}
+}
+
+func TestWhatIsInLettersThatAreNotLikeASCIIIsNotHeldWherePathsNameSomething(t *testing.T) {
+	_, api := views(t, "api")
+	_, texts := views(t, "texts")
+	for kind, body := range map[string]string{
+		"application/json; charset=utf-7":          `{"+AHA-assword":"hunter2"}`,
+		formKind + "; charset=utf-7":               "+AHA-assword=hunter2",
+		"text/plain; charset=ibm500":               "hunter2",
+		"text/plain; charset=utf-8; charset=utf-7": "hunter2",
+		"application/json; charset=utf-16":         `{"password":"hunter2"}`,
+		"text/plain; charset=utf-32le":             "h\x00\x00\x00",
+	} {
+		if shown, ok := api.Asked(kind, []byte(body)); ok {
+			t.Errorf("%s: %q", kind, shown)
+		}
+		if shown, ok := texts.Asked(kind, []byte(body)); !ok {
+			t.Errorf("%s, where no path names anything: %q", kind, shown)
+		}
+		if _, ok := api.Asked(kind, nil); !ok && !strings.HasPrefix(kind, "application/json") {
+			t.Errorf("%s: nothing cannot be shown", kind)
+		}
+	}
+	for _, kind := range []string{"application/json; charset=utf-8", "application/json; charset=iso-8859-1", "application/json; charset=utf-16le"} {
+		body := []byte(`{"password":"hunter2"}`)
+		if strings.HasSuffix(kind, "le") {
+			body = utf16le(string(body))
+		}
+		if shown, ok := api.Asked(kind, body); !ok || !strings.Contains(shown, "***") {
+			t.Errorf("%s: %v, %q", kind, ok, shown)
+		}
+	}
+}
+
 // nested is a form's field of that name in multipart bodies within one another.
 func nested(times int, name string) (kind, body string) {
 	body = "Content-Disposition: form-data; name=" + name + "\r\n\r\nhunter2"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sluicegate/sluice/policies/httploose"
 	"github.com/sluicegate/sluice/policies/jsonmask"
 )
 
@@ -53,7 +54,7 @@ func segments(name string) []string {
 	for s := range strings.FieldsFuncSeq(name, func(r rune) bool {
 		return strings.ContainsRune("[].\x00", r) || r == utf8.RuneError
 	}) {
-		if s = strings.Trim(s, " \t\r\n+"); s != "" {
+		if s = strings.TrimFunc(s, func(r rune) bool { return httploose.Blank(r) || r == '?' }); s != "" {
 			out = append(out, s)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"net/textproto"
 	"regexp"
 	"strings"
+
+	"github.com/sluicegate/sluice/policies/httploose"
 )
 
 var (
@@ -16,8 +18,12 @@ var (
 	boundaryForm = regexp.MustCompile(`^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$`)
 	// names finds each parameter that some service takes for a part's name, extended ones too.
 	names = regexp.MustCompile(`(?i);\s*name\s*[*=]`)
-	// headerForm is a line of a part's header, unfolded.
+	// headerForm is a line of a part's header.
 	headerForm = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+):[ \t]*([^\x00\r\n]*)$`)
+	// headerName is one of a line in a header.
+	headerName = regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]{1,100}$`)
+	// escapes are those that clients write: of what would end a name, and of their own sign.
+	escapes = strings.NewReplacer(`\"`, "", `\\`, "")
 )
 
 // header is a line of a part's header.
@@ -50,7 +56,7 @@ func split(body []byte, boundary string) ([]part, bool) {
 		inner, ends := bytes.CutSuffix(inner, []byte("\r\n"))
 		head, content, parted := bytes.Cut(append([]byte("\r\n"), inner...), []byte("\r\n\r\n"))
 		headers, ok := headersOf(strings.TrimPrefix(string(head), "\r\n"))
-		if !starts || !ends || !parted || !ok {
+		if !starts || !ends || !parted || !ok || len(headers) == 0 && hasHeader(content) {
 			return nil, false
 		}
 		out = append(out, part{headers, content})
@@ -58,13 +64,13 @@ func split(body []byte, boundary string) ([]part, bool) {
 	return out, true
 }
 
-// headersOf reads a part's header; false: services could read it otherwise.
+// headersOf reads a part's header; false: services could read it otherwise, as they do lines that are folded.
 func headersOf(head string) ([]header, bool) {
 	if head == "" {
 		return nil, true
 	}
 	var out []header
-	for line := range strings.SplitSeq(strings.NewReplacer("\r\n ", " ", "\r\n\t", " ").Replace(head), "\r\n") {
+	for line := range strings.SplitSeq(head, "\r\n") {
 		m := headerForm.FindStringSubmatch(line)
 		if m == nil {
 			return nil, false
@@ -72,6 +78,16 @@ func headersOf(head string) ([]header, bool) {
 		out = append(out, header{m[1], strings.TrimRight(m[2], " \t")})
 	}
 	return out, true
+}
+
+// hasHeader reports whether a line looks like one of a header: some services read one behind a blank line.
+func hasHeader(content []byte) bool {
+	for line := range bytes.FieldsFuncSeq(content, func(c rune) bool { return c == '\r' || c == '\n' }) {
+		if name, _, cut := bytes.Cut(line, []byte(":")); cut && headerName.Match(bytes.Trim(name, " \t")) {
+			return true
+		}
+	}
+	return false
 }
 
 // get is the value of a header, and whether it stands there once at most.
@@ -86,23 +102,41 @@ func (p part) get(name string) (string, bool) {
 }
 
 // name is that of the part's field, whatever its disposition; false: services could read another, such as one that is
-// encoded (RFC 2047).
+// encoded (RFC 2047), or has a backslash that only
+// some take off.
 func (p part) name() (string, bool) {
 	disposition, once := p.get("Content-Disposition")
 	if disposition == "" {
 		return "", once
 	}
 	_, parameters, err := mime.ParseMediaType(disposition)
+	name, named := parameters["name"]
 	given := names.FindAllString(disposition, 2)
-	ambiguous := len(given) > 1 || len(given) == 1 && strings.HasSuffix(given[0], "*") || strings.Contains(parameters["name"], "=?")
-	return parameters["name"], once && err == nil && !ambiguous
+	ambiguous := len(given) > 1 || len(given) == 1 && (!named || strings.HasSuffix(given[0], "*")) ||
+		strings.Contains(name, "=?") || strings.Contains(escapes.Replace(disposition), `\`)
+	return name, once && err == nil && !ambiguous
 }
 
-// PartNames are the names of the parts of a multipart body. False: services could take it apart, or name its parts, in more
-// than one way.
+// asIs reports whether the part's content is what stands there: some services decode what has a transfer encoding (RFC 2045,
+// 6), others do not (RFC 7578, 4.7).
+func (p part) asIs() bool {
+	encoding, once := p.get("Content-Transfer-Encoding")
+	switch strings.ToLower(encoding) {
+	case "", "7bit", "8bit", "binary":
+		return once
+	}
+	return false
+}
+
+// PartNames are the names of the parts of a multipart body, and of the parts of those that are multipart themselves. False:
+// services could take it apart, or name its parts, in more than one way.
 func PartNames(contentType string, body []byte) ([]string, bool) {
+	return partNames(contentType, body, partDepth)
+}
+
+func partNames(contentType string, body []byte, depth int) ([]string, bool) {
 	_, parameters, err := mime.ParseMediaType(contentType)
-	if err != nil || otherBoundary(contentType) {
+	if err != nil || depth == 0 || otherReading(contentType) {
 		return nil, false
 	}
 	parts, ok := split(body, parameters["boundary"])
@@ -112,12 +146,29 @@ func PartNames(contentType string, body []byte) ([]string, bool) {
 	out := make([]string, 0, len(parts))
 	for _, p := range parts {
 		name, ok := p.name()
-		if !ok {
+		within, certain := p.within(depth)
+		if !ok || !certain {
 			return nil, false
 		}
-		out = append(out, name)
+		out = append(append(out, name), within...)
 	}
 	return out, true
+}
+
+// within are the names of a part's own parts.
+func (p part) within(depth int) ([]string, bool) {
+	kind, once := p.get("Content-Type")
+	if !httploose.IsMultipart(kind) {
+		return nil, once && !httploose.MayBeMultipart(kind, p.content)
+	}
+	names, ok := partNames(kind, p.content, depth-1)
+	return names, ok && once && p.asIs()
+}
+
+// otherReading reports whether some service could take another parameter for the boundary, or read a body's headers in other
+// letters.
+func otherReading(contentType string) bool {
+	return otherBoundary(contentType) || httploose.LettersOf(contentType) != httploose.ASCII
 }
 
 // otherBoundary reports whether some service could take another parameter for the boundary.
@@ -126,15 +177,15 @@ func otherBoundary(contentType string) bool {
 }
 
 // multipart shows a multipart body by its parts. One whose parts cannot be told in one way only is shown in whole if it is a
-// text; if paths name something, it cannot be found in that. One whose boundary or names can be read in two ways never is: it
-// would be shown as what one service reads.
+// text; if paths name something, it cannot be found in that. One whose boundary, names, letters or contents can be read in two
+// ways never is: it would be shown as what one service reads.
 func (v *View) multipart(contentType string, body []byte, depth int) (string, bool) {
-	if otherBoundary(contentType) {
+	if otherReading(contentType) {
 		return "", false
 	}
 	_, parameters, _ := mime.ParseMediaType(contentType)
 	parts, ok := split(body, parameters["boundary"])
-	if !ok || depth < 0 {
+	if !ok || depth < 0 || !httploose.IsMultipart(contentType) {
 		if v.paths && len(bytes.TrimSpace(body)) > 0 || !isText(body) {
 			return "", false
 		}
@@ -159,7 +210,7 @@ func (v *View) multipart(contentType string, body []byte, depth int) (string, bo
 func (v *View) part(p part, depth int) (string, bool) {
 	kind, once := p.get("Content-Type")
 	name, ok := p.name()
-	if !once || !ok {
+	if !once || !ok || !p.asIs() {
 		return "", false
 	}
 	if name != "" {

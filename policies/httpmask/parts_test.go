@@ -44,6 +44,14 @@ func TestWhatStandsAroundThePartsOfABodyIsSeenOrTheBodyIsNotHeld(t *testing.T) {
 		"a header that ends in line feeds": {"--b\r\nX-A: 1\n\ntrue\r\n\r\n\r\n--b--", false},
 		"a blank in front of the colon":    {"--b\r\nX-A : 1\r\n\r\ntrue\r\n--b--", false},
 		"a header without a name":          {"--b\r\ncascade\r\n\r\ntrue\r\n--b--", false},
+		"a folded header":                  {"--b\r\nContent-Disposition: form-data; name=\"pass\r\n word\"\r\n\r\ntrue\r\n--b--", false},
+		"a header folded by a tab":         {"--b\r\nContent-Disposition:\r\n\tform-data; name=cascade\r\n\r\ntrue\r\n--b--", false},
+		"a blank line in front of one":     {"--b\r\n\r\nContent-Disposition: form-data; name=password\r\n\r\ntrue\r\n--b--", false},
+		"two blank lines":                  {"--b\r\n\r\n\r\nContent-Disposition : form-data; name=password\r\n\r\ntrue\r\n--b--", false},
+		"a blank line and a blank":         {"--b\r\n\r\n Content-Disposition: form-data; name=password\r\n\r\ntrue\r\n--b--", false},
+		"a blank line, and a line":         {"--b\r\n\r\nx\nContent-Disposition: form-data; name=password\n\ntrue\r\n--b--", false},
+		"no header, several lines":         {"--b\r\n\r\na b: 1\r\n\r\n{\"c\": true}\r\n--b--", true},
+		"a header's line in the content":   {strings.Replace(aPart, "harmless", "X-A: true", 1) + "--b--", true},
 	} {
 		if shown, ok := api.Asked("multipart/form-data; boundary=b", []byte(c.body)); ok != c.good {
 			t.Errorf("%s, where paths name something: %v, %q", name, ok, shown)
@@ -72,6 +80,9 @@ func TestABodyWhoseBoundaryOrNamesCanBeReadInTwoWaysIsNotHeld(t *testing.T) {
 		"multipart/form-data; boundary=b; Boundary =c":                             false,
 		`multipart/form-data; x="; boundary=c"; boundary=b`:                        false,
 		"multipart/mixed; boundary=b; type=\"multipart/form-data; boundary * =c\"": false,
+		"multipart/form-data; charset=utf-7; boundary=b":                           false,
+		"multipart/form-data; boundary=b; charset=utf-16":                          false,
+		"multipart/form-data; boundary=b; charset*=utf-8''utf-7":                   false,
 	} {
 		if shown, ok := view.Asked(kind, []byte(aPart+"--b--")); ok != good {
 			t.Errorf("%s: %v, %q", kind, ok, shown)
@@ -80,22 +91,33 @@ func TestABodyWhoseBoundaryOrNamesCanBeReadInTwoWaysIsNotHeld(t *testing.T) {
 	const form = "Content-Disposition: form-data; name=a"
 	for head, good := range map[string]bool{
 		form: true,
-		form + `; filename="a; b=c.txt"; filename*=utf-8''n.txt`:          true,
-		form + `; filename="näme.txt"`:                                    true,
-		"Content-Disposition: attachment; filename=name.txt":              true,
-		"Content-Type: text/plain":                                        true,
-		form + "\r\n" + form:                                              false,
-		form + "\r\ncontent-disposition: form-data; name=b":               false,
-		form + "; name=b":                                                 false,
-		form + "; NAME = b":                                               false,
-		form + "; name*=utf-8''b":                                         false,
-		"Content-Disposition: form-data; name*=utf-8''a":                  false,
-		"Content-Disposition: form-data; name*0=a; name*1=b":              false,
-		form + `; filename="; name=b"`:                                    false,
-		form + "; filename=a b":                                           false,
-		"Content-Type: text/plain\r\nContent-type: application/json":      false,
-		"Content-Type: multipart/mixed; boundary=c; boundary*=utf-8''d":   false,
-		"Content-Disposition:\r\n form-data;\r\n name=a;\r\n\tname=\"b\"": false,
+		form + `; filename="a; b=c.txt"; filename*=utf-8''n.txt`:                          true,
+		form + `; filename="näme.txt"`:                                                    true,
+		"Content-Disposition: attachment; filename=name.txt":                              true,
+		"Content-Type: text/plain":                                                        true,
+		form + "\r\n" + form:                                                              false,
+		form + "\r\ncontent-disposition: form-data; name=b":                               false,
+		form + "; name=b":                                                                 false,
+		form + "; NAME = b":                                                               false,
+		form + "; name*=utf-8''b":                                                         false,
+		"Content-Disposition: form-data; name*=utf-8''a":                                  false,
+		"Content-Disposition: form-data; name*0=a; name*1=b":                              false,
+		form + `; filename="; name=b"`:                                                    false,
+		form + "; filename=a b":                                                           false,
+		form + `; filename="a \"b\" \\c.txt"`:                                             true,
+		form + `; filename="C:\a.txt"`:                                                    false,
+		`Content-Disposition: form-data; name="\password"`:                                false,
+		`Content-Disposition: form-data; name="pass\word"`:                                false,
+		`Content-Disposition: form-data; filename="a\"; name=b; x=\""`:                    false,
+		`Content-Disposition: form-data; filename="; name=b"`:                             false,
+		`Content-Disposition: form-data; name="=?utf-8?B?cGFzc3dvcmQ=?="`:                 false,
+		form + "\r\nContent-Transfer-Encoding: base64":                                    false,
+		form + "\r\nContent-Transfer-Encoding: quoted-printable":                          false,
+		form + "\r\nContent-Transfer-Encoding: 8BIT":                                      true,
+		form + "\r\nContent-Transfer-Encoding: 7bit\r\ncontent-transfer-encoding: binary": false,
+		"Content-Type: multipart/mixed; boundary=c; charset=utf-7":                        false,
+		"Content-Type: text/plain\r\nContent-type: application/json":                      false,
+		"Content-Type: multipart/mixed; boundary=c; boundary*=utf-8''d":                   false,
 	} {
 		if shown, ok := view.Asked("multipart/form-data; boundary=b", []byte("--b\r\n"+head+"\r\n\r\n1\r\n--b--")); ok != good {
 			t.Errorf("%s: %v, %q", head, ok, shown)
@@ -105,8 +127,8 @@ func TestABodyWhoseBoundaryOrNamesCanBeReadInTwoWaysIsNotHeld(t *testing.T) {
 
 func TestAllHeadersOfAPartAreShown(t *testing.T) {
 	_, view := views(t, "api")
-	body := "--b\r\nContent-Disposition: form-data; name=x\r\nContent-Transfer-Encoding: base64\r\nX-Name: \xe9\r\nX-Secret: hunter2\r\nX-Name: 2\r\nx-folded: a\r\n b\r\n\r\nMQ==\r\nX-Content: 1\r\n--b--"
-	const want = "Content-Disposition: form-data; name=x\nContent-Transfer-Encoding: base64\nX-Name: \\xe9\nX-Secret: ***\nX-Name: 2\nx-folded: a b\n\n  MQ==\r\n  X-Content: 1\n\n"
+	body := "--b\r\nContent-Disposition: form-data; name=x\r\nContent-Transfer-Encoding: 8bit\r\nX-Name: \xe9\r\nX-Secret: hunter2\r\nX-Name: 2\r\n\r\nMQ==\r\nX-Content: 1\r\n--b--"
+	const want = "Content-Disposition: form-data; name=x\nContent-Transfer-Encoding: 8bit\nX-Name: \\xe9\nX-Secret: ***\nX-Name: 2\n\n  MQ==\r\n  X-Content: 1\n\n"
 	if shown, ok := view.Asked("multipart/form-data; boundary=b", []byte(body)); !ok || shown != want {
 		t.Errorf("%v, %q", ok, shown)
 	}
@@ -141,7 +163,7 @@ func TestNothingOfAMultipartBodyIsBesideWhatPeopleSee(t *testing.T) {
 		"two boundaries":               {"multipart/form-data; boundary=c; boundary=b", part("c", "x", "UNSEEN") + harmless + "--b--\r\n", false},
 		"an extended boundary":         {"multipart/form-data; boundary=c; boundary*=utf-8''b", part("c", "x", "UNSEEN") + harmless + "--b--\r\n", false},
 		"a boundary in parts":          {"multipart/form-data; boundary*0=b", harmless + part("b", "x", "UNSEEN") + "--b--\r\n", false},
-		"a header of a part":           {kind, "--b\r\nContent-Disposition: form-data; name=\"x\"\r\nContent-Transfer-Encoding: UNSEEN\r\n\r\n1\r\n--b--\r\n", true},
+		"a header of a part":           {kind, "--b\r\nContent-Disposition: form-data; name=\"x\"\r\nX-Name: UNSEEN\r\n\r\n1\r\n--b--\r\n", true},
 	} {
 		shown, ok := api.Asked(c.kind, []byte(c.body))
 		if ok != c.shown || ok && !strings.Contains(shown, "UNSEEN") {
@@ -149,6 +171,49 @@ func TestNothingOfAMultipartBodyIsBesideWhatPeopleSee(t *testing.T) {
 		}
 		if shown, ok := texts.Asked(c.kind, []byte(c.body)); ok && !strings.Contains(shown, "UNSEEN") {
 			t.Errorf("%s, where no path names anything: %q", name, shown)
+		}
+	}
+}
+
+func TestNamesOfPartsWithinPartsAreSeen(t *testing.T) {
+	part := func(boundary, head, content string) string {
+		return "--" + boundary + "\r\n" + head + "\r\n\r\n" + content + "\r\n--" + boundary + "--\r\n"
+	}
+	inner := part("c", "Content-Disposition: file; name=y; filename=z", "1")
+	for name, c := range map[string]struct {
+		body, names string
+		ok          bool
+	}{
+		"a part":                  {part("b", "Content-Disposition: form-data; name=x", inner), "x", true},
+		"a part of parts":         {part("b", "Content-Disposition: form-data; name=x\r\nContent-Type: multipart/mixed; boundary=c", inner), "x y", true},
+		"of no name":              {part("b", "Content-Type: Multipart/Mixed; boundary=c", inner), " y", true},
+		"encoded":                 {part("b", "Content-Type: multipart/mixed; boundary=c\r\nContent-Transfer-Encoding: base64", inner), "", false},
+		"of two boundaries":       {part("b", "Content-Type: multipart/mixed; boundary=c; boundary*=d", inner), "", false},
+		"of two types":            {part("b", "Content-Type: multipart/mixed; boundary=c\r\nContent-Type: text/plain", inner), "", false},
+		"of another boundary":     {part("b", "Content-Type: multipart/mixed; boundary=d", inner), "", false},
+		"of parts to some":        {part("b", "Content-Type: text/plain, multipart/mixed; boundary=c", inner), "", false},
+		"deeper than people look": {part("b", "Content-Type: multipart/mixed; boundary=d", part("d", "Content-Type: multipart/mixed; boundary=c", inner)), "", false},
+	} {
+		names, ok := PartNames("multipart/form-data; boundary=b", []byte(c.body))
+		if ok != c.ok || strings.Join(names, " ") != c.names {
+			t.Errorf("%s: %v, %q", name, ok, names)
+		}
+	}
+}
+
+func TestABodyThatIsOfPartsToSomeServicesIsNotShownByAnotherReading(t *testing.T) {
+	_, api := views(t, "api")
+	_, texts := views(t, "texts")
+	const body = "--b\r\nContent-Disposition: form-data; name=password\r\n\r\nhunter2\r\n--b--\r\n"
+	for _, kind := range []string{"text/plain, multipart/form-data; boundary=b", "text/plain; boundary=b", "application/x-www-form-urlencoded; boundary=b", "form-data; boundary=b"} {
+		if shown, ok := api.Asked(kind, []byte(body)); ok {
+			t.Errorf("%s: %q", kind, shown)
+		}
+		if shown, ok := texts.Asked(kind, []byte(body)); !ok || shown != body {
+			t.Errorf("%s, where no path names anything: %v, %q", kind, ok, shown)
+		}
+		if shown, ok := texts.Asked(kind, []byte(body+"\x00")); ok {
+			t.Errorf("%s, and it is no text: %q", kind, shown)
 		}
 	}
 }

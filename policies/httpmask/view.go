@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/detect"
+	"github.com/sluicegate/sluice/policies/httploose"
 	"github.com/sluicegate/sluice/policies/jsonmask"
 )
 
@@ -131,7 +132,7 @@ func (v *View) Format(contentType string) (jsonmask.Format, bool) {
 		return 0, false
 	}
 	switch {
-	case kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json"):
+	case httploose.IsJSON(kind):
 		return jsonmask.JSON, true
 	case kind == "application/x-ndjson" || kind == "application/ndjson" || kind == "application/jsonl" || kind == "application/x-jsonlines":
 		return jsonmask.Lines, true
