@@ -102,8 +102,7 @@ func (p part) get(name string) (string, bool) {
 }
 
 // name is that of the part's field, whatever its disposition; false: services could read another, such as one that is
-// encoded (RFC 2047), or has a backslash that only
-// some take off.
+// encoded (RFC 2047), or has a backslash that only some take off.
 func (p part) name() (string, bool) {
 	disposition, once := p.get("Content-Disposition")
 	if disposition == "" {
