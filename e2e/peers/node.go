@@ -30,7 +30,9 @@ func (*nodePostgres) apart() []apart {
 	return []apart{{regexp.MustCompile(`gh-issues/130-tests`), otherDatabase}}
 }
 
-func (*nodePostgres) slower() []apart { return nil }
+func (*nodePostgres) slower() []apart {
+	return []apart{{regexp.MustCompile(`gh-issues/1105-tests`), bySmallWrites}}
+}
 
 func (n *nodePostgres) prepare(ctx context.Context, dir string) error {
 	if n.dir == "" {

@@ -31,12 +31,10 @@ func (*pgx) apart() []apart {
 }
 
 func (*pgx) slower() []apart {
-	const (
-		writes = "thousands of small writes, each of which is on disk in the record before it runs"
-		long   = "a statement of 1 MB, which is read before it goes on"
-	)
+	const long = "a statement of 1 MB, which is read before it goes on"
 	return []apart{
-		{regexp.MustCompile(`^ TestListenNotifyWhileBusyIsSafe$|^/pgconn TestConnCopyToLarge$`), writes},
+		{regexp.MustCompile(`^ TestListenNotifyWhileBusyIsSafe$|^/pgconn TestConnCopyToLarge$`), bySmallWrites},
+		{regexp.MustCompile(`^/pgconn TestConnStress$|^/pgtype TestNumericCodecFuzz$`), byRoundTrips},
 		{regexp.MustCompile(`^/pgconn (TestConnExec(Params|Prepared)MaxNumberOfParams|TestConnLargeResponseWhileWritingDoesNotDeadlock|TestConnExecPreparedTooManyParams)$`), long},
 	}
 }

@@ -123,7 +123,9 @@ func (*asyncpg) apart() []apart {
 	}
 }
 
-func (*asyncpg) slower() []apart { return nil }
+func (*asyncpg) slower() []apart {
+	return []apart{{regexp.MustCompile(`test_timeout_05$`), byCancels}}
+}
 
 func (a *asyncpg) prepare(_ context.Context, dir string) error {
 	if err := a.find(dir); err != nil {

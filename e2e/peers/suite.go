@@ -22,6 +22,13 @@ type suite interface {
 	slower() []apart
 }
 
+// What makes tests slower, and is as it is meant to be.
+const (
+	bySmallWrites = "thousands of small writes, each of which is on disk in the record before it runs"
+	byRoundTrips  = "thousands of round trips of nearly nothing: a bare relay behind Envoy takes three times as long for each"
+	byCancels     = "hundreds of cancels, each of which waits 3 ms for the statement that it may have overtaken"
+)
+
 // notRun says that a suite is not there, and how it would be.
 type notRun struct{ reason string }
 
