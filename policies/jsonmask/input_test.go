@@ -167,3 +167,32 @@ func TestAnErrorSaysWhereATextIsNoUTF8(t *testing.T) {
 		}
 	}
 }
+
+// names is a finder that wants to know the names of fields.
+type names struct{ stars }
+
+func (n names) FindNamed(dst []Span, _, text []byte) []Span { return n.Find(dst, text) }
+
+func TestNamesOfFieldsTakeNoMoreRoomInALongBody(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would empty the pools
+	const many = 20_000
+	for name, element := range map[string]string{
+		"objects":           `{"id":1,"comment":"a"},`,
+		"labels":            `{"name":"customer","value":"a"},`,
+		"objects of arrays": `{"list":[{"a":[["b"]]}],"c":["d"]},`,
+		"arrays of arrays":  `[[{"a":"b"}],["c"]],`,
+	} {
+		view := NewView(nil, names{}, nil)
+		body := `{"all":[` + strings.Repeat(element, many) + `0]}`
+		if err := Copy(JSON, strings.NewReader(body), Output{view, func([]byte) error { return nil }}); err != nil {
+			t.Fatal(err)
+		}
+		w, ok := view.walkers.Get().(*walker)
+		if !ok {
+			continue // pools lose some of what is put into them with the race detector
+		}
+		if n := cap(w.spelled); n > 1<<10 {
+			t.Errorf("%s: %d bytes are kept for names", name, n)
+		}
+	}
+}

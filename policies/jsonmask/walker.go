@@ -277,6 +277,7 @@ func (w *walker) skip() error {
 
 // leave ends an array or object.
 func (w *walker) leave() {
+	w.spelled = w.spelled[:w.frames[w.depth].from] // an array may have any number of objects
 	w.depth--
 	w.shown()
 }
