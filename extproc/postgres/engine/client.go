@@ -197,7 +197,9 @@ func (e *Engine) stall(s *Step) {
 
 func (e *Engine) sync(msg []byte, out *Output) {
 	e.mu.Lock()
-	if e.shared.impure && !e.shared.staysOpen() { // what was put off until its transaction ends runs now
+	// What was put off until the transaction ends runs now, if this ends one. If something on the way does, its ReadyForQuery
+	// doubts them.
+	if e.shared.impure && e.shared.status != 'T' {
 		e.shared.doubtAll()
 	}
 	if c := &e.shared.copy; c.phase == copyReading {

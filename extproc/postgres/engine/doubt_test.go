@@ -4,7 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/masking"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
 // A function outside the pure list can open a cursor of a portal's name, or prepare another statement of a known name:
@@ -117,4 +119,112 @@ func TestAnotherGrantIsForItsPortalAndStays(t *testing.T) {
 	next = nil
 	fetch("p", "")
 	fetch("q", "agent record")
+}
+
+// A call may have left something that runs later, such as a deferred trigger: at COMMIT, at SET CONSTRAINTS, or where a Sync
+// ends a transaction. What was prepared before that may be something else behind it.
+func TestNamesAreDoubtedWhereWhatWasPutOffRuns(t *testing.T) {
+	asCommand := func(command string) func(string) *sqlfacts.Facts {
+		return func(sql string) *sqlfacts.Facts {
+			return &sqlfacts.Facts{Statements: []sqlfacts.Statement{{Text: sql, Operation: policies.Operation{Command: command}}}}
+		}
+	}
+	begun := func(s *script) {
+		s.mustSend(query("begin"))
+		s.mustAnswer(done("BEGIN"), ready('T'))
+	}
+	call := func(s *script) {
+		s.facts = calling
+		s.mustSend(join(parse("", "select f()"), bind("", ""), execute("")))
+		s.facts = plainFacts
+	}
+	called := [][]byte{parsed(), bound(), ofNames(), ofNames(), done("SELECT 0")}
+	for name, c := range map[string]struct {
+		run  func(s *script)
+		want string // what the server gets of a Bind
+	}{
+		"COMMIT": {func(s *script) {
+			begun(s)
+			call(s)
+			s.mustSend(join(parse("s", "x"), syncMessage()))
+			s.mustAnswer(append(called, parsed(), ready('T'))...)
+			s.facts = asKind(sqlfacts.Commit, "")
+			s.mustSend(query("commit"))
+		}, "BD"},
+		"COMMIT where nothing was called": {func(s *script) {
+			begun(s)
+			s.mustSend(join(parse("s", "x"), syncMessage()))
+			s.mustAnswer(parsed(), ready('T'))
+			s.facts = asKind(sqlfacts.Commit, "")
+			s.mustSend(query("commit"))
+			s.mustAnswer(done("COMMIT"), ready('I'))
+		}, "B"},
+		"SET CONSTRAINTS": {func(s *script) {
+			begun(s)
+			call(s)
+			s.mustSend(join(parse("s", "x"), syncMessage()))
+			s.mustAnswer(append(called, parsed(), ready('T'))...)
+			s.facts = asCommand("SET CONSTRAINTS")
+			s.mustSend(query("set constraints all immediate"))
+		}, "BD"},
+		"another command": {func(s *script) {
+			begun(s)
+			call(s)
+			s.mustSend(join(parse("s", "x"), syncMessage()))
+			s.mustAnswer(append(called, parsed(), ready('T'))...)
+			s.facts = asCommand("SET")
+			s.mustSend(query("set a = b"))
+		}, "B"},
+		"a Sync that ends a transaction": {func(s *script) {
+			call(s)
+			s.mustSend(join(parse("s", "x"), syncMessage()))
+			s.mustAnswer(append(called, parsed())...)
+		}, "BD"},
+		"a Sync within one": {func(s *script) {
+			begun(s)
+			call(s)
+			s.mustSend(join(parse("s", "x"), syncMessage()))
+			s.mustAnswer(append(called, parsed())...)
+		}, "B"},
+		"a Sync behind the end of one": {func(s *script) {
+			begun(s)
+			s.facts = asKind(sqlfacts.Rollback, "")
+			s.mustSend(query("rollback"))
+			call(s)
+			s.mustSend(join(parse("s", "x"), syncMessage()))
+			s.mustAnswer(append(append([][]byte{done("ROLLBACK"), ready('I')}, called...), parsed())...)
+		}, "BD"},
+		"its end, as the server says": {func(s *script) {
+			begun(s)
+			call(s)
+			s.mustSend(join(parse("s", "x"), syncMessage()))
+			s.mustAnswer(append(called, parsed(), ready('I'))...)
+		}, "BD"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := untouched(t)
+			c.run(s)
+			s.facts, s.server = plainFacts, nil
+			s.mustSend(bind("", "s"))
+			if got := kinds(s.server); got != c.want {
+				t.Errorf("the server got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// What runs by a catalog that only the session sees may call anything, and replace any name.
+func TestWhatRunsByAnUncertainCatalogIsDoubted(t *testing.T) {
+	s := untouched(t)
+	s.mustSend(join(query("begin"), parse("s", "x")))
+	s.mustAnswer(done("BEGIN"), ready('T'), parsed())
+	s.uncertain = true
+	s.mustSend(query("insert into t values (1)"))
+	s.uncertain = false
+	s.mustAnswer(done("INSERT 0 1"), ready('T'))
+	s.server = nil
+	s.mustSend(bind("", "s"))
+	if got := kinds(s.server); got != "BD" {
+		t.Errorf("the server got %s", got)
+	}
 }

@@ -390,9 +390,6 @@ func (e *Engine) started(run *Run, out *Output) {
 	out.Notes = append(out.Notes, Note{Kind: NoteExecute, Run: run})
 }
 
-// staysOpen reports whether a Sync of now ends no transaction: there is one, and nothing on the way ends it.
-func (s *shared) staysOpen() bool { return s.status == 'T' && !s.queue.ends() }
-
 // doubtAll: any prepared statement may be another by now.
 func (s *shared) doubtAll() {
 	s.statements.replace(func(p *prepared) *prepared {

@@ -24,6 +24,8 @@ type script struct {
 	// again is the grant of an Execute that asks for so many rows, nil where that of Bind counts.
 	again func(run *Run, most uint32) *Grant
 	masks policies.MaskSet
+	// uncertain: what is asked runs by a catalog that only the session sees.
+	uncertain bool
 	// record is the view of the record, nil if it is that of the agent.
 	record *masking.View
 
@@ -87,7 +89,7 @@ func (s *script) pump() error {
 				taken += s.engine.Answer(nil, r, &out)
 			} else {
 				s.number++
-				g := &Grant{Number: s.number, Facts: s.facts(q.Text), Agent: s.view, Record: s.view}
+				g := &Grant{Number: s.number, Facts: s.facts(q.Text), Agent: s.view, Record: s.view, Uncertain: s.uncertain}
 				if s.record != nil {
 					g.Record = s.record
 				}

@@ -1,7 +1,5 @@
 package engine
 
-import "github.com/sluicegate/sluice/policies/sqlfacts"
-
 // awaiting is one message that the server will answer.
 type awaiting struct {
 	kind awaitKind
@@ -96,23 +94,6 @@ func (q *queue) impure() bool {
 	for i := range q.len {
 		if q.at(i).impure {
 			return true
-		}
-	}
-	return false
-}
-
-// ends reports whether any of them may end a transaction.
-func (q *queue) ends() bool {
-	for i := range q.len {
-		run := q.at(i).run
-		if run == nil || run.Facts == nil {
-			continue
-		}
-		for j := range run.Facts.Statements {
-			switch run.Facts.Statements[j].Kind {
-			case sqlfacts.Commit, sqlfacts.Rollback:
-				return true
-			}
 		}
 	}
 	return false
