@@ -150,29 +150,30 @@ func TestNoTriggerPutsWhatIsMaskedInThePlaceOfAName(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	const prepared = "" // where p is prepared
+	script := func(steps ...string) func(*pgconn.PgConn) {
+		return func(c *pgconn.PgConn) {
+			for _, step := range steps {
+				if step == prepared {
+					prepare(c)
+				} else {
+					said(ctx, c, step)
+				}
+			}
+		}
+	}
+	const insert = "insert into later values (1)"
 	ways := map[string]func(*pgconn.PgConn){
-		"deferred, prepared in its transaction": func(c *pgconn.PgConn) {
-			said(ctx, c, "begin")
-			said(ctx, c, "insert into later values (1)")
-			prepare(c)
-			said(ctx, c, "commit")
-		},
-		"deferred, and the next transaction begins at once": func(c *pgconn.PgConn) {
-			said(ctx, c, "begin")
-			said(ctx, c, "insert into later values (1)")
-			prepare(c)
-			said(ctx, c, "commit and chain")
-		},
-		"at SET CONSTRAINTS": func(c *pgconn.PgConn) {
-			said(ctx, c, "begin")
-			said(ctx, c, "insert into later values (1)")
-			prepare(c)
-			said(ctx, c, "set constraints all immediate")
-			said(ctx, c, "commit")
-		},
+		"deferred, prepared in its transaction":             script("begin", insert, prepared, "commit"),
+		"deferred, and the next transaction begins at once": script("begin", insert, prepared, "commit and chain"),
+		"at SET CONSTRAINTS":                                script("begin", insert, prepared, "set constraints all immediate", "commit"),
+		"of a trigger that is new": script("begin", "create trigger tr before insert on now for each row execute function swap()",
+			prepared, "insert into now values (1)", "drop trigger tr on now", "commit"),
+		"of a trigger that was off": script(prepared, "begin", "alter table off enable trigger tr", "insert into off values (1)",
+			"alter table off disable trigger tr", "commit"),
 		"in a batch that is a transaction": func(c *pgconn.PgConn) {
 			p := c.StartPipeline(ctx)
-			p.SendQueryParams("insert into later values (1)", nil, nil, nil, nil)
+			p.SendQueryParams(insert, nil, nil, nil, nil)
 			p.SendPrepare("p", sql, nil)
 			if err := p.Sync(); err != nil {
 				t.Fatal(err)
@@ -187,22 +188,6 @@ func TestNoTriggerPutsWhatIsMaskedInThePlaceOfAName(t *testing.T) {
 				t.Fatal(err)
 			}
 			prepare(c)
-			said(ctx, c, "commit")
-		},
-		"of a trigger that is new": func(c *pgconn.PgConn) {
-			said(ctx, c, "begin")
-			said(ctx, c, "create trigger tr before insert on now for each row execute function swap()")
-			prepare(c)
-			said(ctx, c, "insert into now values (1)")
-			said(ctx, c, "drop trigger tr on now")
-			said(ctx, c, "commit")
-		},
-		"of a trigger that was off": func(c *pgconn.PgConn) {
-			prepare(c)
-			said(ctx, c, "begin")
-			said(ctx, c, "alter table off enable trigger tr")
-			said(ctx, c, "insert into off values (1)")
-			said(ctx, c, "alter table off disable trigger tr")
 			said(ctx, c, "commit")
 		},
 	}

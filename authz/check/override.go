@@ -59,10 +59,11 @@ func (r *request) formOverrides() bool {
 	multipart := httploose.IsMultipart(contentType) || httploose.MayBeMultipart(contentType, r.body)
 	// Without a type, or with one that says nothing, some servers take it for a form.
 	form := err != nil || httploose.IsForm(kind) || kind == "text/plain" || kind == "application/octet-stream"
+	if (multipart || form || httploose.IsJSON(kind)) && (compressed(r.header("content-encoding")) || httploose.LettersOf(contentType) == httploose.Unknown) {
+		return true
+	}
 	text := inASCII(r.body)
 	switch {
-	case (multipart || form || httploose.IsJSON(kind)) && (compressed(r.header("content-encoding")) || httploose.LettersOf(contentType) == httploose.Unknown):
-		return true
 	case multipart:
 		return partNames(contentType, r.body, text)
 	case httploose.IsJSON(kind):

@@ -5,6 +5,6 @@
 // and no words of people: those are in the record. What is allowed is counted, without a line, a lock or an allocation.
 //
 // It refuses to decide anything. Label values come from the policy and from lists of ours; should they be too many anyway,
-// the rest is counted as "(other)". Lines are bounded, about strangers together and about each principal by itself; all that they
-// are about is counted.
+// the rest is counted as "(other)". Lines are bounded, about strangers together and about each principal by itself, or by lot
+// where there are very many; all that they are about is counted.
 package oplog

@@ -62,8 +62,9 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 	if refusal != nil {
 		return nil, j.refused(sub, refusal), nil
 	}
+	alters := altersCatalog(sub.facts)
 	if q.Stage != engine.AtParse { // which runs nothing
-		if altersCatalog(sub.facts) {
+		if alters {
 			j.altered = true
 			j.alterations++
 		}
@@ -72,7 +73,7 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 	}
 	g := &granted{
 		decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided,
-		alters: altersCatalog(sub.facts), unbounded: sub.unbounded, alterations: j.alterations,
+		alters: alters, unbounded: sub.unbounded, alterations: j.alterations,
 	}
 	if q.Stage == engine.AtParse {
 		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Unjudged: sub.unbounded, Uncertain: sub.uncertain(), Context: g}, nil, nil

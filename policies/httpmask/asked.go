@@ -125,20 +125,25 @@ var breaks = strings.NewReplacer("\r\n", "\r\n  ", "\n", "\n  ", "\r", "\r  ", "
 
 // text shows what is UTF-8. What may be JSON or a form to a service is masked as such, whatever its type says.
 func (v *View) text(kind string, body []byte) (string, bool) {
-	trimmed := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
-	if !httploose.IsJSON(kind) && kind != "text/event-stream" && (len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '[') {
+	document := trimmed(body)
+	if !httploose.IsJSON(kind) && kind != "text/event-stream" && (len(document) == 0 || document[0] != '{' && document[0] != '[') {
 		if v.hidesFields(body) {
 			return v.form(body)
 		}
 		return v.Text(string(body)), true
 	}
-	if lines, ok := v.masked(jsonmask.JSON, trimmed); ok { // one document, or several behind one another
+	if lines, ok := v.masked(jsonmask.JSON, document); ok { // one document, or several behind one another
 		return laidOut(lines), true
 	}
 	if v.paths { // what they name cannot be found in it
 		return "", false
 	}
 	return v.Text(string(body)), true
+}
+
+// trimmed is a text without what readers of JSON take off: the mark of its encoding, and blanks.
+func trimmed(body []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 }
 
 func (v *View) masked(f jsonmask.Format, body []byte) (string, bool) {
@@ -195,12 +200,12 @@ func (v *View) form(body []byte) (string, bool) {
 	if !v.paths || !looksJSON(body) {
 		return out.String(), true
 	}
-	trimmed := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
-	masked, ok := v.masked(jsonmask.JSON, trimmed)
-	if ok && masked != string(trimmed) {
+	document := trimmed(body)
+	masked, ok := v.masked(jsonmask.JSON, document)
+	if ok && masked != string(document) {
 		return laidOut(masked), !hides
 	}
-	return out.String(), ok || !bytes.HasPrefix(trimmed, []byte("{"))
+	return out.String(), ok || !bytes.HasPrefix(document, []byte("{"))
 }
 
 // hidesFields reports whether masks hide a field of what is no form by its type, if a service takes it for one. What has more

@@ -13,8 +13,8 @@ const (
 	// deltaEnd is how much of the end of a find that goes on is shown to it: the marks that end blocks are shorter.
 	deltaEnd   = 128
 	deltaBytes = 512 << 10
-	// deltaFields is how many fields of a stream are followed, and how many places that they stand at, deltaEvents how many events, and lines between them, may be
-	// held.
+	// deltaFields is how many fields of a stream are followed, and how many places that they stand at, deltaEvents how many
+	// events, and lines between them, may be held.
 	deltaFields = 32
 	deltaEvents = 4 << 10
 )

@@ -128,12 +128,8 @@ func (r *Run) copyOut(body []byte) error {
 		if seen == r.copies {
 			r.copies++
 			r.copying = true
-			statement := r.Facts.Statements[i]
-			if r.doubtful {
-				statement = sqlfacts.Statement{Copy: statement.Copy, Calls: []sqlfacts.Call{{Function: "cursor"}}}
-			}
 			for _, m := range []*masks{&r.agent, &r.record} {
-				if err := m.copyOut(&statement, r.doubtful, count); err != nil {
+				if err := m.copyOut(&r.Facts.Statements[i], r.doubtful, count); err != nil {
 					return err
 				}
 			}
@@ -151,8 +147,10 @@ func (m *masks) copyOut(s *sqlfacts.Statement, doubtful bool, count int) error {
 		return nil
 	}
 	spec := s.Copy
-	ofRelation := spec != nil && spec.Relation != nil && !doubtful
+	ofRelation := spec != nil && spec.Relation != nil
 	switch known := ofRelation && count == len(spec.Columns); {
+	case doubtful: // it may be of anything
+		m.copy = m.view.CopyQuery(&sqlfacts.Statement{Copy: spec, Calls: []sqlfacts.Call{{Function: "cursor"}}}, count)
 	case known:
 		m.copy = m.view.Copy(spec)
 	case ofRelation && !m.view.Empty():
