@@ -1,6 +1,7 @@
 package check
 
 import (
+	"compress/gzip"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +141,20 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", json, `{"a":` + strings.Repeat("[", 10001) + strings.Repeat("]", 10001) + `,"_method":"DELETE"}`},
 		{"/x", json + "; charset=utf-7", `{"+AF8-me+AHQ-hod":"DELETE"}`},
 		{"/x", json + "|content-encoding: gzip", "\x1f\x8b"},
+		{"/x", json + "|content-encoding: gzip", zipped(`{"_method":"DELETE"}`)},
+		{"/x", json + "|content-encoding: GZIP ", zipped("\ufeff{}\n{\"_method\":\"DELETE\"}")},
+		{"/x", json + "|content-encoding: gzip, gzip", zipped(zipped("{}"))},
+		{"/x", json + "|content-encoding: gzip", zipped(strings.Repeat(" ", 8<<20) + "{}")},
+		{"/x", json + "|content-encoding: gzip", zipped("{}") + zipped("{}")},
+		{"/x", json + "|content-encoding: gzip", zipped("{}") + "{}"},
+		{"/x", json + "|content-encoding: gzip", strings.TrimSuffix(zipped("{}"), "\x00")},
+		{"/x", json + "|content-encoding: gzip", strings.Replace(zipped("{}"), "\x02\x00\x00\x00", "\x03\x00\x00\x00", 1)},
+		{"/x", form + "|content-encoding: x-gzip", zipped("a=1&%5fmethod=DELETE")},
+		{"/x", form + "|content-encoding: gzip", named("a=1", "&_method=DELETE&")},
+		{"/x", "content-type: text/plain|content-encoding: gzip", named("a=1", "&_method=DELETE&")},
+		{"/x", "content-type: text/plain|content-encoding: gzip", zipped(` {"_method":"DELETE"}`)},
+		{"/x", "content-encoding: gzip", zipped("_method=DELETE")},
+		{"/x", multi + "|content-encoding: gzip", zipped(part("a"))},
 		{"/x", form + "|content-encoding: br", "\x0b"},
 		{"/x", form + "+x|content-encoding: br", "\x0b"},
 		{"/x", multi + "|content-encoding: identity, x", "x"},
@@ -184,6 +199,13 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", multi, strings.Replace(part("x\r\nContent-Type: multipart/mixed; boundary=c"), "DELETE", strings.ReplaceAll(part("method"), "--b", "--c"), 1)},
 		{"/x", json + "; boundary=b", `{"method": "a -- b"}`},
 		{"/x", json + "|content-encoding: Identity", `{"a":1}`},
+		{"/x", json + "|content-encoding: gzip", zipped(`{"method":"tools/call","a":"100 %"}`)},
+		{"/x", json + "|content-encoding: gzip", zipped(strings.Repeat(" ", 8<<20-2) + "{}")},
+		{"/x", json + "|content-encoding: gzip", named(`{}`, "&_method=DELETE&")},
+		{"/x", "content-type: application/x-ndjson|content-encoding: gzip", zipped("{\"index\":{}}\n{\"method\":\"GET\"}\n")},
+		{"/x", form + "|content-encoding: gzip", zipped("method=a")},
+		{"/x", "content-type: application/octet-stream|content-encoding: x-gzip", zipped("a method; 100 %")},
+		{"/x", "content-encoding: gzip", zipped("{}")},
 		{"/x", "content-type: application/x-git-upload-pack-request|content-encoding: gzip", "\x1f\x8b%"},
 		{"/x", "content-type: application/x-protobuf|content-encoding: gzip", "\x1f\x8b"},
 		{"/x", "content-type: application/pdf", "%PDF-1.7 \\ method & x"},
@@ -202,6 +224,19 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 	if r := f.check(t, ask("api", "GET", "/x?_method=DELETE", good)); r.GetOkResponse() == nil {
 		t.Errorf("where no rule speaks of methods: %v", r)
 	}
+}
+
+// zipped is text in one member of gzip.
+func zipped(text string) string { return named(text, "") }
+
+// named is zipped with the name of a file, which stands in it as it is (RFC 1952, 2.3).
+func named(text, file string) string {
+	var b strings.Builder
+	w := gzip.NewWriter(&b)
+	w.Name = file
+	_, _ = w.Write([]byte(text)) // to memory
+	_ = w.Close()
+	return b.String()
 }
 
 // wide is ASCII in UTF-16, little endian.

@@ -8,7 +8,6 @@ import (
 	"mime"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -59,13 +58,24 @@ func (r *request) formOverrides() bool {
 	multipart := httploose.IsMultipart(contentType) || httploose.MayBeMultipart(contentType, r.body)
 	// Without a type, or with one that says nothing, some servers take it for a form.
 	form := err != nil || httploose.IsForm(kind) || kind == "text/plain" || kind == "application/octet-stream"
-	if (multipart || form || httploose.IsJSON(kind)) && (compressed(r.header("content-encoding")) || httploose.LettersOf(contentType) == httploose.Unknown) {
-		return true
+	body := r.body
+	if multipart || form || httploose.IsJSON(kind) {
+		if httploose.LettersOf(contentType) == httploose.Unknown {
+			return true
+		}
+		if encoding := r.header("content-encoding"); compressed(encoding) {
+			text, ok := unpacked(encoding, body)
+			// Services that unpack nothing read a form in the bytes themselves: a name of a file in them, what does not compress.
+			if !ok || multipart || form && formNames(body) {
+				return true
+			}
+			body = text
+		}
 	}
-	text := inASCII(r.body)
+	text := inASCII(body)
 	switch {
 	case multipart:
-		return partNames(contentType, r.body, text)
+		return partNames(contentType, body, text)
 	case httploose.IsJSON(kind):
 		return memberNames(text)
 	}
@@ -75,12 +85,6 @@ func (r *request) formOverrides() bool {
 
 // almostName is in each name by which a method is named, unless that is written with escapes.
 var almostName = regexp.MustCompile(`(?i)([-_.]|http|x) ?method|\\`)
-
-// compressed reports whether a body is encoded (RFC 9110, 8.4): what it says is not read.
-func compressed(encoding string) bool {
-	encoding = strings.TrimSpace(encoding)
-	return encoding != "" && !strings.EqualFold(encoding, "identity")
-}
 
 // inASCII is a body without the marks and bytes that UTF-16 and UTF-32 add to ASCII.
 func inASCII(body []byte) []byte {

@@ -15,20 +15,21 @@ import (
 // maxPeak is how much memory Sluice may use at most, in bytes.
 const maxPeak = 200 << 20
 
-// copyOut streams a large result through each arm, and looks at the memory that it took.
-func copyOut(ctx context.Context, arms []arm, megabytes int) error {
-	fmt.Printf("\nCOPY of %d MB to the client\n", megabytes)
+// copyOut streams a large result through each arm, a few times, and looks at the memory that it took.
+func copyOut(ctx context.Context, arms []arm, rounds, megabytes int, floor float64) error {
+	fmt.Printf("\nCOPY of %d MB to the client (medians of %d rounds, ratios of speed within a round)\n", megabytes, rounds)
 	// 1,000 bytes a row, made by the server as it goes.
 	sql := fmt.Sprintf("COPY (SELECT i, repeat('x', 990) FROM generate_series(1, %d) i) TO STDOUT", megabytes*1000)
-	seconds := map[string]float64{}
-	var faults []error
-	for _, a := range arms {
+	all, err := measure(ctx, arms, rounds, func(a arm) (float64, error) {
 		start := time.Now()
 		n, err := a.discard(ctx, sql)
-		if err != nil {
-			return fmt.Errorf("%s: %w", a.name, err)
-		}
-		seconds[a.name] = time.Since(start).Seconds()
+		return float64(n) / 1e6 / time.Since(start).Seconds(), err
+	})
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, a := range arms {
 		memory := "-"
 		if a.pid != 0 {
 			peak, err := peakMemory(a.pid)
@@ -40,7 +41,10 @@ func copyOut(ctx context.Context, arms []arm, megabytes int) error {
 				faults = append(faults, fmt.Errorf("%s: peak memory %d MB, the limit is %d MB", a.name, peak>>20, maxPeak>>20))
 			}
 		}
-		fmt.Printf("  %-20s %6.1f s   %.2f of direct's speed   %d bytes   peak memory %s\n", a.name, seconds[a.name], seconds[direct]/seconds[a.name], n, memory)
+		fmt.Printf("  %-20s %5.0f MB/s   %.2f of direct   %.2f of the relay   peak memory %s\n", a.name, median(all[a.name]), all.ratio(a.name, direct), all.ratio(a.name, relayed), memory)
+	}
+	if r := all.ratio(viaDirect, relayed); r < floor {
+		faults = append(faults, fmt.Errorf("COPY: sluice via DIRECT is %.2f of the relay, the floor is %.2f", r, floor))
 	}
 	return errors.Join(faults...)
 }

@@ -26,10 +26,14 @@ func main() {
 	rounds := flag.Int("rounds", 9, "rounds; each has every arm once, the median counts")
 	seconds := flag.Int("seconds", 2, "seconds of one pgbench run")
 	megabytes := flag.Int("megabytes", 1000, "size of the COPY")
+	copies := flag.Int("copies", 5, "rounds of the COPY")
 	floor := flag.Float64("floor", 0.70, "fail if sluice via DIRECT is slower than this part of the relay")
+	copyFloor := flag.Float64("copy-floor", 0.60, "the same for the COPY")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := bench(ctx, *rounds, *seconds, *megabytes, *floor)
+	err := bench(ctx, *rounds, *seconds, *floor, func(arms []arm) error {
+		return copyOut(ctx, arms, *copies, *megabytes, *copyFloor)
+	})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -56,7 +60,7 @@ const (
 	viaDirect        = "sluice via DIRECT"
 )
 
-func bench(ctx context.Context, rounds, seconds, megabytes int, floor float64) error {
+func bench(ctx context.Context, rounds, seconds int, floor float64, copies func([]arm) error) error {
 	dir, err := os.MkdirTemp("", "sluice-bench-")
 	if err != nil {
 		return err
@@ -81,7 +85,7 @@ func bench(ctx context.Context, rounds, seconds, megabytes int, floor float64) e
 			}
 		}
 	}
-	faults = append(faults, copyOut(ctx, arms, megabytes))
+	faults = append(faults, copies(arms))
 	return errors.Join(faults...)
 }
 
