@@ -173,27 +173,34 @@ func (m *claimant) inUse(ch change) bool {
 
 // judgedBy reports whether a run was judged by a name of the change. To whom nothing is bounded, what a name means decides
 // nothing.
-func judgedBy(ch change) func(*engine.Run) bool {
+func judgedBy(ch change) func(*engine.Grant) bool {
 	var last *sqlfacts.Facts // runs that follow one another often have the same
-	return func(run *engine.Run) bool {
-		if g, ok := run.Context.(*granted); ok && g.unbounded || run.Facts == last {
+	return func(grant *engine.Grant) bool {
+		if g, ok := grant.Context.(*granted); ok && g.unbounded || grant.Facts == last {
 			return false
 		}
-		last = run.Facts
+		last = grant.Facts
 		return ch.meets(last)
 	}
 }
 
-// claim makes sure that what a statement was judged by stays until it has run. again is true if it had to wait for others:
-// then it must be judged anew. A refusal says that the wait was too long.
+// use makes sure that what a statement was judged by stays until the server has looked its names up. again is true if it had to
+// wait for others: then it must be judged anew. A refusal says that the wait was too long.
+func (m *claimant) use(ctx context.Context, facts *sqlfacts.Facts, unbounded bool) (again bool, r *engine.Refusal, err error) {
+	if unbounded {
+		return false, nil, nil
+	}
+	m.using.Store(facts)
+	if m.claims.some.Load() == 0 {
+		return false, nil, nil
+	}
+	return m.waitFor(ctx, func() bool { return m.claims.free(m, facts) })
+}
+
+// claim is use until the statement has run, and makes those wait who use what it changes.
 func (m *claimant) claim(ctx context.Context, facts *sqlfacts.Facts, unbounded bool) (again bool, r *engine.Refusal, err error) {
-	if !unbounded {
-		m.using.Store(facts)
-		if m.claims.some.Load() > 0 {
-			if again, r, err = m.waitFor(ctx, func() bool { return m.claims.free(m, facts) }); again || r != nil || err != nil {
-				return again, r, err
-			}
-		}
+	if again, r, err = m.use(ctx, facts, unbounded); again || r != nil || err != nil {
+		return again, r, err
 	}
 	ch, changes := changeOf(facts)
 	if !changes {

@@ -37,6 +37,9 @@ func (s *subject) uncertain() bool { return !s.unbounded && afterAlteration(s.fa
 func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
 	if q.Stage == engine.AtExecute {
 		grant, refusal, err := j.again(q)
+		if refusal == nil && err == nil && looksUpLate(q.Facts) {
+			grant, refusal, err = j.anew(ctx, q, in, out)
+		}
 		if refusal != nil {
 			j.denied(&subject{q: q, number: q.Run.Number, facts: q.Facts, described: described{doings: j.scribe.doingsOf(q.Facts)}}, refusal)
 		}
@@ -62,18 +65,12 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 	if refusal != nil {
 		return nil, j.refused(sub, refusal), nil
 	}
-	alters := altersCatalog(sub.facts)
 	if q.Stage != engine.AtParse { // which runs nothing
-		if alters {
-			j.altered = true
-			j.alterations++
-		}
-		j.moved = j.moved || moves(sub.facts)
-		j.renamed = j.renamed || movesNames(sub.facts.Statements)
+		j.runs(sub.facts)
 	}
 	g := &granted{
 		decided: sub.verdict.Policy, policy: sub.verdict.Policy, began: decided,
-		alters: alters, unbounded: sub.unbounded, alterations: j.alterations,
+		alters: altersCatalog(sub.facts), unbounded: sub.unbounded, alterations: j.alterations, catalog: sub.catalog.Version(),
 	}
 	if q.Stage == engine.AtParse {
 		return &engine.Grant{Facts: sub.facts, Agent: sub.views.agent, Record: sub.views.record, Unjudged: sub.unbounded, Uncertain: sub.uncertain(), Context: g}, nil, nil
@@ -86,7 +83,7 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 		if refusal = j.turn.cancelledMeanwhile(); refusal != nil {
 			return nil, refusal, nil
 		}
-		g.policy, g.began = sub.verdict.Policy, j.o.Now()
+		g.policy, g.began, g.catalog = sub.verdict.Policy, j.o.Now(), sub.catalog.Version()
 		g.released = g.began
 	}
 	return &engine.Grant{
@@ -94,14 +91,29 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 	}, nil, nil
 }
 
-// weighed is weigh, by a catalog that stays as it is for what the statement names until that has run.
+// runs notes what will not be as it was once the statements have run.
+func (j *judge) runs(facts *sqlfacts.Facts) {
+	if altersCatalog(facts) {
+		j.altered = true
+		j.alterations++
+	}
+	j.moved = j.moved || moves(facts)
+	j.renamed = j.renamed || movesNames(facts.Statements)
+}
+
+// weighed is weigh, by a catalog that stays as it is for what the statement names until that has run, or until the server has
+// looked it up at Parse.
 func (j *judge) weighed(ctx context.Context, sub *subject, in *inbox, out *engine.Output) (*engine.Refusal, error) {
 	for {
 		refusal, err := j.weigh(ctx, sub, in, out)
-		if refusal != nil || err != nil || sub.q.Stage == engine.AtParse {
+		if refusal != nil || err != nil {
 			return refusal, err
 		}
-		again, refusal, err := j.claimant.claim(ctx, sub.facts, sub.unbounded)
+		claim := j.claimant.claim
+		if sub.q.Stage == engine.AtParse {
+			claim = j.claimant.use
+		}
+		again, refusal, err := claim(ctx, sub.facts, sub.unbounded)
 		if !again || refusal != nil || err != nil {
 			return refusal, err
 		}
@@ -122,6 +134,9 @@ func (j *judge) weigh(ctx context.Context, sub *subject, in *inbox, out *engine.
 	if found, ok := j.before.find(sub.q, sub.catalog); ok && settled {
 		sub.facts, sub.views, sub.verdict = found.facts, found.views, found.verdict
 		sub.described = j.scribe.describe(sub.q, sub.facts, sub.views.record)
+		if r := rebound(sub); r != nil {
+			return r, nil
+		}
 		return foreignParameter(sub.q, sub.views.agent), nil
 	}
 	if refusal, err := j.understand(ctx, sub, in); refusal != nil || err != nil {
@@ -200,6 +215,9 @@ func (j *judge) understand(ctx context.Context, sub *subject, in *inbox) (*engin
 		return r, nil
 	}
 	if r := behindMove(sub.facts, j.moved); r != nil && !sub.unbounded {
+		return r, nil
+	}
+	if r := rebound(sub); r != nil {
 		return r, nil
 	}
 	return foreignParameter(sub.q, sub.views.agent), nil

@@ -31,6 +31,8 @@ type granted struct {
 	alters, unbounded bool
 	// alterations is how many of the session may have changed the catalog, this one included.
 	alterations int
+	// catalog is the version of the one that it was read by.
+	catalog uint64
 }
 
 // The events of a statement are made with one allocation each, if any.

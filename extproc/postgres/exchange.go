@@ -240,7 +240,7 @@ func (x *exchange) heed(out *engine.Output) error {
 			x.changed = x.changed || ok && g.alters
 		}
 	}
-	if x.changed && x.engine.Status() == 'I' {
+	if x.changed && x.engine.Committed() {
 		x.catalogChanged()
 		x.changed = false
 	}

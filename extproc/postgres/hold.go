@@ -214,7 +214,7 @@ func (j *judge) readAgain(ctx context.Context, sub *subject, state engine.State)
 	if err != nil {
 		return err
 	}
-	sub.facts, sub.operations = facts, operationsOf(facts)
+	sub.facts, sub.operations, sub.catalog = facts, operationsOf(facts), catalog
 	sub.views = j.viewsOf(sub.verdict.Policy, catalog)
 	return nil
 }

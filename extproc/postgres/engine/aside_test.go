@@ -57,7 +57,7 @@ func TestASlowCatalogStopsNothingButTheAnswerThatWaitsForIt(t *testing.T) {
 			go func() {
 				defer close(free)
 				s.mustSend(join(query("select 1"), syncMessage()))
-				if s.engine.Idle() || s.engine.Answered() || !s.engine.Running(func(*Run) bool { return true }) {
+				if s.engine.Idle() || s.engine.Answered() || !s.engine.Running(func(*Grant) bool { return true }) {
 					t.Error("the session says that nothing runs")
 				}
 			}()

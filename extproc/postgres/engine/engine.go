@@ -32,8 +32,10 @@ type shared struct {
 	// preparedBytes is what is kept of all prepared statements, portalBytes what is kept of all portals beside those, what
 	// the server has not answered yet included.
 	preparedBytes, portalBytes int
-	// status is of the last ReadyForQuery: I, T or E.
-	status byte
+	// status is of the last ReadyForQuery: I, T or E. ran: a statement has ended since, whose transaction has not. open: what
+	// was sent on has no Sync behind it, so that its transaction does not end with the answers.
+	status    byte
+	ran, open bool
 	// skips: the server failed in a batch whose Sync is not queued yet, so it ignores what comes before that.
 	skips bool
 	copy  copying
@@ -68,6 +70,9 @@ type prepared struct {
 	doubtful bool
 	// epoch is the session's when it was prepared.
 	epoch uint64
+	// grant let it be prepared. looked: it was described since the server had answered to that.
+	grant  *Grant
+	looked bool
 }
 
 // New makes an engine. status is the transaction status that the server reported when it became ready.
@@ -96,19 +101,31 @@ func (e *Engine) Status() byte {
 	return e.shared.status
 }
 
+// Committed reports whether all that has ended stands in no open transaction any more.
+func (e *Engine) Committed() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.shared.status == 'I' && !e.shared.ran
+}
+
 // Idle reports whether the server has answered everything, reads no data and has no transaction open.
 func (e *Engine) Idle() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.shared.answered() && e.shared.status == 'I'
+	return e.shared.answered() && e.shared.status == 'I' && !e.shared.open
 }
 
-// Running reports whether a run for which a question holds is on its way to the server, or not answered yet.
-func (e *Engine) Running(holds func(*Run) bool) bool {
+// Running reports whether something for whose grant a question holds is on its way to the server, or not answered yet.
+func (e *Engine) Running(holds func(*Grant) bool) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range e.shared.queue.len {
-		if run := e.shared.queue.at(i).run; run != nil && run.Facts != nil && holds(run) {
+		a := e.shared.queue.at(i)
+		grant := a.grant
+		if a.run != nil {
+			grant = &a.run.Grant
+		}
+		if grant != nil && grant.Facts != nil && holds(grant) {
 			return true
 		}
 	}
@@ -143,6 +160,12 @@ func (e *Engine) push(a awaiting, out *Output) {
 			return
 		}
 		s.skips = false
+	}
+	switch {
+	case a.kind == awaitSync, a.kind == awaitQuery, a.kind == awaitResync:
+		s.open = false
+	case !a.own:
+		s.open = true
 	}
 	s.queue.push(a)
 }

@@ -83,8 +83,9 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	e.mu.Lock()
 	p, unsure := e.shared.statements.lookup(b.Statement, e.client.batch)
 	stalled := unsure && e.stalled(s) || e.full(s)
+	looked := false
 	if p != nil {
-		b.DescribedTypes = p.described
+		b.DescribedTypes, looked = p.described, p.looked
 	}
 	epoch := e.shared.epoch
 	tooMany := len(e.shared.portals.known) >= maxPortals || e.shared.portalBytes > maxPortalBytes
@@ -115,7 +116,8 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	b.Raw, b.ParameterTypes = msg, p.types
 	e.client.key = string(b.Portal)
 	e.ask(s, msg, Question{
-		Stage: AtBind, Text: p.text, Name: string(b.Statement), Facts: p.facts, Bind: b, InBatch: e.client.inBatch, Unjudged: p.epoch < epoch,
+		Stage: AtBind, Text: p.text, Name: string(b.Statement), Facts: p.facts, Prepared: p.grant.Context, Looked: looked, Bind: b,
+		InBatch: e.client.inBatch, Unjudged: p.epoch < epoch,
 	})
 	return nil
 }
@@ -164,7 +166,11 @@ func (e *Engine) execute(msg, body []byte, out *Output, s *Step) error {
 		s.Consumed += len(msg)
 		return nil
 	}
-	e.ask(s, msg, Question{Stage: AtExecute, Facts: run.Facts, Run: run, InBatch: e.client.inBatch, Unjudged: run.epoch < epoch})
+	text := ""
+	if run.source != nil {
+		text = run.source.text
+	}
+	e.ask(s, msg, Question{Stage: AtExecute, Text: text, Facts: run.Facts, Run: run, InBatch: e.client.inBatch, Unjudged: run.epoch < epoch})
 	return nil
 }
 
@@ -179,7 +185,9 @@ func (e *Engine) describe(msg, body []byte, out *Output, s *Step) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a := awaiting{kind: awaitStatement, key: string(name)}
-	if what == 'P' {
+	if what == 'S' {
+		a.grant = e.looks(a.key)
+	} else {
 		run, unsure := e.shared.portals.lookup(name, e.client.batch)
 		if unsure && e.stalled(s) {
 			return nil
@@ -195,6 +203,25 @@ func (e *Engine) describe(msg, body []byte, out *Output, s *Step) error {
 	e.push(a, out)
 	e.forward(msg, out, s)
 	return nil
+}
+
+// looks notes that the server may look up anew what a prepared statement names, and gives the grant of that.
+func (e *Engine) looks(key string) *Grant {
+	n := e.shared.statements.known[key]
+	if n == nil {
+		return nil
+	}
+	last := n.value
+	if last != nil {
+		last.looked = true
+	}
+	if k := len(n.pending); k > 0 { // nobody changes what it names before its Parse is answered, nor between that and this
+		last = n.pending[k-1].value
+	}
+	if last == nil {
+		return nil
+	}
+	return last.grant
 }
 
 func (e *Engine) close(msg, body []byte, out *Output, s *Step) error {
@@ -269,13 +296,13 @@ func (e *Engine) Answer(g *Grant, r *Refusal, out *Output) (consumed int) {
 		return consumed
 	case AtParse:
 		p := newPrepared(e.client.key, q.Text, g.Facts, e.client.types)
-		p.epoch = e.shared.epoch
+		p.epoch, p.grant = e.shared.epoch, &Grant{Facts: g.Facts, Context: g.Context} // its views keep a catalog
 		e.shared.statements.propose(e.client.key, e.client.batch, p)
 		impure := g.Uncertain || !pure(g.Facts)
 		if impure { // constants are turned into values here already, which can run the checks of domains
 			e.begin(newRun(*g))
 		}
-		e.push(awaiting{kind: awaitParse, key: e.client.key, impure: impure, changes: true}, out)
+		e.push(awaiting{kind: awaitParse, key: e.client.key, grant: p.grant, impure: impure, changes: true}, out)
 		out.ToServer.pass(msg)
 	case AtBind:
 		run := newRun(*g)
@@ -319,7 +346,7 @@ func (s *shared) transactionEnds() {
 
 // continued is the run of an Execute: with a grant of its own, it is another from now on.
 func (e *Engine) continued(run *Run, g *Grant) *Run {
-	if g == nil || g.Agent == run.Agent && g.Record == run.Record && g.Uncertain == run.Uncertain {
+	if g == nil || g.Agent == run.Agent && g.Record == run.Record && g.Uncertain == run.Uncertain && g.Facts == run.Facts && g.Unjudged == run.Unjudged {
 		return run
 	}
 	next := run.under(*g)

@@ -114,7 +114,7 @@ func TestWhatDoesNotRunIsNoted(t *testing.T) {
 }
 
 func TestWhetherSomethingRuns(t *testing.T) {
-	isCopy := func(r *Run) bool { return r.Facts.Statements[0].Kind == sqlfacts.CopyIn }
+	isCopy := func(r *Grant) bool { return r.Facts.Statements[0].Kind == sqlfacts.CopyIn }
 	s := newScript(t)
 	if s.engine.Running(isCopy) || !s.engine.Idle() || !s.engine.Answered() {
 		t.Error("at first: something runs")
@@ -124,7 +124,7 @@ func TestWhetherSomethingRuns(t *testing.T) {
 		t.Error("a COPY behind a SELECT: nothing runs")
 	}
 	s.mustAnswer(ready('I'), parsed(), bound(), done("SELECT 0"), ready('I'))
-	if !s.engine.Running(isCopy) || s.engine.Running(func(r *Run) bool { return !isCopy(r) }) {
+	if !s.engine.Running(isCopy) || s.engine.Running(func(r *Grant) bool { return !isCopy(r) }) {
 		t.Error("the SELECT has ended, the COPY has not")
 	}
 	s.mustAnswer(failure("42501", "no", ""))
@@ -143,7 +143,7 @@ func TestWhetherSomethingRuns(t *testing.T) {
 	// Without facts nothing is known of it.
 	s.facts = func(string) *sqlfacts.Facts { return nil }
 	s.mustSend(query("do"))
-	if s.engine.Running(func(*Run) bool { return true }) {
+	if s.engine.Running(func(*Grant) bool { return true }) {
 		t.Error("something without facts has them")
 	}
 }

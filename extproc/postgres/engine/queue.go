@@ -9,6 +9,8 @@ type awaiting struct {
 	key             string
 	portal, changes bool
 	run             *Run
+	// grant is what names were looked up by, of a Parse and of a Describe behind it, which have no run.
+	grant *Grant
 	// refusal replaces the server's error, unless asks is set and it is the server's parser that raised it.
 	refusal *Refusal
 	asks    bool

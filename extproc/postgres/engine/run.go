@@ -31,6 +31,10 @@ type Question struct {
 	Name string
 	// Facts are what was found at Parse; nil at AtQuery and AtParse, where the driver finds them.
 	Facts *sqlfacts.Facts
+	// Prepared is the context of the grant at Parse, at AtBind. The server looks names up then, and anew at a Bind or a Describe
+	// only if what it has found was changed: Looked says that there was such a Describe.
+	Prepared any
+	Looked   bool
 	// Bind is set at AtBind.
 	Bind *Bind
 	// Run is set at AtExecute: what was granted at Bind.

@@ -355,6 +355,7 @@ func (e *Engine) complete(kind byte, msg, body []byte, out *Output) error {
 func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
 	out.Notes = append(out.Notes, Note{Kind: NoteOutcome, Run: run, Tag: tag, Rows: run.rows, Bytes: run.bytes})
 	run.rows, run.bytes = 0, 0
+	e.shared.ran = true
 	if suspended {
 		return
 	}
@@ -382,7 +383,7 @@ func (e *Engine) ready(msg, body []byte, out *Output) error {
 	case a == nil && s.copy.syncs > 0:
 		return e.readyInDoubt(msg, body[0], out)
 	case a != nil && a.kind == awaitResync:
-		s.status = body[0]
+		s.status, s.ran = body[0], false
 		a.readies++
 		return nil
 	case a == nil || (a.kind != awaitSync && a.kind != awaitQuery):
@@ -395,7 +396,7 @@ func (e *Engine) ready(msg, body []byte, out *Output) error {
 			e.copyOver(false, false)
 		}
 	}
-	s.status = body[0]
+	s.status, s.ran = body[0], false
 	if body[0] == 'I' {
 		if s.impure { // deferred triggers may have run
 			s.doubtAll()
@@ -420,7 +421,7 @@ func (e *Engine) ready(msg, body []byte, out *Output) error {
 func (e *Engine) readyInDoubt(msg []byte, status byte, out *Output) error {
 	s := &e.shared
 	s.copy.syncs--
-	s.status, s.skips = status, false
+	s.status, s.ran, s.skips = status, false, false
 	out.toAgent(msg)
 	return nil
 }
