@@ -153,3 +153,24 @@ func TestAPreparedStatementOutlivesWhatChangesBesideIt(t *testing.T) {
 		}
 	}
 }
+
+// What people released is executed by the catalog of its release, also where its names are looked up at Execute.
+func TestAReleasedDefinitionRunsByTheExtendedProtocol(t *testing.T) {
+	s := ownStage(t, stage.Options{SQL: boundSQL})
+	policyFile(t, s, "90-bound.yaml", `
+rules:
+- {name: truncate, who: {groups: [agents]}, on: {targets: [wide], sql: {commands: [TRUNCATE, ALTER], relations: [public.plain]}}, approve: {by: [{groups: [dba], count: 1}], within: 30s}}
+`)
+	c := wide(t, s)
+	for _, sql := range []string{"truncate public.plain", "alter table public.plain add column m int"} {
+		done := make(chan error, 1)
+		go func() { done <- c.PgConn().ExecParams(t.Context(), sql, nil, nil, nil, nil).Read().Err }()
+		approve(t, s, held(t, s, sql))
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	if n := one[int](t, s, "select count(m) + count(*) from public.plain"); n != 0 {
+		t.Errorf("%d rows", n)
+	}
+}

@@ -86,6 +86,7 @@ var elsewhere = map[string]string{
 	"unfinished-batch": "TestAQueryBehindAnUnfinishedBatchMaySeeItsTransaction in extproc/postgres",
 	"early-snapshot":   "TestAQuestionLeavesNoTransactionBehind in extproc/postgres",
 	"prepared-again":   "TestWhatWasPutInThePlaceOfANameIsNotTakenForIt in extproc/postgres",
+	"prepared-names":   "TestAPreparedNameIsRefusedOnceItMeansSomethingElse in extproc/postgres",
 	"record-computed":  "TestTheRecordHidesWhatTheExceptedWorkOutOfWhatIsMasked",
 	"long-names":       "TestNamesThatPostgreSQLWouldCutAreRefused in extproc/postgres/engine",
 	"hold-input":       "TestTooMuchInputWhileHeldWithdraws",
