@@ -29,6 +29,8 @@ type body struct {
 	out   []byte // for the agent, not sent
 	shown []byte // for the record, not written; unless it is out
 	same  bool
+	// masked: masks of the agent's apply to it.
+	masked bool
 	// raw are the bytes read since the last that went to out, if out is the body as it came: when the record's masks
 	// give up, the agent gets the rest all the same.
 	raw     []byte
@@ -50,7 +52,7 @@ func (b *body) Keep(bytes int) error {
 
 // body passes the body, masked.
 func (c *conversation) body(p plan) error {
-	b := &body{c: c, same: c.agent == c.record}
+	b := &body{c: c, same: c.agent == c.record, masked: p.masked}
 	defer func() { c.server.kept.give(b.kept) }()
 	var err error
 	switch {
@@ -215,7 +217,7 @@ func (b *body) finish() error {
 	if err := b.flush(true); err != nil || b.trailers == nil {
 		return err
 	}
-	m := b.c.mutated(b.trailers.GetTrailers())
+	m := b.c.trailing(b.trailers.GetTrailers(), b.masked)
 	b.c.trailers = b.c.recorded(b.trailers.GetTrailers(), m)
 	return b.c.send(&envoy_service_ext_proc_v3.ProcessingResponse{
 		Response: &envoy_service_ext_proc_v3.ProcessingResponse_ResponseTrailers{ResponseTrailers: &envoy_service_ext_proc_v3.TrailersResponse{

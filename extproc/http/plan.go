@@ -3,6 +3,7 @@ package http
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -85,6 +86,7 @@ func (c *conversation) plan(h *envoy_service_ext_proc_v3.HttpHeaders) plan {
 func (c *conversation) mutation(all *envoy_config_core_v3.HeaderMap, p plan) *envoy_service_ext_proc_v3.HeaderMutation {
 	m := c.mutated(all)
 	if p.masked {
+		tells(all, m)
 		m.RemoveHeaders = append(m.RemoveHeaders, untrue...)
 	}
 	c.retag(all, m)
@@ -127,13 +129,44 @@ func (c *conversation) mutated(all *envoy_config_core_v3.HeaderMap) *envoy_servi
 		return m
 	}
 	for _, h := range all.GetHeaders() {
-		if name := h.GetKey(); slices.Contains(cookies, name) && !slices.Contains(m.GetRemoveHeaders(), name) {
-			m.RemoveHeaders = append(m.RemoveHeaders, name)
-			m.SetHeaders = slices.DeleteFunc(m.GetSetHeaders(), func(o *envoy_config_core_v3.HeaderValueOption) bool { return o.GetHeader().GetKey() == name })
+		if name := h.GetKey(); slices.Contains(cookies, name) {
+			takeAway(m, name)
 		}
 	}
 	return m
 }
+
+// trailing is mutation for trailers.
+func (c *conversation) trailing(all *envoy_config_core_v3.HeaderMap, masked bool) *envoy_service_ext_proc_v3.HeaderMutation {
+	m := c.mutated(all)
+	if masked {
+		tells(all, m)
+	}
+	c.retag(all, m)
+	return m
+}
+
+// takeAway removes a header, whatever else was to become of it.
+func takeAway(m *envoy_service_ext_proc_v3.HeaderMutation, name string) {
+	m.SetHeaders = slices.DeleteFunc(m.GetSetHeaders(), func(o *envoy_config_core_v3.HeaderValueOption) bool { return o.GetHeader().GetKey() == name })
+	if !slices.Contains(m.GetRemoveHeaders(), name) {
+		m.RemoveHeaders = append(m.RemoveHeaders, name)
+	}
+}
+
+// tells takes away what says something of the body as the service sent it: whoever can guess what masks hide would see by its
+// digest or its length whether that is right.
+func tells(all *envoy_config_core_v3.HeaderMap, m *envoy_service_ext_proc_v3.HeaderMutation) {
+	for _, h := range all.GetHeaders() {
+		if name := h.GetKey(); name != etag && digest.MatchString(name) {
+			takeAway(m, name)
+		}
+	}
+}
+
+// digest is in the names of headers with digests, tags and lengths of a body: those of RFC 9530, RFC 1864 and RFC 3230, and what
+// object stores and registries have of their own (x-amz-checksum-sha256, x-goog-hash, x-ms-blob-content-md5, x-linked-size).
+var digest = regexp.MustCompile(`md5|sha-?[1235]|crc-?(32|64)|checksum|digest|(^|-)etag$|xxh|blake[23]|-content-length$|(goog|content|body|object|file|blob|linked)-(hash|size)$`)
 
 // cookies are the headers that set them.
 var cookies = []string{"set-cookie", "set-cookie2"}

@@ -2,7 +2,9 @@ package credname
 
 import (
 	"net/url"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 // headers carry nothing but a credential. Names are folded: lower case, '_' as '-'.
@@ -22,6 +24,8 @@ var headers = set(
 	"x-postmark-server-token", "x-sentry-auth", "x-rollbar-access-token", "x-tableau-auth", "x-auth-email", "circle-token",
 	"cf-access-client-secret", "cf-access-jwt-assertion", "cf-access-token", "fastly-key", "x-hub-signature", "x-hub-signature-256",
 	"x-forwarded-access-token", "x-forwarded-authorization", "x-amzn-oidc-data", "x-amzn-oidc-accesstoken", "sec-websocket-protocol-token",
+	"authentication-info", "proxy-authentication-info", "x-csrftoken", "x-jfrog-art-api", "x-rapidapi-key", "x-pan-key", "x-chkp-sid",
+	"cb-access-key", "cb-access-sign", "ok-access-key", "ok-access-sign", "x-datadog-signature", "x-slack-signature", "stripe-signature",
 )
 
 // keys are of a query, or of a form: folded as headers.
@@ -35,7 +39,21 @@ var keys = set(
 	"password", "passwd", "passphrase", "pass", "pwd", "pin", "otp", "sid", "session", "session-id", "sessionid", "ticket", "credential",
 	"credentials", "sig", "signature", "hmac", "subscription-key", "sas", "code-verifier", "saml-response", "samlresponse",
 	"x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "x-goog-credential", "awsaccesskeyid",
+	"private-key", "account-key", "master-key", "phpsessid", "jsessionid", "csrfmiddlewaretoken", "authenticity-token", "hapikey",
+	"authenticitytoken", "new-password", "saml-request", "wresult", "relay-token",
 )
+
+// endings are of names that carry a credential, whatever stands before: of headers and of keys.
+//
+//nolint:gochecknoglobals // a table
+var endings = []string{
+	"-token", "-secret", "-password", "-passwd", "-passphrase", "-api-key", "-apikey", "-access-key", "-secret-key", "-private-key",
+	"-master-key", "-session-id", "-credentials",
+}
+
+func endsAsOne(name string) bool {
+	return slices.ContainsFunc(endings, func(ending string) bool { return strings.HasSuffix(name, ending) })
+}
 
 func set(names ...string) map[string]bool {
 	out := make(map[string]bool, len(names))
@@ -45,17 +63,32 @@ func set(names ...string) map[string]bool {
 	return out
 }
 
-// fold makes equal what services take as equal: case, '_' and '-', and the brackets of a list.
+// fold makes equal what services take as equal: case, '_' and '-', the brackets of a list, and what a NUL cuts off.
 func fold(name string) string {
+	name, _, _ = strings.Cut(name, "\x00")
 	name = strings.TrimSuffix(strings.TrimSpace(name), "[]")
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+}
+
+// words writes a name in camel case with dashes: refreshToken, newAPIKey.
+func words(name string) string {
+	var b strings.Builder
+	lower := false
+	for i, c := range name {
+		upper := unicode.IsUpper(c)
+		if upper && (lower || i > 0 && i+1 < len(name) && 'a' <= name[i+1] && name[i+1] <= 'z') {
+			b.WriteByte('-')
+		}
+		b.WriteRune(c)
+		lower = !upper && c != '-' && c != '_'
+	}
+	return b.String()
 }
 
 // Header reports whether a header of this name carries a credential.
 func Header(name string) bool {
 	n := fold(name)
-	return headers[n] || n == "cookie" || n == "set-cookie" || strings.HasSuffix(n, "-api-key") || strings.HasSuffix(n, "-auth-token") ||
-		strings.HasSuffix(n, "-access-token") || strings.HasSuffix(n, "-secret")
+	return headers[n] || n == "cookie" || n == "set-cookie" || n == "set-cookie2" || endsAsOne(n) || strings.Contains(n, "authorization")
 }
 
 // Key reports whether a query key of this name, as it stands in the query, carries a credential.
@@ -64,11 +97,18 @@ func Key(name string) bool {
 	if err != nil {
 		plain = name
 	}
-	n := fold(plain)
-	if i := strings.LastIndexAny(n, "[."); i >= 0 { // user[password], auth.token
-		if keys[strings.Trim(n[i+1:], "]")] {
-			return true
-		}
+	if isKey(plain) {
+		return true
 	}
-	return keys[n] || strings.HasSuffix(n, "-token") || strings.HasSuffix(n, "-secret") || strings.HasSuffix(n, "-password") || strings.HasSuffix(n, "-api-key")
+	// user[password][0], auth.token
+	return slices.ContainsFunc(strings.FieldsFunc(plain, func(c rune) bool { return c == '[' || c == ']' || c == '.' }), isKey)
+}
+
+func isKey(name string) bool {
+	n := fold(name)
+	if keys[n] || endsAsOne(n) {
+		return true
+	}
+	n = fold(words(name))
+	return keys[n] || endsAsOne(n)
 }
