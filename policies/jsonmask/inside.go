@@ -108,8 +108,9 @@ func (l *lane) hideNamed(text []byte, from, to int) bool {
 		}
 		at += n
 		for _, name := range l.view.names {
-			end := at + 1 + len(name)
-			if end >= to || text[end] != '"' || !bytes.EqualFold(text[at+1:end], []byte(name)) {
+			n := spelled(text[at+1:], name)
+			end := at + 1 + n
+			if n < 0 || end >= to || text[end] != '"' {
 				continue
 			}
 			if rest := bytes.TrimLeft(text[end+1:], " \t\r\n"); len(rest) > 0 && rest[0] == ':' {
@@ -234,22 +235,21 @@ func (o *opened) pending() bool {
 	return top.object && top.named && l.view.set.Match(l.next) >= 0
 }
 
-// lastNamed is the last place in a text where a name of a path stands behind a quote, in any case, or -1; the text's length
-// if a path ends without a name, since that may name anything.
+// lastNamed is the last place in a text where a name of a path stands behind a quote, which may be an escape, or -1; the
+// text's length if a path ends without a name, since that may name anything.
 func (v *View) lastNamed(text []byte) int {
 	if v.nameless {
 		return len(text)
 	}
 	last := -1
-	for at := 0; at < len(text); at++ {
-		n := bytes.IndexByte(text[at:], '"')
-		if n < 0 {
-			break
-		}
-		at += n
-		for _, name := range v.names {
-			if end := at + 1 + len(name); end <= len(text) && bytes.EqualFold(text[at+1:end], []byte(name)) {
-				last = at
+	for _, quote := range [...]string{`"`, `\u0022`} {
+		at := 0
+		for n := bytes.Index(text, []byte(quote)); n >= 0; n = bytes.Index(text[at:], []byte(quote)) {
+			at += n + len(quote)
+			for _, name := range v.names {
+				if spelled(text[at:], name) >= 0 {
+					last = max(last, at-len(quote))
+				}
 			}
 		}
 	}
