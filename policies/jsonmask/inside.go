@@ -107,6 +107,9 @@ func (l *lane) hideNamed(text []byte, from, to int) bool {
 			break
 		}
 		at += n
+		if at+1 == to || !l.view.begins[text[at+1]] {
+			continue
+		}
 		for _, name := range l.view.names {
 			n := spelled(text[at+1:], name)
 			end := at + 1 + n

@@ -30,6 +30,11 @@ func spelled(text []byte, name string) int {
 	return at
 }
 
+// mayBegin reports whether what spells a name may begin with a byte.
+func mayBegin(b byte, name string) bool {
+	return name == "" || b == '\\' || b >= utf8.RuneSelf || name[0] >= utf8.RuneSelf || b|0x20 == name[0]|0x20
+}
+
 func isLetter(r rune) bool { return r >= 'a' && r <= 'z' }
 
 // folds reports whether two characters differ in case only.
