@@ -31,8 +31,8 @@ func spelled(text []byte, name string) int {
 }
 
 // mayBegin reports whether what spells a name may begin with a byte.
-func mayBegin(b byte, name string) bool {
-	return name == "" || b == '\\' || b >= utf8.RuneSelf || name[0] >= utf8.RuneSelf || b|0x20 == name[0]|0x20
+func mayBegin(b int, name string) bool {
+	return name == "" || b == '\\' || b >= utf8.RuneSelf || name[0] >= utf8.RuneSelf || b|0x20 == int(name[0]|0x20)
 }
 
 func isLetter(r rune) bool { return r >= 'a' && r <= 'z' }

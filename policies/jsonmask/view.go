@@ -65,7 +65,7 @@ func NewView(fields []Field, finder Finder, found *policies.MaskRule) *View {
 	}
 	v.set = jsonpath.NewSet(paths)
 	for b := range v.begins {
-		v.begins[b] = slices.ContainsFunc(v.names, func(name string) bool { return mayBegin(byte(b), name) })
+		v.begins[b] = slices.ContainsFunc(v.names, func(name string) bool { return mayBegin(b, name) })
 	}
 	return v
 }
