@@ -123,9 +123,11 @@ func (c *cursor) password(start, end int) (int, int) {
 	return start, end
 }
 
+// placeholderMost is how long a place for a secret is: what is longer is one.
+const placeholderMost = 64
+
 func isPlaceholder(text []byte) bool {
-	const longest = 64 // what is longer is no place for a password, but one
-	if len(text) > longest {
+	if len(text) > placeholderMost {
 		return false
 	}
 	if string(text) == "[masked]" || string(text) == "xxxxx" { // Sluice's own mask, and that of Go's url.URL.Redacted

@@ -33,12 +33,30 @@ func TestNoTextIsReadAgainAndAgain(t *testing.T) {
 		"prefixes behind prefixes":                 fill("xoxb-%41"),
 		"keys without an end":                      "-----BEGIN PRIVATE KEY-----" + fill("-----END "),
 		"digits with separators":                   fill("4-"),
+		"places in a template within one another":  fill("?token={") + "}",
+		"places of passwords within one another":   fill("?password={") + "}",
 		"nearly cards":                             fill("4111-1111-1111-1112 "),
 	} {
 		began := time.Now()
 		s.Find(nil, []byte(text))
 		if took := time.Since(began); took > quadratic {
 			t.Errorf("%s: %s", name, took)
+		}
+	}
+}
+
+// It is a find, and none is looked for within.
+func TestALongPlaceInATemplateIsAToken(t *testing.T) {
+	s := set(t, urlTokenName)
+	for value, finds := range map[string]int{
+		"{" + strings.Repeat("x", placeholderMost-2) + "}": 0,
+		"{" + strings.Repeat("x", placeholderMost-1) + "}": 1,
+		"{" + strings.Repeat("?token={", 50) + "}":         1,
+	} {
+		text := "/?token=" + value
+		got := s.Find(nil, []byte(text))
+		if len(got) != finds || finds == 1 && got[0] != (Span{len("/?token="), len(text), urlTokenName}) {
+			t.Errorf("%s: %v", text, got)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func (m *mark) reachesOn(n int) bool {
 // standsWithin says whether the mark may stand within a name, as secret does in aws_secret_access_key.
 func (m *mark) standsWithin() bool {
 	switch m.kind {
-	case kindAuthorization, kindAWSSecret, kindQueryPassword, kindURLToken:
+	case kindAuthorization, kindAWSSecret, kindQueryPassword, kindSlackHook, kindURLToken:
 		return true
 	}
 	return false

@@ -114,6 +114,28 @@ func TestNoSampleIsCutBeforeItsFind(t *testing.T) {
 	}
 }
 
+// Neither is one behind a letter or digit, as far as it is found there.
+func TestNoFindWithinAWordIsCutBeforeItsBegin(t *testing.T) {
+	s := set(t, "*")
+	for name, sample := range allSamples() {
+		for _, marked := range sample.found {
+			unmarked, _ := unmark(t, name, marked)
+			text := "4" + unmarked
+			for _, f := range s.Find(nil, []byte(text)) {
+				for cut := f.Start + 1; name != "twilio-key" && cut < min(f.End, f.Start+openMostBehind); cut++ {
+					found := s.Find(nil, []byte(text[:cut]))
+					open := s.Open([]byte(text[:cut]))
+					hidden := len(found) > 0 && found[len(found)-1].End == cut && found[len(found)-1].Start <= f.Start
+					if utf8.RuneStart(text[cut]) && open > f.Start && !hidden {
+						t.Errorf("%q of %q is open from %d, the find begins at %d", text[:cut], text, open, f.Start)
+						break
+					}
+				}
+			}
+		}
+	}
+}
+
 // Whatever a secret is cut into, its find begins where the text was open, or behind.
 func TestAFindNeverBeginsBeforeWhatWasOpen(t *testing.T) {
 	s := set(t, "*")

@@ -114,9 +114,10 @@ func (c *cursor) queryPassword(at, body int) (int, int) {
 	return c.queryValue(body, c.queryEnd(body))
 }
 
-// queryValue gives a find unless it is no value: {name} stands for one in a template (RFC 6570).
+// queryValue gives a find unless it is no value: {name} stands for one in a template (RFC 6570). What is longer is one, or each
+// name within would have it read to its end again.
 func (c *cursor) queryValue(start, end int) (int, int) {
-	if end-start > 2 && c.text[start] == '{' && c.text[end-1] == '}' {
+	if n := end - start; n > 2 && n <= placeholderMost && c.text[start] == '{' && c.text[end-1] == '}' {
 		return 0, 0
 	}
 	return c.password(start, end)

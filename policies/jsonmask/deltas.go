@@ -207,9 +207,11 @@ func (f *deltaField) decide(e *events, l *eventLane, all bool) {
 	open := len(f.text)
 	goesOn := len(spans) > 0 && spans[len(spans)-1].End == len(f.text)
 	if !all {
-		open = min(open, l.view.opener.Open(f.text))
 		if goesOn {
-			open = min(open, spans[len(spans)-1].Start)
+			open = spans[len(spans)-1].Start
+		}
+		if open > f.pieces[0].from { // else nothing is let go, whatever else is open
+			open = min(open, l.view.opener.Open(f.text))
 		}
 		for _, s := range spans {
 			if s.Start < open && s.End > open {

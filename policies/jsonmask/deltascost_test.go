@@ -87,3 +87,28 @@ func TestAFieldKeepsNoRoomOfALongPiece(t *testing.T) {
 		t.Errorf("%d fields and places keep %d bytes", n, kept)
 	}
 }
+
+// asked counts the bytes of which it has been asked what is open.
+type asked struct {
+	opening
+	bytes *int
+}
+
+func (a asked) Open(text []byte) int {
+	*a.bytes += len(text)
+	return a.opening.Open(text)
+}
+
+// The whole of a long text is not looked at for what could begin in it while a find that is in it goes on.
+func TestWhatCouldBeginIsNotLookedForWithinAFindThatGoesOn(t *testing.T) {
+	bytes := 0
+	view := NewView(nil, asked{opens, &bytes}, nil)
+	stream := "data: {\"text\":\"BEGIN KEY x\"}\n\n" + strings.Repeat("data: {\"text\":\"y\"}\n\n", 1000) + "data: {\"text\":\"END KEY z\"}\n\n"
+	out, err := masked(Events, strings.NewReader(stream), view)
+	if err != nil || strings.Contains(out, "y") || !strings.Contains(out, " z") {
+		t.Errorf("%v, %s", err, out)
+	}
+	if bytes > 2000 { // once, where it has ended
+		t.Errorf("%d bytes were looked at", bytes)
+	}
+}

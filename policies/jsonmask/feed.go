@@ -8,6 +8,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// firstGiven is how much of a text the decoder is given at first of one of its documents, in bytes; then as much again.
+const firstGiven = 64
+
 // feed is the walker as the decoder reads it.
 type feed struct{ w *walker }
 
@@ -20,7 +23,11 @@ func (f feed) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n := copy(p, w.from(w.given))
+	from := w.from(w.given)
+	if w.single { // what stands behind the value is not for it: a text may have very many
+		from = from[:min(len(from), max(firstGiven, int(w.given)))]
+	}
+	n := copy(p, from)
 	w.given += int64(n)
 	return n, nil
 }

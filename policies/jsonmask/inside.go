@@ -2,6 +2,7 @@ package jsonmask
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/jsonpath"
@@ -16,6 +17,10 @@ type opened struct {
 	lane   *lane
 }
 
+// looksMost is how many bytes are looked at of a text for each of its own, at most: an array may begin at every other one, and a
+// decoder is given firstGiven at once.
+const looksMost = firstGiven
+
 // opens reports whether the string at hand is to be looked into for documents whose place is st: paths may reach into
 // them. A document has quotes, which are escaped in a string; only arrays of numbers need none.
 func (w *walker) opens(l *lane, st jsonpath.State) bool {
@@ -29,20 +34,36 @@ func (w *walker) opens(l *lane, st jsonpath.State) bool {
 // as lines of logs do. A document that breaks off, or is none from some place on, is hidden from there if a name of a path
 // stands behind.
 func (l *lane) inside(text []byte, st jsonpath.State, level int) {
+	l.insideWithin(text, st, level, looksMost*len(text))
+}
+
+// insideWithin is inside that looks at so many bytes at most. The rest of a text that needs more is hidden.
+func (l *lane) insideWithin(text []byte, st jsonpath.State, level, most int) {
 	l.cuts, l.texts = l.cuts[:0], l.texts[:0]
+	most += l.looked
 	lastNamed, asked := 0, false
-	behind := 0 // what has been read
+	behind := 0  // what has been read
+	endless := 0 // no string ends that begins before: each quote up to there is an escaped one to those before it
 	for at := nextDocument(text, 0); at < len(text); {
-		if l.hideNamed(text, behind, at) {
+		quote := text[at] == '"'
+		if quote && at < endless {
+			at = nextDocument(text, at+1)
+			continue
+		}
+		if l.looked > most {
+			l.hideRest(text, behind)
 			return
 		}
-		if l.sub == nil {
-			l.sub = l.view.opened()
+		end, whole := l.read(text[at:], st, level)
+		if quote && !whole {
+			endless = at + end
 		}
-		end, whole := l.sub.read(text[at:], st, level)
-		if text[at] == '"' && (!whole || !isQuotedDocument(text, at) && len(bytes.TrimSpace(text[at+end:])) > 0) {
+		if quote && (!whole || !isQuotedDocument(text, at) && len(bytes.TrimSpace(text[at+end:])) > 0) {
 			at = nextDocument(text, at+1) // words in quotes
 			continue
+		}
+		if l.hideNamed(text, behind, at) {
+			return
 		}
 		for _, p := range l.sub.lane.patches {
 			l.put(at+p.start, at+p.end, l.sub.lane.out[p.from:p.to])
@@ -62,18 +83,37 @@ func (l *lane) inside(text []byte, st jsonpath.State, level int) {
 	l.hideNamed(text, behind, len(text))
 }
 
+// read reads the document at the begin of a text. end is where it ends, or where it stops to be one; of a string alone where
+// that stops to be one.
+func (l *lane) read(text []byte, st jsonpath.State, level int) (end int, whole bool) {
+	if l.sub == nil {
+		l.sub = l.view.opened()
+	}
+	err := l.sub.read(text, st, level)
+	l.looked += int(l.sub.walker.given)
+	if why, ok := errors.AsType[*Error](err); ok && text[0] == '"' {
+		return int(why.Offset), false
+	}
+	return int(l.sub.walker.stop), err == nil
+}
+
 // hideNamed hides a text from where, between two places and outside of any document, a name of a path and a colon stand: it
 // is a part of one. It reports whether it did.
 func (l *lane) hideNamed(text []byte, from, to int) bool {
+	l.looked += to - from
 	for at := from; at < to; at++ {
 		n := bytes.IndexByte(text[at:to], '"')
 		if n < 0 {
 			break
 		}
 		at += n
+		if at+1 == to || !l.view.begins[text[at+1]] {
+			continue
+		}
 		for _, name := range l.view.names {
-			end := at + 1 + len(name)
-			if end >= to || text[end] != '"' || !bytes.EqualFold(text[at+1:end], []byte(name)) {
+			n := spelled(text[at+1:], name)
+			end := at + 1 + n
+			if n < 0 || end >= to || text[end] != '"' {
 				continue
 			}
 			if rest := bytes.TrimLeft(text[end+1:], " \t\r\n"); len(rest) > 0 && rest[0] == ':' {
@@ -173,20 +213,19 @@ func (v *View) opened() *opened {
 }
 
 // read reads the document at the begin of a text, whose place is st, and leaves what it hides as the lane's patches of that
-// text. end is where it ends, or where it stops to be one.
-func (o *opened) read(text []byte, st jsonpath.State, level int) (end int, whole bool) {
+// text. An error says where it stops to be one.
+func (o *opened) read(text []byte, st jsonpath.State, level int) error {
 	w, l := o.walker, o.lane
 	w.reset(nil, text, false)
 	w.single, w.level = true, level
 	l.states[0] = st
 	err := w.run()
-	end = int(w.stop)
 	if err != nil && l.hidden != notHidden {
 		l.at = int64(len(text))
 	}
 	l.close()
 	w.buf = nil
-	return end, err == nil
+	return err
 }
 
 // pending reports whether reading stopped where a value was due, or open, that a path names.
@@ -199,22 +238,21 @@ func (o *opened) pending() bool {
 	return top.object && top.named && l.view.set.Match(l.next) >= 0
 }
 
-// lastNamed is the last place in a text where a name of a path stands behind a quote, in any case, or -1; the text's length
-// if a path ends without a name, since that may name anything.
+// lastNamed is the last place in a text where a name of a path stands behind a quote, which may be an escape, or -1; the
+// text's length if a path ends without a name, since that may name anything.
 func (v *View) lastNamed(text []byte) int {
 	if v.nameless {
 		return len(text)
 	}
 	last := -1
-	for at := 0; at < len(text); at++ {
-		n := bytes.IndexByte(text[at:], '"')
-		if n < 0 {
-			break
-		}
-		at += n
-		for _, name := range v.names {
-			if end := at + 1 + len(name); end <= len(text) && bytes.EqualFold(text[at+1:end], []byte(name)) {
-				last = at
+	for _, quote := range [...]string{`"`, `\u0022`} {
+		at := 0
+		for n := bytes.Index(text, []byte(quote)); n >= 0; n = bytes.Index(text[at:], []byte(quote)) {
+			at += n + len(quote)
+			for _, name := range v.names {
+				if spelled(text[at:], name) >= 0 {
+					last = max(last, at-len(quote))
+				}
 			}
 		}
 	}

@@ -73,6 +73,35 @@ func TestPathsReachIntoDocumentsInStrings(t *testing.T) {
 	}
 }
 
+// Behind what breaks a document, and where it is cut off within another, names are known as readers know them.
+func TestANameBesideADocumentIsKnownHoweverItIsSpelled(t *testing.T) {
+	view := NewView(fields(t, "$..password", "$..['k\u00e9y\U0001f600']"), nil, nil)
+	for _, name := range []string{
+		"password", "PassWord", `pass\u0077ord`, `\u0050assword`, "pa\u017fsword", `pa\u017Fsword`, `passwor\u0064`, `pass\\u0077ord`,
+		`k\u00c9y\ud83d\ude00`, "k\u00e9y\U0001f600", "K\u00c9Y\U0001f600", "\u212a\u00e9y\U0001f600", `k\u00e9y\\ud83D\\uDE00`,
+	} {
+		for in, want := range map[string]string{
+			`{"{"` + name + `":["SECRET"]}`:                                       `{"{"[masked]`,
+			`x "` + name + `" : "SECRET"`:                                         `x "` + name + `" :[masked]`,
+			`{"a":"{` + strings.ReplaceAll(`"`+name+`":["SECRET"`, `"`, `\u0022`): `{"a"[masked]`,
+			`{"a":"{` + strings.ReplaceAll(`"`+name+`":["SECRET"`, `"`, `\"`):     `{"a"[masked]`,
+		} {
+			got, err := everySplit(t, JSON, `[`+quoted(in, 1)+`]`, view)
+			if want := `[` + quoted(want, 1) + `]`; err != nil || got != want {
+				t.Errorf("%s, %v\nwant %s", got, err, want)
+			}
+		}
+	}
+	for _, name := range []string{
+		"passwor", "passwo\u00f0d", "passwor$", "pass word", `pass\u007word`, `pass\u0077or`, `pass\u0078ord`, `pass\ord`, "p", "", `\`, `k\u00e9y\ud83d`, "k\u00e9y\U0001f601", "passwor\x04",
+	} {
+		in := `[` + quoted(`x "`+name+`" : "SECRET"`, 1) + `]`
+		if got, err := everySplit(t, JSON, in, view); err != nil || got != in {
+			t.Errorf("%s becomes %s, %v", in, got, err)
+		}
+	}
+}
+
 func TestAnArrayBetweenWordsIsKnownByWhatItBeginsWith(t *testing.T) {
 	view := NewView(fields(t, "$.a[1]"), nil, nil)
 	for _, begin := range []string{`[]`, `{}`, `""`, "-1", "0", "1", "9", "true", "false", "null"} {

@@ -35,6 +35,8 @@ type lane struct {
 	tracks, open bool
 	patches      []patch
 	sub          *opened // to read documents in strings
+	// looked is how many bytes of texts have been looked at for documents.
+	looked int
 
 	// collects: strings that are given piece by piece are kept, with their texts.
 	collects  bool

@@ -129,8 +129,8 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// utf16 is a text in UTF-16, little end first.
-func utf16(text string) string {
+// inUTF16 is a text in UTF-16, little end first.
+func inUTF16(text string) string {
 	var b strings.Builder
 	for _, r := range text {
 		b.Write([]byte{byte(r), byte(r >> 8)})
@@ -143,9 +143,9 @@ func TestTextThatIsNotUTF8IsRefusedWhereAFinderReadsIt(t *testing.T) {
 	paths := NewView(fields(t, "$.a"), nil, nil)
 	lines := TextWindow/len("lorem ipsum\n") + 100
 	for name, in := range map[string]string{
-		"UTF-16 with a mark":    "\xff\xfe" + utf16("tok_1 SECRET\n"),
-		"UTF-16 without a mark": utf16("tok_1 SECRET\n"),
-		"UTF-32":                "\xff\xfe\x00\x00" + utf16(utf16("tok_1")),
+		"UTF-16 with a mark":    "\xff\xfe" + inUTF16("tok_1 SECRET\n"),
+		"UTF-16 without a mark": inUTF16("tok_1 SECRET\n"),
+		"UTF-32":                "\xff\xfe\x00\x00" + inUTF16(inUTF16("tok_1")),
 		"the other end first":   "\xfe\xff\x00t\x00o\x00k",
 		"Latin-1":               "caf\xe9 tok_1\n",
 		"a character cut off":   "tok_1 \xf0\x9f\x98",

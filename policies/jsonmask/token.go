@@ -34,7 +34,7 @@ func (w *walker) string() []byte {
 }
 
 // escapes reports whether the string at hand has escapes. The next backslash is looked for once, however many strings
-// stand before it.
+// stand before it, but not behind what the decoder has.
 func (w *walker) escapes() bool {
 	for w.escape < w.stop {
 		from := max(w.escape, w.start)
@@ -42,9 +42,9 @@ func (w *walker) escapes() bool {
 			w.escape = from
 			return true
 		}
-		n := bytes.IndexByte(w.from(from), '\\')
+		n := bytes.IndexByte(w.span(from, w.given), '\\')
 		if n < 0 {
-			w.escape = w.end()
+			w.escape = w.given
 			return false
 		}
 		w.escape = from + int64(n)

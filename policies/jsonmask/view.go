@@ -1,6 +1,7 @@
 package jsonmask
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/sluicegate/sluice/policies"
@@ -39,6 +40,8 @@ type View struct {
 	// names are those that paths end with; nameless: a path ends without one.
 	names    []string
 	nameless bool
+	// begins has the bytes with which what spells a name may begin.
+	begins [256]bool
 
 	// lanes and walkers have buffers that are used again.
 	lanes, walkers sync.Pool
@@ -61,6 +64,9 @@ func NewView(fields []Field, finder Finder, found *policies.MaskRule) *View {
 		}
 	}
 	v.set = jsonpath.NewSet(paths)
+	for b := range v.begins {
+		v.begins[b] = slices.ContainsFunc(v.names, func(name string) bool { return mayBegin(b, name) })
+	}
 	return v
 }
 
