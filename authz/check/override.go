@@ -134,8 +134,11 @@ func partNames(contentType string, body, text []byte) bool {
 			return slices.ContainsFunc(names, isOverride)
 		}
 	}
-	return mayName(text) || otherNames.Match(text)
+	return mayName(controls.ReplaceAll(text, nil)) || otherNames.Match(text)
 }
+
+// controls are what some services take out of names.
+var controls = regexp.MustCompile(`[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+`)
 
 // memberNames looks at the names of an object's members, or of several objects behind one another. What is no JSON to its
 // end, and has the word, is taken to name a method: some services read more than JSON, such as comments, or other quotes.
