@@ -53,7 +53,8 @@ func overridden(r *request, p *policies.Policy) *problem {
 }
 
 // formOverrides reports whether a body that a service may read as a form, or as a JSON object in place of one, names a
-// method. What is neither by its type is one only if it has such a name.
+// method. What is neither by its type is one only if it has such a name, or could: in letters that may be any, or compressed
+// so that it cannot be read.
 func (r *request) formOverrides() bool {
 	if len(r.body) == 0 {
 		return false
@@ -63,25 +64,28 @@ func (r *request) formOverrides() bool {
 	multipart := httploose.IsMultipart(contentType) || httploose.MayBeMultipart(contentType, r.body)
 	// Without a type, or with one that says nothing, some servers take it for a form.
 	form := err != nil || httploose.IsForm(kind) || kind == "text/plain" || kind == "application/octet-stream"
+	isJSON := httploose.IsJSON(kind)
+	letters := httploose.LettersOf(contentType)
+	if letters == httploose.Unknown || letters == httploose.Mixed && (multipart || form || isJSON) {
+		return true
+	}
 	body := r.body
-	if multipart || form || httploose.IsJSON(kind) {
-		if httploose.LettersOf(contentType) == httploose.Unknown {
+	if encoding := r.header("content-encoding"); compressed(encoding) {
+		// Services that unpack nothing read a form in the bytes themselves: a name of a file in them, what does not compress.
+		if multipart || !isJSON && formNames(body) {
 			return true
 		}
-		if encoding := r.header("content-encoding"); compressed(encoding) {
-			text, ok := unpacked(encoding, body)
-			// Services that unpack nothing read a form in the bytes themselves: a name of a file in them, what does not compress.
-			if !ok || multipart || form && formNames(body) {
-				return true
-			}
+		if text, ok := unpacked(encoding, body); ok {
 			body = text
+		} else if err != nil || !neverForm.MatchString(kind) {
+			return true
 		}
 	}
 	text := inASCII(body)
 	switch {
 	case multipart:
 		return partNames(contentType, body, text)
-	case httploose.IsJSON(kind):
+	case isJSON:
 		return memberNames(text) || cutName.Match(body)
 	}
 	object := bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && (form || almostName.Match(text))
@@ -89,6 +93,8 @@ func (r *request) formOverrides() bool {
 }
 
 var (
+	// neverForm are types that clients compress as they like, and services read as nothing else.
+	neverForm = regexp.MustCompile(`^application/(x-git-[a-z-]+|(x-|vnd\.google\.)?protobuf|(connect\+)?proto|grpc(-web)?(\+proto)?)$`)
 	// almostName is in each name by which a method is named, unless that is written with escapes.
 	almostName = regexp.MustCompile(`(?i)([-_.]|http|x|tunneled) ?method|method[-_. ]override|\\`)
 	// cutName is a zero behind what may be such a name, in letters of a byte each: some services read no further.
