@@ -14,7 +14,7 @@ import (
 // take off the mark of an encoding, readers of queries the question mark in front of one; ASP decodes %u0041, and CherryPy
 // drops a percent sign that begins no encoding.
 func Name(s string) string {
-	s = strings.ReplaceAll(unescapeUnits(s), "%", "")
+	s = strings.ReplaceAll(UnescapeUnits(s), "%", "")
 	s = strings.TrimLeftFunc(s, func(c rune) bool { return Blank(c) || strings.ContainsRune("[]?", c) })
 	if i := strings.IndexAny(s, "\x00[]"); i >= 0 {
 		s = s[:i]
@@ -34,7 +34,7 @@ func Name(s string) string {
 // Names are a name in each way in which services read it: as Name does, without the zeros that decoders of UTF-16 take for
 // halves of letters, and with the underscore that PHP puts for a bracket which nothing closes.
 func Names(s string) []string {
-	s = unescapeUnits(s)
+	s = UnescapeUnits(s)
 	out := []string{Name(s)}
 	if plain := strings.ReplaceAll(s, "\x00", ""); plain != s {
 		out = append(out, Name(plain))
@@ -116,8 +116,8 @@ func Unescape(s string, plus bool) string {
 // unitLength is that of a unit of UTF-16 as ASP writes it, "%u0041".
 const unitLength = len("%u0041")
 
-// unescapeUnits decodes units of UTF-16, those too of which another's decoding makes some: decoders run one after another.
-func unescapeUnits(s string) string {
+// UnescapeUnits decodes units of UTF-16, those too of which another's decoding makes some: decoders run one after another.
+func UnescapeUnits(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
 	}

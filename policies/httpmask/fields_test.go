@@ -1,6 +1,7 @@
 package httpmask
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -26,6 +27,12 @@ func TestAFieldIsHiddenByEachNameThatServicesMakeOfItsOwn(t *testing.T) {
 		"?password":                         true,
 		"email":                             true,
 		"user[email]":                       true,
+		"]password":                         true,
+		"%u0070assword":                     true,
+		"user[%u0070assword]":               true,
+		"%password":                         true,
+		"user[%password]":                   true,
+		"p\x00assword":                      true,
 		"passwords":                         false,
 		"user[pass][word]":                  false,
 		"userpassword":                      false,
@@ -34,7 +41,7 @@ func TestAFieldIsHiddenByEachNameThatServicesMakeOfItsOwn(t *testing.T) {
 		strings.Repeat("a.", nestedNames-1): false,
 		strings.Repeat("a.", nestedNames-1) + "password": true,
 	} {
-		escaped := strings.NewReplacer("\x00", "%00", "\xff", "%ff", "[", "%5B", " ", "+").Replace(name)
+		escaped := strings.NewReplacer("\x00", "%00", "\xff", "%ff", "[", "%5B", " ", "+", "%", "%25").Replace(name)
 		shown, ok := view.Asked(formKind, []byte("n=1&"+escaped+"=hunter2"))
 		if !ok || strings.Contains(shown, "hunter2") == hidden || !strings.HasPrefix(shown, "n = 1\n") {
 			t.Errorf("%q in a form: %v, %q", name, ok, shown)
@@ -52,6 +59,53 @@ func TestAFieldIsHiddenByEachNameThatServicesMakeOfItsOwn(t *testing.T) {
 	}
 	if shown, ok := view.Asked(formKind, []byte(strings.Repeat("a.", nestedNames)+"password=hunter2")); ok {
 		t.Errorf("a name of too many is shown as %q", shown)
+	}
+}
+
+func TestAFieldIsHiddenByTheNameThatPHPMakesOfItsOwn(t *testing.T) {
+	p, err := compile(t, strings.Replace(bundle, "$..password", "$..card_number", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	view, err := NewView(p.Masks(nil, "api"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, hidden := range map[string]bool{
+		"card_number": true, "card.number": true, "card+number": true, "card[number": true, "a[card_number]": true, "%63ard%00_number": true, "card": false, "card-number": false,
+	} {
+		if shown, ok := view.Asked(formKind, []byte(name+"=hunter2")); !ok || strings.Contains(shown, "hunter2") == hidden {
+			t.Errorf("%s: %v, %q", name, ok, shown)
+		}
+	}
+}
+
+// A name is looked for in several places, a value is not copied for each.
+func TestALongFieldCostsMemoryInProportion(t *testing.T) {
+	const length, most = 2 << 20, 50
+	for _, target := range []string{"api", "both"} {
+		p, err := compile(t, strings.Replace(bundle, "detect: [\"*\"]", "detect: [\"*\"], paths: [\"$..password\", \"$.a.b.c.d\"]", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		view, err := NewView(p.Masks(nil, strings.Replace(target, "both", "texts", 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"letters": strings.Repeat("x", length), "quotes": strings.Repeat(`" `, length/2)} {
+			for kind, body := range map[string]string{
+				formKind:                          "a.b.c.d.e.f.g.h=" + value,
+				"multipart/form-data; boundary=b": "--b\r\nContent-Disposition: form-data; name=\"a.b.c.d.e.f.g.h\"\r\n\r\n" + value + "\r\n--b--",
+			} {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				_, ok := view.Asked(kind, []byte(body))
+				runtime.ReadMemStats(&after)
+				if took := after.TotalAlloc - before.TotalAlloc; !ok || took > most*length {
+					t.Errorf("%s in %s, masks of %s: %v, %d times as long", name, kind, target, ok, took/length)
+				}
+			}
+		}
 	}
 }
 
