@@ -22,6 +22,53 @@ const (
 	contextBytes = 1 << 10
 )
 
+// field is a field of a form as people see it, by its name in front of its first equals sign, and whether paths hide something
+// of it. Some services read several where it has semicolons: what they would read is hidden, too, and all that is not is seen.
+// False: both cannot be had.
+func (v *View) field(raw string) (shown string, hidden, ok bool) {
+	name, value, _ := strings.Cut(raw, "=")
+	name, value = httploose.Unescape(name, true), httploose.Unescape(value, true)
+	whole, hidden, ok := v.member(name, value)
+	shown = v.Text(name) + " = " + whole
+	if !v.paths || !ok || !strings.Contains(raw, ";") {
+		return shown, hidden, ok
+	}
+	if hidden {
+		_, behind, _ := strings.Cut(raw, ";")
+		return shown, true, strings.Trim(behind, "; ") == ""
+	}
+	pieces, inner, ok := v.pieces(raw)
+	if inner {
+		return pieces, true, ok && whole == escaped(value)
+	}
+	return shown, false, ok
+}
+
+// pieces is a field as services see it that read several where it has semicolons, and whether paths hide something of them.
+func (v *View) pieces(raw string) (shown string, hidden, ok bool) {
+	var out strings.Builder
+	equals := " = "
+	for i, piece := range strings.Split(raw, ";") {
+		if i > 0 {
+			out.WriteByte(';')
+		}
+		name, value, has := strings.Cut(piece, "=")
+		name = httploose.Unescape(name, true)
+		out.WriteString(v.Text(name))
+		if !has {
+			continue
+		}
+		seen, hides, ok := v.member(name, httploose.Unescape(value, true))
+		if !ok {
+			return "", false, false
+		}
+		hidden = hidden || hides
+		out.WriteString(equals + seen)
+		equals = "="
+	}
+	return out.String(), hidden, true
+}
+
 // member is a field's value as it would be seen as the member of a document, and whether that hides more than what would be
 // hidden under any name: paths name fields of forms, too. Services nest them by brackets and dots ("user[password]"), and each
 // name in one counts.

@@ -183,6 +183,60 @@ func TestWhatIsNoUTF8HidesNoLessThanWhatIs(t *testing.T) {
 	}
 }
 
+// Most services read one field where a few read several: it is shown as one, and nothing of it is kept from people.
+func TestAFieldWithSemicolonsIsShownAsOneAndHiddenByEachNameInIt(t *testing.T) {
+	_, api := views(t, "api")
+	_, texts := views(t, "texts")
+	for body, want := range map[string]string{
+		"action=delete_all;dry_run=true":       "action = delete_all;dry_run=true\n",
+		"a=1;b;&;c=2;;d":                       "a = 1;b;\n;c = 2;;d\n",
+		"a;b=%3B&d=%26;e=f+g":                  "a;b = ;\nd = &;e=f g\n",
+		"a=1;password=hunter2;b=2":             "a = 1;password=***;b=2\n",
+		"a;password=hunter2&c=1":               "a;password = ***\nc = 1\n",
+		"a=1;user[password]=hunter2;email=x":   "a = 1;user[password]=***;email=***\n",
+		"password=hunter2;":                    "password = ***\n",
+		"password=hunter2%3Bb=1":               "password = ***\n",
+		"password=hunter2;cascade=true":        "",
+		"password=hunter2;force":               "",
+		`a={"password":"hunter2"};b=1`:         "a = {\"password\":\"***\"};b=1\n",
+		`a={"password":"hunter2"};email=a@b.c`: "",
+	} {
+		if shown, ok := api.Asked(formKind, []byte(body)); ok != (want != "") || ok && shown != want {
+			t.Errorf("%s, where paths name something: %v, %q", body, ok, shown)
+		}
+		if strings.Contains(body, "password") {
+			continue
+		}
+		if shown, ok := texts.Asked(formKind, []byte(body)); !ok || shown != want {
+			t.Errorf("%s: %v, %q", body, ok, shown)
+		}
+	}
+}
+
+// PHP reads all of a form, whatever bytes it has.
+func TestAllFieldsOfAFormAreShownWhateverBytesItHas(t *testing.T) {
+	_, api := views(t, "api")
+	_, texts := views(t, "texts")
+	long := strings.Repeat("harmless", 20)
+	for _, c := range []struct{ kind, body, want string }{
+		{formKind, "note=" + long + "\x00&cascade=true", "note = " + long + "\\x00\ncascade = true\n"},
+		{formKind, "a%00b=%00", "a\\x00b = \\x00\n"},
+		{formKind, "\xff\xfea=1\x00&cascade=true", "\\xff\\xfea = 1\\x00\ncascade = true\n"},
+		{formKind + "; charset=utf-16be", "a=1\x00&cascade=true", "a = 1\\x00\ncascade = true\n"},
+		{"application/json", `{"note":"` + long + "\xff\",\"cascade\":true}", `{"note":"` + long + "\\xff\",\"cascade\":true}"},
+		{"application/json", `{"note":"` + long + "\x00\",\"cascade\":true}", `{"note":"` + long + "\\x00\",\"cascade\":true}"},
+		{"text/plain", long + "\xff\nDROP", long + "\\xff\nDROP"},
+		{"", "note=" + long + "\xe9&cascade=true", "note=" + long + "\\xe9&cascade=true"},
+	} {
+		if shown, ok := texts.Asked(c.kind, []byte(c.body)); !ok || shown != c.want {
+			t.Errorf("%q: %v, %q", c.body, ok, shown)
+		}
+		if shown, ok := api.Asked(c.kind, []byte(c.body)); ok && !strings.Contains(shown, c.want[len(c.want)-3:]) {
+			t.Errorf("%q, where paths name something: %q", c.body, shown)
+		}
+	}
+}
+
 func TestWhatStandsBehindALineEndIsTakenForNoFieldOrHeader(t *testing.T) {
 	_, view := views(t, "texts")
 	for body, want := range map[string]string{
