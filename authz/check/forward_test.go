@@ -329,6 +329,60 @@ func TestEachNameOfAMethodIsFoundInWhatIsAlmostADocument(t *testing.T) {
 	}
 }
 
+func TestPeopleSeeWhatACompressedBodySaysOrAreNotAsked(t *testing.T) {
+	const json, form = "application/json", "application/x-www-form-urlencoded"
+	for name, c := range map[string]struct {
+		kind, encoding, body, want string
+		good                       bool
+	}{
+		"nothing said":                   {json, "", "{}", "{}", true},
+		"as it is":                       {json, "identity", "{}", "{}", true},
+		"gzip":                           {json, "gzip", zipped(`{"a":1}`), `{"a":1}`, true},
+		"gzip of any type":               {"text/plain", "x-gzip", zipped("DROP"), "DROP", true},
+		"gzip that is none":              {json, "gzip", "{}", "", false},
+		"gzip with something behind":     {json, "gzip", zipped("{}") + "{}", "", false},
+		"deflate that looks like a body": {json, "deflate", `x^{"a":1}`, "", false},
+		"deflate":                        {"image/png", "deflate", "x^", "", false},
+		"br":                             {"text/plain", "br", "\x0b", "", false},
+		"a form, which some read packed": {form, "gzip", named("a=1", "&cascade=true&"), "", false},
+		"so are parts":                   {"multipart/form-data; boundary=b", "gzip", zipped("--b--"), "", false},
+		"of no type":                     {"", "gzip", zipped("a=1"), "", false},
+		"as long as may be":              {json, "gzip", zipped(strings.Repeat(" ", maxLegible)), strings.Repeat(" ", maxLegible), true},
+		"longer":                         {json, "gzip", zipped(strings.Repeat(" ", maxLegible+1)), "", false},
+		"git's":                          {"application/x-git-receive-pack-request", "gzip", zipped("a"), "a", true},
+		"git's, and long":                {"application/x-git-receive-pack-request", "gzip", "\x1f\x8b", "\x1f\x8b", true},
+		"protobuf":                       {"application/x-protobuf", "snappy", "\x0b", "\x0b", true},
+	} {
+		r := &request{headers: []header{{"content-type", c.kind}, {"content-encoding", c.encoding}}, body: []byte(c.body)}
+		got, ok := r.legible()
+		if ok != c.good || ok && string(got) != c.want {
+			t.Errorf("%s: %v, %q", name, ok, got)
+		}
+		if w := r.weight(); w < len(c.body) || w < len(c.want) {
+			t.Errorf("%s weighs %d", name, w)
+		}
+	}
+	f := open(t)
+	for encoding, body := range map[string]string{"deflate": `x^{"a":1}`, "gzip": zipped("unshowable")} {
+		p := problemOf(t, f.check(t, withBody(ask("api", "DELETE", "/customers/7", good, "content-type: text/csv", "content-encoding: "+encoding), body)))
+		if p.Status != 403 && p.Type != typePrefix+"method-override" || encoding == "gzip" && !strings.Contains(p.Title, "cannot be shown") {
+			t.Errorf("%s: %+v", encoding, p)
+		}
+	}
+	done := make(chan bool, 1)
+	go func() {
+		done <- f.check(t, withBody(ask("api", "DELETE", "/customers/7", good, "content-type: text/csv", "content-encoding: gzip"), zipped("a,b"))).GetOkResponse() != nil
+	}()
+	a := f.held(t)
+	if p := a.GetAction().GetParameters(); len(p) != 1 || p[0].GetValue() != "a,b" {
+		t.Errorf("people see %v", p)
+	}
+	f.vote(t, a.GetId(), approvalv1.Vote_APPROVE)
+	if !<-done {
+		t.Error("it was not let through")
+	}
+}
+
 func TestWhatCannotBeShownToPeopleIsRefusedAndNotHeld(t *testing.T) {
 	f := open(t)
 	p := problemOf(t, f.check(t, withBody(ask("api", "DELETE", "/customers/7", good, "content-type: application/json"), "unshowable")))

@@ -75,7 +75,7 @@ func (r *request) formOverrides() bool {
 		if multipart || !isJSON && formNames(body) {
 			return true
 		}
-		if text, ok := unpacked(encoding, body); ok {
+		if text, ok := unpacked(encoding, body, maxUnpacked); ok {
 			body = text
 		} else if err != nil || !neverForm.MatchString(kind) {
 			return true
