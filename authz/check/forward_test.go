@@ -172,6 +172,60 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", multi, strings.Replace(part("x\r\nContent-Transfer-Encoding: base64\r\nContent-Type: multipart/mixed; boundary=c"), "DELETE", "LS1j", 1)},
 		{"/x", "content-type: text/plain, multipart/form-data; boundary=b", part("_method")},
 		{"/x", "content-type: application/octet-stream; boundary=b", part(`x; name*0="_met"; name*1="hod"`)},
+		{"/x", "content-type: image/png; charset=utf-7", `{"+AF8-method":"DELETE"}`},
+		{"/x", "content-type: text/html; charset=utf-8; charset=ibm500", "x"},
+		{"/x", form + "; charset=shift_jis", "a=1"},
+		{"/x", "content-type: image/png; charset=utf-16", "\xff\xfe" + wide(`{"_method":"DELETE"}`)},
+		{"/x", "content-type: image/png|content-encoding: gzip", zipped(`{"_method":"DELETE"}`)},
+		{"/x", "content-type: application/x-json|content-encoding: gzip", zipped(`{"_method":"DELETE"}`)},
+		{"/x", "content-type: text/html|content-encoding: x-gzip", zipped("a=1&_method=DELETE")},
+		{"/x", "content-type: image/png|content-encoding: gzip", named("a=1", "&_method=DELETE&")},
+		{"/x", "content-type: image/png|content-encoding: gzip", "\x1f\x8b"},
+		{"/x", "content-type: image/png|content-encoding: br", "\x0b"},
+		{"/x", "content-type: application/x-json|content-encoding: br", "\x0b\x09\x80{\"_method\":\"DELETE\"}\x03"},
+		{"/x", "content-type: text/html|content-encoding: deflate", "\x78\x9c"},
+		{"/x", "content-type: application/grpc+json|content-encoding: zstd", "x"},
+		{"/x", "content-type: application/x-protobuf|content-encoding: gzip", zipped("a=1&_method=DELETE")},
+		{"/x", "content-type: application/x-protobuf|content-encoding: br", "a=1&_method=DELETE"},
+		{"/x", multi, part("'_method'")},
+		{"/x", multi, part("`_method`")},
+		{"/x", multi, part(`"\"_method\""`)},
+		{"/x", multi, part(`"_method;x"`)},
+		{"/x", multi, part(`"]_method"`)},
+		{"/x", multi, part(`"_[method"`)},
+		{"/x", multi, part("\"_method\x00x\"")},
+		{"/x", multi, part("\"_me\x01thod\"")},
+		{"/x", multi, "--b\r\nContent-ID: _method\r\n\r\nDELETE\r\n--b--\r\n"},
+		{"/x", multi, part("x\r\nContent-ID: <_method>")},
+		{"/x", multi, part("x\r\nX-A: Content-ID: _method")},
+		{"/x", multi, "--b\r\nX-A: Content-Disposition: form-data; name=\"_method\"\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\nDELETE\r\n--b--\r\n"},
+		{"/x", multi, part("x; x-name=_method")},
+		{"/x", multi, part("x; filename=\"a name=_method\"")},
+		{"/x", multi, strings.Replace(part("x"), " name=x", " file-name=_method", 1)},
+		{"/x", multi, strings.Replace(part("x"), " name=x", " a;name=_method", 1)},
+		{"/x", `content-type: multipart/form-data; boundary="a,b"`, strings.ReplaceAll(strings.Replace(part("x"), "DELETE", strings.ReplaceAll(part("_method"), "--b", "--a"), 1), "--b", "--a,b")},
+		{"/x", `content-type: multipart/form-data; boundary=" b"`, strings.ReplaceAll(strings.Replace(part("x"), "DELETE", strings.ReplaceAll(part("_method"), "--b", "--c"), 1), "--b", "-- b")},
+		{"/x", "content-type: multipart/form-data; boundary=b ; x=y", part("_method")},
+		{path: "/x?]_method=DELETE"},
+		{path: "/x?[]_method=DELETE"},
+		{path: "/x?%u005fmethod=DELETE"},
+		{path: "/x?x-tunneled-method=DELETE"},
+		{path: "/x?__METHOD_OVERRIDE__=DELETE"},
+		{path: "/x?%00_%00m%00e%00t%00h%00o%00d=DELETE"},
+		{"/x", form, "]_method=DELETE"},
+		{"/x", form, "%5D_method=DELETE"},
+		{"/x", form, "_[method=DELETE"},
+		{"/x", form, "%_method=DELETE"},
+		{"/x", form, "_me\x01thod=DELETE"},
+		{"/x", form, "_me%01thod=DELETE"},
+		{"/x", form, "_method\x00x=DELETE"},
+		{"/x", "", "a=1&_method\x00=DELETE"},
+		{"/x", "content-type: image/png", "a=1&_method\x00x=DELETE"},
+		{"/x", json, "{\"_method\x00x\":\"DELETE\"}"},
+		{"/x", json, "{\"\\u005fm\\u0065thod\x00x\":\"DELETE\"}"},
+		{"/x", form, "%u0058-HTTP-Method-Override=DELETE"},
+		{"/x", form + ";charset=utf-16be", "%00_%00m%00e%00t%00h%00o%00d=%00D"},
+		{"/x", form + ";charset=utf-16le", "_%00m%00e%00t%00h%00o%00d%00=D%00"},
 		{"/x", "content-type: multipart/form-data; boundary=c; boundary=b", part("_method")},
 		{"/x", "content-type: Multipart/Form-Data; boundary=c; boundary*=utf-8''b", part("_method")},
 	} {
@@ -179,7 +233,12 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		if c.kind != "" {
 			in = ask("api", "GET", c.path, append([]string{good}, strings.Split(c.kind, "|")...)...)
 		}
-		if p := problemOf(t, f.check(t, withBody(in, c.body))); p.Status != 400 || p.Type != typePrefix+"method-override" {
+		r := f.check(t, withBody(in, c.body))
+		if r.GetOkResponse() != nil {
+			t.Errorf("%+v is let through", c)
+			continue
+		}
+		if p := problemOf(t, r); p.Status != 400 || p.Type != typePrefix+"method-override" {
 			t.Errorf("%+v: %+v", c, p)
 		}
 	}
@@ -197,6 +256,12 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", multi, "--b\r\n\r\nX-A: 1\r\n--b--"},
 		{"/x", multi, strings.Replace(part("x"), "DELETE", strings.ReplaceAll(part("_method"), "--b", "--c"), 1)},
 		{"/x", multi, strings.Replace(part("x\r\nContent-Type: multipart/mixed; boundary=c"), "DELETE", strings.ReplaceAll(part("method"), "--b", "--c"), 1)},
+		{"/x", multi, part(`"it's"; filename="it's a \"method\".png"`)},
+		{"/x", multi, part(`"user[method]"; filename*=UTF-8''a%20method.png`)},
+		{"/x", `content-type: multipart/related; type="application/xop+xml"; start="<root@x>"; boundary="uuid:1"`, "--uuid:1\r\nContent-ID: <root@x>\r\nContent-Type: application/xop+xml; charset=UTF-8; type=\"text/xml\"\r\n\r\n<methodCall/>\r\n--uuid:1--\r\n"},
+		{"/x?files[]=1&user[name]=2&user[payment_method]=card&discount=100%", form, "a[0][b]=1&it's=2&c=ZGE=&d=e;f;method=g"},
+		{"/x", json, wide(`{"method":"a\\u0041%"}`)},
+		{"/x", "content-type: application/octet-stream", "\x00\x01method\x00=\x02&x=1"},
 		{"/x", json + "; boundary=b", `{"method": "a -- b"}`},
 		{"/x", json + "|content-encoding: Identity", `{"a":1}`},
 		{"/x", json + "|content-encoding: gzip", zipped(`{"method":"tools/call","a":"100 %"}`)},
@@ -206,8 +271,14 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", form + "|content-encoding: gzip", zipped("method=a")},
 		{"/x", "content-type: application/octet-stream|content-encoding: x-gzip", zipped("a method; 100 %")},
 		{"/x", "content-encoding: gzip", zipped("{}")},
+		{"/x", "content-type: application/x-git-upload-pack-request|content-encoding: gzip", zipped("0032want 0a53e9ddeaddad63ad106860237bbf53411d11a7\n0000")},
 		{"/x", "content-type: application/x-git-upload-pack-request|content-encoding: gzip", "\x1f\x8b%"},
+		{"/x", "content-type: application/x-git-receive-pack-request|content-encoding: gzip", zipped(strings.Repeat(" ", 8<<20+1))},
 		{"/x", "content-type: application/x-protobuf|content-encoding: gzip", "\x1f\x8b"},
+		{"/x", "content-type: application/x-protobuf; proto=io.prometheus.write.v2.Request|content-encoding: snappy", "\x0b%method"},
+		{"/x", "content-type: application/proto|content-encoding: zstd", "x"},
+		{"/x", "content-type: text/css|content-encoding: gzip", zipped("a{x:url('\\'); method: 1}")},
+		{"/x", "content-type: image/png; charset=binary", "method"},
 		{"/x", "content-type: application/pdf", "%PDF-1.7 \\ method & x"},
 		{"/x", "content-type: application/xml", "<methodCall><methodName>a</methodName></methodCall>"},
 		{"/x", "content-type: application/x-ndjson", "{\"index\":{}}\n{\"method\":\"GET\",\"a\":\"100 % \\\\\"}\n"},
@@ -255,6 +326,60 @@ func TestEachNameOfAMethodIsFoundInWhatIsAlmostADocument(t *testing.T) {
 				t.Errorf("%q is not", name)
 			}
 		}
+	}
+}
+
+func TestPeopleSeeWhatACompressedBodySaysOrAreNotAsked(t *testing.T) {
+	const json, form = "application/json", "application/x-www-form-urlencoded"
+	for name, c := range map[string]struct {
+		kind, encoding, body, want string
+		good                       bool
+	}{
+		"nothing said":                   {json, "", "{}", "{}", true},
+		"as it is":                       {json, "identity", "{}", "{}", true},
+		"gzip":                           {json, "gzip", zipped(`{"a":1}`), `{"a":1}`, true},
+		"gzip of any type":               {"text/plain", "x-gzip", zipped("DROP"), "DROP", true},
+		"gzip that is none":              {json, "gzip", "{}", "", false},
+		"gzip with something behind":     {json, "gzip", zipped("{}") + "{}", "", false},
+		"deflate that looks like a body": {json, "deflate", `x^{"a":1}`, "", false},
+		"deflate":                        {"image/png", "deflate", "x^", "", false},
+		"br":                             {"text/plain", "br", "\x0b", "", false},
+		"a form, which some read packed": {form, "gzip", named("a=1", "&cascade=true&"), "", false},
+		"so are parts":                   {"multipart/form-data; boundary=b", "gzip", zipped("--b--"), "", false},
+		"of no type":                     {"", "gzip", zipped("a=1"), "", false},
+		"as long as may be":              {json, "gzip", zipped(strings.Repeat(" ", maxLegible)), strings.Repeat(" ", maxLegible), true},
+		"longer":                         {json, "gzip", zipped(strings.Repeat(" ", maxLegible+1)), "", false},
+		"git's":                          {"application/x-git-receive-pack-request", "gzip", zipped("a"), "a", true},
+		"git's, and long":                {"application/x-git-receive-pack-request", "gzip", "\x1f\x8b", "\x1f\x8b", true},
+		"protobuf":                       {"application/x-protobuf", "snappy", "\x0b", "\x0b", true},
+	} {
+		r := &request{headers: []header{{"content-type", c.kind}, {"content-encoding", c.encoding}}, body: []byte(c.body)}
+		got, ok := r.legible()
+		if ok != c.good || ok && string(got) != c.want {
+			t.Errorf("%s: %v, %q", name, ok, got)
+		}
+		if w := r.weight(); w < len(c.body) || w < len(c.want) {
+			t.Errorf("%s weighs %d", name, w)
+		}
+	}
+	f := open(t)
+	for encoding, body := range map[string]string{"deflate": `x^{"a":1}`, "gzip": zipped("unshowable")} {
+		p := problemOf(t, f.check(t, withBody(ask("api", "DELETE", "/customers/7", good, "content-type: text/csv", "content-encoding: "+encoding), body)))
+		if p.Status != 403 && p.Type != typePrefix+"method-override" || encoding == "gzip" && !strings.Contains(p.Title, "cannot be shown") {
+			t.Errorf("%s: %+v", encoding, p)
+		}
+	}
+	done := make(chan bool, 1)
+	go func() {
+		done <- f.check(t, withBody(ask("api", "DELETE", "/customers/7", good, "content-type: text/csv", "content-encoding: gzip"), zipped("a,b"))).GetOkResponse() != nil
+	}()
+	a := f.held(t)
+	if p := a.GetAction().GetParameters(); len(p) != 1 || p[0].GetValue() != "a,b" {
+		t.Errorf("people see %v", p)
+	}
+	f.vote(t, a.GetId(), approvalv1.Vote_APPROVE)
+	if !<-done {
+		t.Error("it was not let through")
 	}
 }
 

@@ -64,7 +64,7 @@ func (s *Server) wait(h *held) (ok *envoy_service_auth_v3.CheckResponse, p *prob
 
 // put puts the request before people, in its turn.
 func (s *Server) put(h *held) (p *problem) {
-	put := s.weights.pose(h.ctx, h.asking.who(), len(h.asking.request.body), func() {
+	put := s.weights.pose(h.ctx, h.asking.who(), h.asking.request.weight(), func() {
 		select {
 		case s.turns <- struct{}{}:
 		case <-h.ctx.Done():
@@ -125,7 +125,7 @@ func (h *held) ask() *problem {
 func (h *held) unshown() *problem {
 	return h.turnedAway(&guard.Denied{Kind: guard.Forbidden, Decision: policies.Decision{
 		Message: "The request needs approval, and its body cannot be shown to people.",
-		Detail:  "Masks of the target name fields, and the body is none in which they can be told from the rest; or it is a multipart body that services could take apart in more than one way.",
+		Detail:  "Masks of the target name fields, and the body is none in which they can be told from the rest; or it is a multipart body that services could take apart in more than one way, or compressed so that it cannot be read.",
 		Hint:    "Nothing was forwarded. Send well-formed JSON in UTF-8 with its content-type, or a multipart body that holds nothing but its parts.",
 	}})
 }
@@ -221,7 +221,11 @@ func (a *asking) action() (*approvalv1.Action, bool) {
 	if len(r.body) == 0 {
 		return action, true
 	}
-	body, ok := shown.Asked(a.policy, r.target, r.header("content-type"), r.body)
+	text, legible := r.legible()
+	if !legible {
+		return action, false
+	}
+	body, ok := shown.Asked(a.policy, r.target, r.header("content-type"), text)
 	action.Parameters = append(action.Parameters, &approvalv1.Parameter{Type: "body", Value: body})
 	return action, ok
 }

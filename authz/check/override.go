@@ -8,6 +8,7 @@ import (
 	"mime"
 	"regexp"
 	"slices"
+	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -17,13 +18,17 @@ import (
 )
 
 // overrides are names of parameters by which frameworks take a request for one of another method: Rails, Symfony, Laravel
-// and Express read _method, others a header's name in a query, Google's APIs $httpMethod.
+// and Express read _method, Werkzeug's users __METHOD_OVERRIDE__, others a header's name in a query, Google's APIs $httpMethod.
 var overrides = []string{
 	"_method", "__method", "x-http-method-override", "x-http-method", "x-method-override", "x-method", "x_http_method_override",
-	"x_http_method", "x_method_override", "http_method_override", "http-method-override", "httpmethod", "$httpmethod", "http_method", "_httpmethod",
+	"x_http_method", "x_method_override", "http_method_override", "http-method-override", "httpmethod", "$httpmethod", "http_method", "http-method",
+	"_httpmethod", "_http_method", "__method_override__", "__method_override", "_method_override", "method_override", "method-override",
+	"x-tunneled-method", "x_tunneled_method",
 }
 
-func isOverride(name string) bool { return slices.Contains(overrides, httploose.Name(name)) }
+func isOverride(name string) bool {
+	return slices.ContainsFunc(httploose.Names(name), func(n string) bool { return slices.Contains(overrides, n) })
+}
 
 // overridden refuses a request that names another method in its query or body, at a target whose rules speak of methods:
 // what was decided on would not be what the service does.
@@ -48,7 +53,8 @@ func overridden(r *request, p *policies.Policy) *problem {
 }
 
 // formOverrides reports whether a body that a service may read as a form, or as a JSON object in place of one, names a
-// method. What is neither by its type is one only if it has such a name.
+// method. What is neither by its type is one only if it has such a name, or could: in letters that may be any, or compressed
+// so that it cannot be read.
 func (r *request) formOverrides() bool {
 	if len(r.body) == 0 {
 		return false
@@ -58,33 +64,42 @@ func (r *request) formOverrides() bool {
 	multipart := httploose.IsMultipart(contentType) || httploose.MayBeMultipart(contentType, r.body)
 	// Without a type, or with one that says nothing, some servers take it for a form.
 	form := err != nil || httploose.IsForm(kind) || kind == "text/plain" || kind == "application/octet-stream"
+	isJSON := httploose.IsJSON(kind)
+	letters := httploose.LettersOf(contentType)
+	if letters == httploose.Unknown || letters == httploose.Mixed && (multipart || form || isJSON) {
+		return true
+	}
 	body := r.body
-	if multipart || form || httploose.IsJSON(kind) {
-		if httploose.LettersOf(contentType) == httploose.Unknown {
+	if encoding := r.header("content-encoding"); compressed(encoding) {
+		// Services that unpack nothing read a form in the bytes themselves: a name of a file in them, what does not compress.
+		if multipart || !isJSON && formNames(body) {
 			return true
 		}
-		if encoding := r.header("content-encoding"); compressed(encoding) {
-			text, ok := unpacked(encoding, body)
-			// Services that unpack nothing read a form in the bytes themselves: a name of a file in them, what does not compress.
-			if !ok || multipart || form && formNames(body) {
-				return true
-			}
+		if text, ok := unpacked(encoding, body, maxUnpacked); ok {
 			body = text
+		} else if err != nil || !neverForm.MatchString(kind) {
+			return true
 		}
 	}
 	text := inASCII(body)
 	switch {
 	case multipart:
 		return partNames(contentType, body, text)
-	case httploose.IsJSON(kind):
-		return memberNames(text)
+	case isJSON:
+		return memberNames(text) || cutName.Match(body)
 	}
 	object := bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && (form || almostName.Match(text))
-	return formNames(text) || object && memberNames(text)
+	return formNames(text) || len(text) < len(body) && formNames(body) || object && memberNames(text)
 }
 
-// almostName is in each name by which a method is named, unless that is written with escapes.
-var almostName = regexp.MustCompile(`(?i)([-_.]|http|x) ?method|\\`)
+var (
+	// neverForm are types that clients compress as they like, and services read as nothing else.
+	neverForm = regexp.MustCompile(`^application/(x-git-[a-z-]+|(x-|vnd\.google\.)?protobuf|(connect\+)?proto|grpc(-web)?(\+proto)?)$`)
+	// almostName is in each name by which a method is named, unless that is written with escapes.
+	almostName = regexp.MustCompile(`(?i)([-_.]|http|x|tunneled) ?method|method[-_. ]override|\\`)
+	// cutName is a zero behind what may be such a name, in letters of a byte each: some services read no further.
+	cutName = regexp.MustCompile(`(?is)(method|\\u).*\x00`)
+)
 
 // inASCII is a body without the marks and bytes that UTF-16 and UTF-32 add to ASCII.
 func inASCII(body []byte) []byte {
@@ -104,12 +119,9 @@ func mayName(body []byte) bool {
 
 // formNames looks at the names of a form's fields (WHATWG URL, 5.1). Values are not decoded: they may be most of a body.
 func formNames(body []byte) bool {
-	if !mayName(body) {
-		return false
-	}
 	for field := range bytes.FieldsFuncSeq(body, func(c rune) bool { return c == '&' || c == ';' }) {
 		name, _, _ := bytes.Cut(field, []byte("="))
-		if mayName(name) && isOverride(httploose.Unescape(string(name), true)) {
+		if (mayName(name) || bytes.ContainsFunc(name, unicode.IsControl)) && isOverride(httploose.Unescape(string(name), true)) {
 			return true
 		}
 	}
@@ -128,8 +140,11 @@ func partNames(contentType string, body, text []byte) bool {
 			return slices.ContainsFunc(names, isOverride)
 		}
 	}
-	return mayName(text) || otherNames.Match(text)
+	return mayName(controls.ReplaceAll(text, nil)) || otherNames.Match(text)
 }
+
+// controls are what some services take out of names.
+var controls = regexp.MustCompile(`[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+`)
 
 // memberNames looks at the names of an object's members, or of several objects behind one another. What is no JSON to its
 // end, and has the word, is taken to name a method: some services read more than JSON, such as comments, or other quotes.

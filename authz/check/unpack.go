@@ -4,11 +4,17 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"mime"
 	"strings"
+
+	"github.com/sluicegate/sluice/policies/httploose"
 )
 
 // maxUnpacked is how many bytes a compressed body may come to, so that names are looked for in it.
 const maxUnpacked = 8 << 20
+
+// maxLegible is how many it may come to before people, who see all of it.
+const maxLegible = 1 << 20
 
 // compressed reports whether a body is encoded (RFC 9110, 8.4).
 func compressed(encoding string) bool {
@@ -17,8 +23,8 @@ func compressed(encoding string) bool {
 }
 
 // unpacked is what a compressed body says, if all services that read it find the same there: gzip once, of one member
-// (RFC 1952, 2.2) with nothing behind it, whose sums are right.
-func unpacked(encoding string, body []byte) ([]byte, bool) {
+// (RFC 1952, 2.2) with nothing behind it, whose sums are right, and of so many bytes at most.
+func unpacked(encoding string, body []byte, most int) ([]byte, bool) {
 	encoding = strings.ToLower(strings.TrimSpace(encoding))
 	if encoding != "gzip" && encoding != "x-gzip" {
 		return nil, false
@@ -29,6 +35,22 @@ func unpacked(encoding string, body []byte) ([]byte, bool) {
 		return nil, false
 	}
 	member.Multistream(false)
-	text, err := io.ReadAll(io.LimitReader(member, maxUnpacked+1))
-	return text, err == nil && len(text) <= maxUnpacked && rest.Len() == 0
+	text, err := io.ReadAll(io.LimitReader(member, int64(most)+1))
+	return text, err == nil && len(text) <= most && rest.Len() == 0
+}
+
+// legible is the body as people are to see it: unpacked. False: it cannot be, or services that unpack nothing could read a form
+// in the bytes themselves. What is never read as a form or a text is bytes to people, too.
+func (r *request) legible() ([]byte, bool) {
+	encoding := r.header("content-encoding")
+	if !compressed(encoding) {
+		return r.body, true
+	}
+	contentType := r.header("content-type")
+	kind, _, err := mime.ParseMediaType(contentType)
+	form := err != nil || httploose.IsForm(kind) || httploose.IsMultipart(contentType) || httploose.MayBeMultipart(contentType, r.body)
+	if text, ok := unpacked(encoding, r.body, maxLegible); ok && !form {
+		return text, true
+	}
+	return r.body, err == nil && neverForm.MatchString(kind)
 }

@@ -27,7 +27,11 @@ func (r *request) weight() int {
 	if head <= usualHead {
 		head = 0
 	}
-	return len(r.body) + head
+	body := len(r.body)
+	if text, _ := r.legible(); len(text) > body { // people see more than came
+		body = len(text)
+	}
+	return body + head
 }
 
 // weights bound what the bodies of requests cost. As a tree that conditions read, a body takes fifty times its length and

@@ -2,25 +2,47 @@ package httploose
 
 import (
 	"encoding/hex"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
-// Name is a parameter's or member's name as some service would read it: PHP and Rails drop brackets ("all[]", "all[0]"),
-// PHP reads blanks and dots as underscores and cuts off blanks in front, C cuts at NUL, many fold case. Decoders take off the
-// mark of an encoding, readers of queries the question mark in front of one.
+// Name is a parameter's or member's name as some service would read it: PHP and Rails drop brackets ("all[]", "[]all",
+// "all[0]"), PHP reads blanks and dots as underscores and cuts off blanks in front, C cuts at NUL, many fold case. Decoders
+// take off the mark of an encoding, readers of queries the question mark in front of one; ASP decodes %u0041, and CherryPy
+// drops a percent sign that begins no encoding.
 func Name(s string) string {
-	s = strings.TrimLeftFunc(s, func(c rune) bool { return Blank(c) || c == '[' || c == '?' })
+	s = strings.ReplaceAll(UnescapeUnits(s), "%", "")
+	s = strings.TrimLeftFunc(s, func(c rune) bool { return Blank(c) || strings.ContainsRune("[]?", c) })
 	if i := strings.IndexAny(s, "\x00[]"); i >= 0 {
 		s = s[:i]
 	}
 	s = strings.TrimRightFunc(s, Blank)
 	return Fold(strings.Map(func(c rune) rune {
-		if c == '.' || c == ' ' {
+		switch {
+		case c == '.' || c == ' ':
 			return '_'
+		case unicode.IsControl(c):
+			return -1
 		}
 		return c
 	}, s))
+}
+
+// Names are a name in each way in which services read it: as Name does, without the zeros that decoders of UTF-16 take for
+// halves of letters, and with the underscore that PHP puts for a bracket which nothing closes.
+func Names(s string) []string {
+	s = UnescapeUnits(s)
+	out := []string{Name(s)}
+	if plain := strings.ReplaceAll(s, "\x00", ""); plain != s {
+		out = append(out, Name(plain))
+	}
+	if open := strings.ReplaceAll(s, "[", "_"); open != s {
+		out = append(out, Name(open))
+	}
+	return slices.Compact(out)
 }
 
 // Blank is what some service takes off a name's ends: blanks of any script, control characters, the mark of an encoding.
@@ -87,6 +109,28 @@ func Unescape(s string, plus bool) string {
 			}
 		}
 		out = append(out, c)
+	}
+	return string(out)
+}
+
+// unitLength is that of a unit of UTF-16 as ASP writes it, "%u0041".
+const unitLength = len("%u0041")
+
+// UnescapeUnits decodes units of UTF-16, those too of which another's decoding makes some: decoders run one after another.
+func UnescapeUnits(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	var out []byte
+	for i := range len(s) {
+		out = append(out, s[i])
+		at := len(out) - unitLength
+		if at < 0 || out[at] != '%' || out[at+1]|0x20 != 'u' {
+			continue
+		}
+		if unit, err := strconv.ParseUint(string(out[at+2:]), 16, 16); err == nil {
+			out = utf8.AppendRune(out[:at], rune(unit))
+		}
 	}
 	return string(out)
 }

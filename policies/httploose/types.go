@@ -13,6 +13,8 @@ const (
 	ASCII Letters = iota
 	// Wide letters are so, too, among bytes that are zero (UTF-16, UTF-32).
 	Wide
+	// Mixed letters are so where they stand alone; their bytes may be halves of others, too (Shift JIS, GBK).
+	Mixed
 	// Unknown letters may be any bytes.
 	Unknown
 )
@@ -21,6 +23,7 @@ var (
 	// charsets finds each parameter that some service takes for the character set, extended ones too (RFC 2231).
 	charsets  = regexp.MustCompile(`(?i)charset[*0-9]*\s*=\s*["']?([^\s;,"']*)`)
 	asciiSets = regexp.MustCompile(`(?i)^(utf[-_]?8|(us-)?ascii|latin-?1|iso[-_]?8859[-_]?[0-9]{1,2}|(windows|cp)-?125[0-9]|koi8-?[ru]+)?$`)
+	mixedSets = regexp.MustCompile(`(?i)^(binary|gb18030|gbk|gb_?2312(-80)?|big5(-hkscs)?|shift[-_]?jis|x?-?sjis|windows-31j|(windows|cp|ms)-?(874|932|936|949|950)|euc-(cn|jp|kr|tw)|uhc|tis-620|mac(intosh|-?roman))$`)
 	wideSets  = regexp.MustCompile(`(?i)^utf[-_]?(16|32)(le|be)?$`)
 )
 
@@ -31,6 +34,8 @@ func LettersOf(contentType string) Letters {
 		switch {
 		case wideSets.MatchString(m[1]):
 			out = max(out, Wide)
+		case mixedSets.MatchString(m[1]) && !strings.Contains(m[0], "*"):
+			out = max(out, Mixed)
 		case !asciiSets.MatchString(m[1]) || strings.Contains(m[0], "*"):
 			return Unknown
 		}

@@ -50,7 +50,7 @@ func (v *View) asked(contentType string, body []byte, depth int) (string, bool) 
 		return v.multipart(contentType, body, depth-1)
 	case v.paths && !legible(contentType, body, isWide):
 		return "", false
-	case httploose.IsForm(kind) && bytes.IndexByte(body, 0) < 0:
+	case httploose.IsForm(kind) && (!v.paths || bytes.IndexByte(body, 0) < 0): // else its fields cannot be told apart
 		return v.form(body)
 	case kind == "text/event-stream":
 		if text, ok := v.masked(jsonmask.Events, body); ok {
@@ -61,15 +61,19 @@ func (v *View) asked(contentType string, body []byte, depth int) (string, bool) 
 		return v.text(kind, body)
 	}
 	switch {
-	case v.paths && httploose.IsForm(kind): // its fields cannot be told apart
+	case httploose.IsForm(kind):
 		return "", false
 	case isWide:
 		return v.text(kind, []byte(text))
 	case v.paths && (httploose.IsJSON(kind) || looksJSON(body)):
 		return v.compressed(kind, body)
+	case v.paths && kind == "text/event-stream": // it could not be masked
+		return "", false
 	case v.hidesFields(body):
 		shown, ok := v.form(body)
 		return shown, ok && bytes.IndexByte(body, 0) < 0
+	case isNearlyText(kind, body):
+		return zeros.Replace(v.Text(string(body))), true
 	}
 	return v.binary(kind, body), true
 }
@@ -87,6 +91,18 @@ func legible(contentType string, body []byte, isWide bool) bool {
 
 // isText: it can be shown line by line.
 func isText(body []byte) bool { return utf8.Valid(body) && bytes.IndexByte(body, 0) < 0 }
+
+// zeros are shown as what is no UTF-8 is.
+var zeros = strings.NewReplacer("\x00", `\x00`)
+
+// isNearlyText reports whether services read a text in what is none, and all of it: people would see a beginning only.
+func isNearlyText(kind string, body []byte) bool {
+	hasZero := bytes.IndexByte(body, 0) >= 0
+	return httploose.IsJSON(kind) && !isGzip(body) || (kind == "" || strings.HasPrefix(kind, "text/")) && !hasZero
+}
+
+// isGzip reports whether a body begins as one that is compressed (RFC 1952, 2.3.1).
+func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
 
 // looksJSON: bytes that are no text begin as a document would.
 func looksJSON(body []byte) bool {
@@ -189,13 +205,16 @@ func deepest(text string) int {
 func (v *View) form(body []byte) (string, bool) {
 	var out strings.Builder
 	hides := false
-	for _, p := range httploose.Pairs(string(body)) {
-		value, hidden, ok := v.member(p.Name, p.Value)
+	for field := range strings.SplitSeq(string(body), "&") {
+		if field == "" {
+			continue
+		}
+		shown, hidden, ok := v.field(field)
 		if !ok {
 			return "", false
 		}
 		hides = hides || hidden
-		out.WriteString(breaks.Replace(v.Text(p.Name)+" = "+value) + "\n")
+		out.WriteString(breaks.Replace(zeros.Replace(shown)) + "\n")
 	}
 	if !v.paths || !looksJSON(body) {
 		return out.String(), true
@@ -250,7 +269,7 @@ func wide(body []byte, charset string) (string, bool) {
 
 // compressed shows JSON that is no text: by no beginning if it is compressed (RFC 1952), else not at all.
 func (v *View) compressed(kind string, body []byte) (string, bool) {
-	if !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
+	if !isGzip(body) {
 		return "", false
 	}
 	return v.size(kind, body), true

@@ -1,6 +1,7 @@
 package httpmask
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -26,6 +27,12 @@ func TestAFieldIsHiddenByEachNameThatServicesMakeOfItsOwn(t *testing.T) {
 		"?password":                         true,
 		"email":                             true,
 		"user[email]":                       true,
+		"]password":                         true,
+		"%u0070assword":                     true,
+		"user[%u0070assword]":               true,
+		"%password":                         true,
+		"user[%password]":                   true,
+		"p\x00assword":                      true,
 		"passwords":                         false,
 		"user[pass][word]":                  false,
 		"userpassword":                      false,
@@ -34,7 +41,7 @@ func TestAFieldIsHiddenByEachNameThatServicesMakeOfItsOwn(t *testing.T) {
 		strings.Repeat("a.", nestedNames-1): false,
 		strings.Repeat("a.", nestedNames-1) + "password": true,
 	} {
-		escaped := strings.NewReplacer("\x00", "%00", "\xff", "%ff", "[", "%5B", " ", "+").Replace(name)
+		escaped := strings.NewReplacer("\x00", "%00", "\xff", "%ff", "[", "%5B", " ", "+", "%", "%25").Replace(name)
 		shown, ok := view.Asked(formKind, []byte("n=1&"+escaped+"=hunter2"))
 		if !ok || strings.Contains(shown, "hunter2") == hidden || !strings.HasPrefix(shown, "n = 1\n") {
 			t.Errorf("%q in a form: %v, %q", name, ok, shown)
@@ -52,6 +59,53 @@ func TestAFieldIsHiddenByEachNameThatServicesMakeOfItsOwn(t *testing.T) {
 	}
 	if shown, ok := view.Asked(formKind, []byte(strings.Repeat("a.", nestedNames)+"password=hunter2")); ok {
 		t.Errorf("a name of too many is shown as %q", shown)
+	}
+}
+
+func TestAFieldIsHiddenByTheNameThatPHPMakesOfItsOwn(t *testing.T) {
+	p, err := compile(t, strings.Replace(bundle, "$..password", "$..card_number", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	view, err := NewView(p.Masks(nil, "api"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, hidden := range map[string]bool{
+		"card_number": true, "card.number": true, "card+number": true, "card[number": true, "a[card_number]": true, "%63ard%00_number": true, "card": false, "card-number": false,
+	} {
+		if shown, ok := view.Asked(formKind, []byte(name+"=hunter2")); !ok || strings.Contains(shown, "hunter2") == hidden {
+			t.Errorf("%s: %v, %q", name, ok, shown)
+		}
+	}
+}
+
+// A name is looked for in several places, a value is not copied for each.
+func TestALongFieldCostsMemoryInProportion(t *testing.T) {
+	const length, most = 2 << 20, 50
+	for _, target := range []string{"api", "both"} {
+		p, err := compile(t, strings.Replace(bundle, "detect: [\"*\"]", "detect: [\"*\"], paths: [\"$..password\", \"$.a.b.c.d\"]", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		view, err := NewView(p.Masks(nil, strings.Replace(target, "both", "texts", 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"letters": strings.Repeat("x", length), "quotes": strings.Repeat(`" `, length/2)} {
+			for kind, body := range map[string]string{
+				formKind:                          "a.b.c.d.e.f.g.h=" + value,
+				"multipart/form-data; boundary=b": "--b\r\nContent-Disposition: form-data; name=\"a.b.c.d.e.f.g.h\"\r\n\r\n" + value + "\r\n--b--",
+			} {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				_, ok := view.Asked(kind, []byte(body))
+				runtime.ReadMemStats(&after)
+				if took := after.TotalAlloc - before.TotalAlloc; !ok || took > most*length {
+					t.Errorf("%s in %s, masks of %s: %v, %d times as long", name, kind, target, ok, took/length)
+				}
+			}
+		}
 	}
 }
 
@@ -129,6 +183,60 @@ func TestWhatIsNoUTF8HidesNoLessThanWhatIs(t *testing.T) {
 	}
 }
 
+// Most services read one field where a few read several: it is shown as one, and nothing of it is kept from people.
+func TestAFieldWithSemicolonsIsShownAsOneAndHiddenByEachNameInIt(t *testing.T) {
+	_, api := views(t, "api")
+	_, texts := views(t, "texts")
+	for body, want := range map[string]string{
+		"action=delete_all;dry_run=true":       "action = delete_all;dry_run=true\n",
+		"a=1;b;&;c=2;;d":                       "a = 1;b;\n;c = 2;;d\n",
+		"a;b=%3B&d=%26;e=f+g":                  "a;b = ;\nd = &;e=f g\n",
+		"a=1;password=hunter2;b=2":             "a = 1;password=***;b=2\n",
+		"a;password=hunter2&c=1":               "a;password = ***\nc = 1\n",
+		"a=1;user[password]=hunter2;email=x":   "a = 1;user[password]=***;email=***\n",
+		"password=hunter2;":                    "password = ***\n",
+		"password=hunter2%3Bb=1":               "password = ***\n",
+		"password=hunter2;cascade=true":        "",
+		"password=hunter2;force":               "",
+		`a={"password":"hunter2"};b=1`:         "a = {\"password\":\"***\"};b=1\n",
+		`a={"password":"hunter2"};email=a@b.c`: "",
+	} {
+		if shown, ok := api.Asked(formKind, []byte(body)); ok != (want != "") || ok && shown != want {
+			t.Errorf("%s, where paths name something: %v, %q", body, ok, shown)
+		}
+		if strings.Contains(body, "password") {
+			continue
+		}
+		if shown, ok := texts.Asked(formKind, []byte(body)); !ok || shown != want {
+			t.Errorf("%s: %v, %q", body, ok, shown)
+		}
+	}
+}
+
+// PHP reads all of a form, whatever bytes it has.
+func TestAllFieldsOfAFormAreShownWhateverBytesItHas(t *testing.T) {
+	_, api := views(t, "api")
+	_, texts := views(t, "texts")
+	long := strings.Repeat("harmless", 20)
+	for _, c := range []struct{ kind, body, want string }{
+		{formKind, "note=" + long + "\x00&cascade=true", "note = " + long + "\\x00\ncascade = true\n"},
+		{formKind, "a%00b=%00", "a\\x00b = \\x00\n"},
+		{formKind, "\xff\xfea=1\x00&cascade=true", "\\xff\\xfea = 1\\x00\ncascade = true\n"},
+		{formKind + "; charset=utf-16be", "a=1\x00&cascade=true", "a = 1\\x00\ncascade = true\n"},
+		{"application/json", `{"note":"` + long + "\xff\",\"cascade\":true}", `{"note":"` + long + "\\xff\",\"cascade\":true}"},
+		{"application/json", `{"note":"` + long + "\x00\",\"cascade\":true}", `{"note":"` + long + "\\x00\",\"cascade\":true}"},
+		{"text/plain", long + "\xff\nDROP", long + "\\xff\nDROP"},
+		{"", "note=" + long + "\xe9&cascade=true", "note=" + long + "\\xe9&cascade=true"},
+	} {
+		if shown, ok := texts.Asked(c.kind, []byte(c.body)); !ok || shown != c.want {
+			t.Errorf("%q: %v, %q", c.body, ok, shown)
+		}
+		if shown, ok := api.Asked(c.kind, []byte(c.body)); ok && !strings.Contains(shown, c.want[len(c.want)-3:]) {
+			t.Errorf("%q, where paths name something: %q", c.body, shown)
+		}
+	}
+}
+
 func TestWhatStandsBehindALineEndIsTakenForNoFieldOrHeader(t *testing.T) {
 	_, view := views(t, "texts")
 	for body, want := range map[string]string{
@@ -165,6 +273,12 @@ func TestFieldsAreHiddenByWhateverNameAServiceReads(t *testing.T) {
 		"an attachment":            {multi, part(`Content-Disposition: attachment; name="password"`, "hunter2")},
 		"an extended name":         {multi, part(`Content-Disposition: form-data; name*=utf-8''password`, "hunter2")},
 		"two names":                {multi, part(`Content-Disposition: form-data; name=password; name=x`, "hunter2")},
+		"single quotes":            {multi, part("Content-Disposition: form-data; name='password'", "hunter2")},
+		"an id":                    {multi, part("Content-ID: password", "hunter2")},
+		"an id beside a name":      {multi, part("Content-Disposition: form-data; name=x\r\nContent-ID: <password>", "hunter2")},
+		"a file's name":            {multi, part("Content-Disposition: form-data; filename=password", "hunter2")},
+		"a header in another":      {multi, part("X-A: Content-Disposition: form-data; name=\"password\"\r\nContent-Disposition: form-data; name=x", "hunter2")},
+		"a parameter like a name":  {multi, part("Content-Disposition: form-data; x-name=password; name=x", "hunter2")},
 		"two dispositions":         {multi, part("Content-Disposition: form-data; name=x\r\nContent-Disposition: form-data; name=password", "hunter2")},
 		"no UTF-8 in a form":       {form, "password=hunter2\xe4"},
 		"no UTF-8 in a form, more": {form, "password=hunter2%e4&%e4=x"},

@@ -6,24 +6,28 @@ import (
 	"mime"
 	"net/textproto"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/sluicegate/sluice/policies/httploose"
 )
 
+// boundaryChars are those of a boundary (RFC 2046, 5.1.1) but blanks, commas, quotes and brackets: readers cut it there, or
+// take them off.
+const boundaryChars = `[0-9A-Za-z+_./:=?-]{1,70}`
+
 var (
 	// boundaries finds each parameter that some service takes for the boundary, extended ones too (RFC 2231).
 	boundaries = regexp.MustCompile(`(?i)boundary\s*[*=]`)
-	// boundaryForm is what a boundary may be (RFC 2046, 5.1.1).
-	boundaryForm = regexp.MustCompile(`^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$`)
-	// names finds each parameter that some service takes for a part's name, extended ones too.
-	names = regexp.MustCompile(`(?i);\s*name\s*[*=]`)
+	// boundaryWord is in each of them: PHP takes what stands behind the first, in small letters if there is one.
+	boundaryWord = regexp.MustCompile(`(?i)boundary`)
+	boundaryForm = regexp.MustCompile(`^` + boundaryChars + `$`)
+	// boundaryParameter is the only way to write it that all readers take for the same.
+	boundaryParameter = regexp.MustCompile(`(?i);[ \t]*(boundary)=(?:"` + boundaryChars + `"[ \t]*|` + boundaryChars + `)(?:;|$)`)
 	// headerForm is a line of a part's header.
-	headerForm = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+):[ \t]*([^\x00\r\n]*)$`)
+	headerForm = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)$`)
 	// headerName is one of a line in a header.
 	headerName = regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]{1,100}$`)
-	// escapes are those that clients write: of what would end a name, and of their own sign.
-	escapes = strings.NewReplacer(`\"`, "", `\\`, "")
 )
 
 // header is a line of a part's header.
@@ -101,28 +105,21 @@ func (p part) get(name string) (string, bool) {
 	return value, times <= 1
 }
 
-// name is that of the part's field, whatever its disposition; false: services could read another, such as one that is
-// encoded (RFC 2047), or has a backslash that only some take off.
-func (p part) name() (string, bool) {
-	disposition, once := p.get("Content-Disposition")
-	if disposition == "" {
-		return "", once
-	}
-	_, parameters, err := mime.ParseMediaType(disposition)
-	name, named := parameters["name"]
-	given := names.FindAllString(disposition, 2)
-	ambiguous := len(given) > 1 || len(given) == 1 && (!named || strings.HasSuffix(given[0], "*")) ||
-		strings.Contains(name, "=?") || strings.Contains(escapes.Replace(disposition), `\`)
-	return name, once && err == nil && !ambiguous
-}
-
 // asIs reports whether the part's content is what stands there: some services decode what has a transfer encoding (RFC 2045,
-// 6), others do not (RFC 7578, 4.7).
+// 6), others do not (RFC 7578, 4.7); and some read as much as a length says, or unpack.
 func (p part) asIs() bool {
 	encoding, once := p.get("Content-Transfer-Encoding")
+	coding, codedOnce := p.get("Content-Encoding")
+	length, measuredOnce := p.get("Content-Length")
+	if !once || !codedOnce || !measuredOnce || length != "" && length != strconv.Itoa(len(p.content)) {
+		return false
+	}
+	if coding != "" && !strings.EqualFold(coding, "identity") {
+		return false
+	}
 	switch strings.ToLower(encoding) {
 	case "", "7bit", "8bit", "binary":
-		return once
+		return true
 	}
 	return false
 }
@@ -144,12 +141,12 @@ func partNames(contentType string, body []byte, depth int) ([]string, bool) {
 	}
 	out := make([]string, 0, len(parts))
 	for _, p := range parts {
-		name, ok := p.name()
+		own, ok := p.names()
 		within, certain := p.within(depth)
 		if !ok || !certain {
 			return nil, false
 		}
-		out = append(append(out, name), within...)
+		out = append(append(out, own...), within...)
 	}
 	return out, true
 }
@@ -170,9 +167,16 @@ func otherReading(contentType string) bool {
 	return otherBoundary(contentType) || httploose.LettersOf(contentType) != httploose.ASCII
 }
 
-// otherBoundary reports whether some service could take another parameter for the boundary.
+// otherBoundary reports whether some service could take another parameter for the boundary, or another boundary out of it.
 func otherBoundary(contentType string) bool {
-	return len(boundaries.FindAllString(contentType, 2)) > 1 || strings.Contains(boundaries.FindString(contentType), "*")
+	words := boundaryWord.FindAllStringIndex(contentType, 2)
+	if len(words) == 0 {
+		return false
+	}
+	first := words[0]
+	m := boundaryParameter.FindStringSubmatchIndex(contentType)
+	return m == nil || m[2] != first[0] || len(words) > 1 && contentType[first[0]:first[1]] != "boundary" ||
+		len(boundaries.FindAllString(contentType, 2)) > 1
 }
 
 // multipart shows a multipart body by its parts. One whose parts cannot be told in one way only is shown in whole if it is a
@@ -208,11 +212,14 @@ func (v *View) multipart(contentType string, body []byte, depth int) (string, bo
 // part shows what a part holds, as its name or its type has it.
 func (v *View) part(p part, depth int) (string, bool) {
 	kind, once := p.get("Content-Type")
-	name, ok := p.name()
+	names, ok := p.names()
 	if !once || !ok || !p.asIs() {
 		return "", false
 	}
-	if name != "" {
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
 		shown, hidden, ok := v.member(name, string(p.content))
 		if hidden || !ok {
 			return shown, ok

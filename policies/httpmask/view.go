@@ -12,6 +12,7 @@ import (
 	"github.com/sluicegate/sluice/policies/detect"
 	"github.com/sluicegate/sluice/policies/httploose"
 	"github.com/sluicegate/sluice/policies/jsonmask"
+	"github.com/sluicegate/sluice/policies/jsonpath"
 )
 
 // View is how one principal sees one target. It is safe for concurrent use.
@@ -19,6 +20,7 @@ type View struct {
 	masks  policies.MaskSet
 	body   *jsonmask.View
 	paths  bool
+	places *jsonpath.Set // of the paths
 	finder finder
 	found  *policies.MaskRule
 }
@@ -37,9 +39,12 @@ func NewView(masks policies.MaskSet) (*View, error) {
 		f = v.finder
 	}
 	var fields []jsonmask.Field
+	var paths []jsonpath.Path
 	for _, p := range masks.Paths() {
 		fields = append(fields, jsonmask.Field{Path: p.Path, Rule: p.Rule})
+		paths = append(paths, p.Path)
 	}
+	v.places = jsonpath.NewSet(paths)
 	v.paths = len(fields) > 0
 	v.body = jsonmask.NewView(fields, f, rule)
 	return v, nil
