@@ -103,7 +103,7 @@ func (e *Engine) copyBegins(kind byte, msg []byte, out *Output) error {
 		return violation("server", "COPY that nothing asked for")
 	}
 	if kind == 'G' {
-		if err := e.copyAsked(a.run); err != nil {
+		if err := e.copyAsked(a.run, msg[headerSize:]); err != nil {
 			return err
 		}
 	} else if err := e.aside(a.run, func(r *Run) error { return r.copyOut(msg[headerSize:]) }); err != nil {
