@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,6 +171,44 @@ func TestTheRecordHidesWhatIsCopiedIntoWhatIsMasked(t *testing.T) {
 		if !strings.Contains(data, shown) {
 			t.Errorf("the record does not have %s", shown)
 		}
+	}
+}
+
+// Nothing that is no UTF-8, and nothing long, makes the record fail: PostgreSQL answers, and the session goes on.
+func TestWhatIsNoUTF8IsRefusedAsPostgreSQLDoes(t *testing.T) {
+	s := ownStage(t, stage.Options{})
+	policyFile(t, s, "95-excepted.yaml", exceptedRules)
+	c := exceptedConn(t, s)
+	ctx := t.Context()
+	const want = `ERROR: invalid byte sequence for encoding "UTF8": 0xff (SQLSTATE 22021)`
+	for _, sql := range []string{"select 1 -- \xff", "select '\xff'", "\xff"} {
+		if got := said(ctx, c, sql); got != want {
+			t.Errorf("%q: %s", sql, got)
+		}
+	}
+	if _, err := c.Prepare(ctx, "\xffn", "select 1", nil); err == nil || err.Error() != want {
+		t.Errorf("a name: %v", err)
+	}
+	for _, format := range []int16{0, 1} {
+		got := c.ExecParams(ctx, "select $1", [][]byte{{0xff}}, []uint32{25}, []int16{format}, nil).Read()
+		if got.Err == nil || !strings.Contains(got.Err.Error(), "22021") {
+			t.Errorf("a parameter of format %d: %v", format, got.Err)
+		}
+	}
+	long := slices.Repeat([][]byte{[]byte(strings.Repeat("\x00", 64<<10))}, 250)
+	var sql strings.Builder
+	for i := range long {
+		fmt.Fprintf(&sql, ", $%d", i+1)
+	}
+	if got := c.ExecParams(ctx, "select coalesce("+sql.String()[2:]+") is null", long, slices.Repeat([]uint32{17}, len(long)), []int16{1}, nil).Read(); got.Err != nil {
+		t.Error(got.Err)
+	}
+	if got := said(ctx, c, "select 'goes on'"); got != "goes on " {
+		t.Errorf("then %s", got)
+	}
+	_ = c.Close(ctx)
+	if got := replayOf(t, s, "demo:alice"); !strings.Contains(got, `-- \xff`) || !strings.Contains(got, "goes on") {
+		t.Errorf("the record has %s", got)
 	}
 }
 
