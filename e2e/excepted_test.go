@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +127,110 @@ func TestTheRecordHidesWhatTheExceptedWorkOutOfWhatIsMasked(t *testing.T) {
 	if !strings.Contains(got, "words") {
 		t.Error("what has nothing to do with a mask is not in the record")
 	}
+}
+
+// The data of COPY … FROM STDIN is hidden in the record as constants of INSERT are, whoever sends it and however it ends.
+func TestTheRecordHidesWhatIsCopiedIntoWhatIsMasked(t *testing.T) {
+	s := ownStage(t, stage.Options{})
+	policyFile(t, s, "95-excepted.yaml", exceptedRules)
+	c := exceptedConn(t, s)
+	ctx := t.Context()
+	const secret = "copied-secret"
+	if got := said(ctx, c, "create table unmasked (i int, t text)"); got != "" {
+		t.Fatal(got)
+	}
+	for _, one := range []struct {
+		sql, data string
+		fails     bool
+	}{
+		{sql: "copy customers (api_key, id, name, email, password) from stdin", data: "k\t3001\tshown-name\tn@example.com\t" + secret + "1\n"},
+		{sql: "copy customers (api_key, id, name, password, email) from stdin csv", data: "k,3002,\"shown\nlines\",\"" + secret + "\"\"2\n\",n@example.com\n"},
+		{sql: "copy customers (api_key, id, name, email, password) from stdin csv header", data: "e,a,b,c,d\nk,3003,shown-head,n@example.com," + secret + "3"},
+		{sql: "copy unmasked from stdin", data: "1\tshown-all\n"},
+		{sql: "copy customers (id, name, email, password) from stdin", data: "3004\tn\tn@example.com\t" + secret + "4\tx\n", fails: true},
+		{sql: "copy customers (id, name, email, password) from stdin", data: "nine\tn\tn@example.com\t" + secret + "5\n", fails: true},
+		{sql: "copy customers (id, password) from stdin binary", data: "PGCOPY\n" + secret, fails: true},
+	} {
+		if _, err := c.CopyFrom(ctx, strings.NewReader(one.data), one.sql); (err != nil) != one.fails {
+			t.Errorf("%s: %v", one.sql, err)
+		}
+	}
+	got := said(ctx, c, "select count(*) from customers where id between 3001 and 3003 and starts_with(password, 'copied')")
+	if got != "3 " {
+		t.Errorf("rows that came: %s", got)
+	}
+	_ = c.Close(ctx)
+	got = replayOf(t, s, "demo:alice")
+	data := copiedIn(t, replayOf(t, s, "demo:alice", "-o", "json"))
+	for line := range strings.Lines(got + data) {
+		if strings.Contains(line, secret) {
+			t.Errorf("the record has %s", line)
+		}
+	}
+	for _, shown := range []string{"shown-name", "shown\nlines", "shown-head", "shown-all", "hidden, 14 bytes"} {
+		if !strings.Contains(data, shown) {
+			t.Errorf("the record does not have %s", shown)
+		}
+	}
+}
+
+// Nothing that is no UTF-8, and nothing long, makes the record fail: PostgreSQL answers, and the session goes on.
+func TestWhatIsNoUTF8IsRefusedAsPostgreSQLDoes(t *testing.T) {
+	s := ownStage(t, stage.Options{})
+	policyFile(t, s, "95-excepted.yaml", exceptedRules)
+	c := exceptedConn(t, s)
+	ctx := t.Context()
+	const want = `ERROR: invalid byte sequence for encoding "UTF8": 0xff (SQLSTATE 22021)`
+	for _, sql := range []string{"select 1 -- \xff", "select '\xff'", "\xff"} {
+		if got := said(ctx, c, sql); got != want {
+			t.Errorf("%q: %s", sql, got)
+		}
+	}
+	if _, err := c.Prepare(ctx, "\xffn", "select 1", nil); err == nil || err.Error() != want {
+		t.Errorf("a name: %v", err)
+	}
+	for _, format := range []int16{0, 1} {
+		got := c.ExecParams(ctx, "select $1", [][]byte{{0xff}}, []uint32{25}, []int16{format}, nil).Read()
+		if got.Err == nil || !strings.Contains(got.Err.Error(), "22021") {
+			t.Errorf("a parameter of format %d: %v", format, got.Err)
+		}
+	}
+	long := slices.Repeat([][]byte{[]byte(strings.Repeat("\x00", 64<<10))}, 250)
+	var sql strings.Builder
+	for i := range long {
+		fmt.Fprintf(&sql, ", $%d", i+1)
+	}
+	if got := c.ExecParams(ctx, "select coalesce("+sql.String()[2:]+") is null", long, slices.Repeat([]uint32{17}, len(long)), []int16{1}, nil).Read(); got.Err != nil {
+		t.Error(got.Err)
+	}
+	if got := said(ctx, c, "select 'goes on'"); got != "goes on " {
+		t.Errorf("then %s", got)
+	}
+	_ = c.Close(ctx)
+	if got := replayOf(t, s, "demo:alice"); !strings.Contains(got, `-- \xff`) || !strings.Contains(got, "goes on") {
+		t.Errorf("the record has %s", got)
+	}
+}
+
+// copiedIn is the data of COPY … FROM STDIN that a record has.
+func copiedIn(t *testing.T, replay string) string {
+	t.Helper()
+	var out strings.Builder
+	for events := json.NewDecoder(strings.NewReader(replay)); events.More(); {
+		var event struct {
+			Data struct {
+				Direction string `json:"direction"`
+				Bytes     []byte `json:"bytes"`
+			} `json:"data"`
+		}
+		if err := events.Decode(&event); err != nil {
+			t.Fatal(err)
+		}
+		if event.Data.Direction == "FROM_AGENT" {
+			out.Write(event.Data.Bytes)
+		}
+	}
+	return out.String()
 }
 
 // A trigger may put something else in the place of a prepared statement, as late as its transaction ends. Once a mask comes

@@ -267,7 +267,7 @@ func bundleVersion(t *testing.T, s *stage.Stage) string {
 }
 
 // replayOf replays the newest session of somebody, once it has ended.
-func replayOf(t *testing.T, s *stage.Stage, principal string) string {
+func replayOf(t *testing.T, s *stage.Stage, principal string, flags ...string) string {
 	t.Helper()
 	for range 100 {
 		out, err := s.Sluice(t.Context(), "carol", "sessions", "list", "--principal", principal, "--limit", "1", "-o", "json")
@@ -282,7 +282,7 @@ func replayOf(t *testing.T, s *stage.Stage, principal string) string {
 			t.Fatalf("%v: %s", err, out)
 		}
 		if len(all) == 1 && all[0].State == "ended" {
-			if out, err = s.Sluice(t.Context(), "carol", "sessions", "replay", all[0].ID); err != nil {
+			if out, err = s.Sluice(t.Context(), "carol", append([]string{"sessions", "replay", all[0].ID}, flags...)...); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 			return out

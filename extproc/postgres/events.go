@@ -132,6 +132,10 @@ func (s *scribe) doingsOf(facts *sqlfacts.Facts) doings {
 // longestParameter is how much of a parameter a record shows; a longer one stands as its length and digest.
 const longestParameter = 64 << 10
 
+// shownInAll is how much of a statement's parameters, and of its text, a record shows: an event of it has at most 16 MiB.
+// Parameters beyond it stand as longer ones do; in a longer text what is hidden has no length and no digest.
+const shownInAll = 4 << 20
+
 func (s *scribe) describe(q *engine.Question, facts *sqlfacts.Facts, view *masking.View) described {
 	if facts == nil {
 		// It could not be read, so nothing tells which of its constants is a secret.
@@ -149,6 +153,9 @@ func (s *scribe) describe(q *engine.Question, facts *sqlfacts.Facts, view *maski
 	}
 	if len(spans) > 0 {
 		d.text = sqlfacts.Redact(q.Text, spans, func(literal string) string { return s.hide([]byte(unquote(literal))) })
+		if len(d.text) > shownInAll {
+			d.text = sqlfacts.Redact(q.Text, spans, func(string) string { return "‹hidden›" })
+		}
 	}
 	if q.Bind != nil {
 		d.parameters = parametersOf(q.Bind, facts, view, s.hide)
@@ -169,6 +176,7 @@ func unquote(literal string) string {
 
 func parametersOf(b *engine.Bind, facts *sqlfacts.Facts, view *masking.View, hide func([]byte) string) []*approvalv1.Parameter {
 	out := make([]*approvalv1.Parameter, len(b.Values))
+	shown := 0
 	for i, value := range b.Values {
 		oid := parameterType(b, i)
 		p := &approvalv1.Parameter{IsNull: value == nil}
@@ -179,11 +187,12 @@ func parametersOf(b *engine.Bind, facts *sqlfacts.Facts, view *masking.View, hid
 		case value == nil:
 		case hidesParameter(facts, view, i):
 			p.Value = hide(value)
-		case len(value) > longestParameter:
+		case len(value) > longestParameter || shown+len(value) > shownInAll:
 			sum := sha256.Sum256(value)
 			p.Value = fmt.Sprintf("‹%d bytes, sha256 %s›", len(value), hex.EncodeToString(sum[:]))
 		default:
 			p.Value = valueText(oid, b.Format(i), value)
+			shown += len(p.Value)
 		}
 		out[i] = p
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/identity"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
+	"github.com/sluicegate/sluice/extproc/record"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -64,6 +65,9 @@ func (f *fatal) cause(err error) *fatal {
 
 // noRecord says that what cannot be recorded does not happen.
 func noRecord(err error) *fatal {
+	if large := (*record.TooLargeError)(nil); errors.As(err, &large) {
+		return fatalf(codeTooLarge, "the statement is too large to be recorded, so nothing is forwarded").hint("Send it in several.").cause(err)
+	}
 	return fatalf(codeNoRecord, "Sluice cannot record, so nothing is forwarded").hint("Ask whoever runs Sluice: the recorder has failed or its disk is full.").cause(err)
 }
 

@@ -245,7 +245,9 @@ func (s *Server) newSession(id string, agent net.Conn, up *upstream, a *guard.Ad
 	place := up.route.place()
 	cache, leave := s.catalog(a.Target, up)
 	out.leaveCatalog = leave
-	out.exchange = newExchange(&s.o, id, agent, up.Conn, engine.New(up.TxStatus), a, attributes, s.catalogs.claimsOn(place))
+	e := engine.New(up.TxStatus)
+	e.HideCopied(s.o.Recorder.Hide)
+	out.exchange = newExchange(&s.o, id, agent, up.Conn, e, a, attributes, s.catalogs.claimsOn(place))
 	out.judge.catalog, out.judge.path = cache, up.path
 	out.catalogChanged = func() { s.catalogs.changed(place) }
 	out.cancelServer, out.cancelLate = out.passCancel, out.passCancelLate

@@ -33,7 +33,11 @@ func valueText(oid uint32, format int16, value []byte) string {
 			switch v := v.(type) {
 			case time.Time:
 				return v.Format(time.RFC3339Nano)
-			case string, int64, float64, bool:
+			case string:
+				if utf8.ValidString(v) {
+					return v
+				}
+			case int64, float64, bool:
 				return fmt.Sprint(v)
 			}
 		}

@@ -275,6 +275,7 @@ func (r *Recorder) Begin(ctx context.Context, id string, start *recordv1.Session
 	if start.GetProcessor() == "" {
 		start.Processor = r.opts.Processor
 	}
+	start = valid(start)
 	info := describe(id, start, r.opts.Now())
 	description, err := proto.Marshal(info)
 	if err != nil {

@@ -136,20 +136,22 @@ func (s *Session) encode(now time.Time, events ...*recordv1.Event) error {
 	for i, e := range events {
 		size, byHand := s.byHand(now, s.next+uint64(i), e)
 		if !byHand {
+			e = valid(e)
 			e.Sequence, e.At = s.next+uint64(i), timestamppb.New(now)
 			size = proto.Size(e)
 		}
 		if size > chunk.MaxEvent {
 			return &Error{Op: "append", Err: &TooLargeError{Size: size, Max: chunk.MaxEvent}}
 		}
-		s.sizes = append(s.sizes, sized{size, byHand})
+		s.sizes = append(s.sizes, sized{size, byHand, e})
 	}
 	scratch := s.scratch
 	if cap(s.scratch) > 4*maxByHand {
 		s.scratch = nil
 	}
-	for i, e := range events {
-		n, byHand := s.sizes[i].bytes, s.sizes[i].byHand
+	defer clear(s.sizes)
+	for _, one := range s.sizes {
+		n, byHand, e := one.bytes, one.byHand, one.event
 		if err := s.beginEvent(n + protowire.SizeVarint(uint64(n))); err != nil { //nolint:gosec // G115: a size
 			return err
 		}
@@ -179,6 +181,7 @@ func (s *Session) encode(now time.Time, events ...*recordv1.Event) error {
 type sized struct {
 	bytes  int
 	byHand bool
+	event  *recordv1.Event
 }
 
 // byHand encodes an event behind the scratch, if it is of those that are encoded so.

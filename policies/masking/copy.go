@@ -217,6 +217,9 @@ func (p *CopyPlan) one(dst, unit []byte) (out []byte, passes bool, err error) {
 
 // split cuts a line into fields, and reports whether it has as many as there are columns.
 func (p *CopyPlan) split(line []byte) bool {
+	if p.spec.Format == sqlfacts.CopyText && endsOpen(p.spec.Null) {
+		return p.splitOpen(line)
+	}
 	p.fields = p.fields[:0]
 	for len(p.fields) < len(p.columns) {
 		end := p.fieldEnd(line)

@@ -50,6 +50,7 @@ type resolver struct {
 	distinct []distinct
 	memo     map[memoKey][]match
 	uses     map[match]struct{}
+	derived  map[string]struct{} // names of what is derived, once they are needed
 	// marked are the calls of markRead, if there are many.
 	marked map[marked]struct{}
 }
@@ -97,6 +98,9 @@ func (w *walker) columns() {
 		ref := &w.refs[i]
 		if w.err != nil {
 			return
+		}
+		if r.flows(ref) {
+			w.flow(ref.group)
 		}
 		for _, m := range r.resolve(ref) {
 			r.markRead(m.rel, int(ref.hidden)-1)

@@ -28,17 +28,20 @@ func (w *walker) from(n *pg.Node, c ctx) bool {
 	case *pg.Node_RangeSubselect:
 		w.alias(x.RangeSubselect.GetAlias())
 		inner.where = "a subquery"
-		w.query(x.RangeSubselect.GetSubquery(), inner, below(inner.where))
+		w.query(x.RangeSubselect.GetSubquery(), inner, source(inner.where))
 	case *pg.Node_RangeFunction:
+		w.derived.any = true
 		w.alias(x.RangeFunction.GetAlias())
 		inner.where = "a function in FROM"
 		w.nodes(x.RangeFunction.GetFunctions(), inner)
 		w.nodes(x.RangeFunction.GetColdeflist(), inner)
 	case *pg.Node_RangeTableFunc:
+		w.derived.any = true
 		w.alias(x.RangeTableFunc.GetAlias())
 		inner.where = "XMLTABLE"
 		w.generic(x.RangeTableFunc.ProtoReflect(), inner)
 	case *pg.Node_JsonTable:
+		w.derived.any = true
 		w.alias(x.JsonTable.GetAlias())
 		inner.where = "JSON_TABLE"
 		w.generic(x.JsonTable.ProtoReflect(), inner)
@@ -56,6 +59,7 @@ func (w *walker) from(n *pg.Node, c ctx) bool {
 }
 
 func (w *walker) alias(a *pg.Alias) {
+	w.derived.listed(a)
 	if a != nil {
 		w.aliases = append(w.aliases, a.GetAliasname())
 	}
@@ -66,6 +70,7 @@ func (w *walker) fromRelation(rv *pg.RangeVar, c ctx) bool {
 		w.alias(rv.GetAlias())
 		return false
 	}
+	w.derived.listed(rv.GetAlias())
 	i := w.read(rv, c)
 	return w.err == nil && w.items[i].rel != nil && len(rv.GetAlias().GetColnames()) == 0
 }
@@ -98,6 +103,7 @@ func (w *walker) join(j *pg.JoinExpr, c ctx) bool {
 		if a == nil {
 			continue
 		}
+		w.derived.listed(a)
 		w.joins = append(w.joins, joinAlias{a.GetAliasname(), start, end})
 		if len(a.GetColnames()) > 0 {
 			w.useRange(start, end, "a list of column aliases")

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"github.com/pganalyze/pg_query_go/v6/parser"
@@ -38,8 +37,8 @@ func Parse(sql string) (*Script, error) {
 			Message: fmt.Sprintf("the statement is too long: %d bytes, at most %d are read", len(sql), MaxText),
 		}
 	}
-	if strings.IndexByte(sql, 0) >= 0 || !utf8.ValidString(sql) {
-		return nil, &Error{Code: "22021", Message: `invalid byte sequence for encoding "UTF8"`}
+	if err := CheckUTF8(sql); err != nil {
+		return nil, err
 	}
 	constants, ok := prescan(sql)
 	if !ok {

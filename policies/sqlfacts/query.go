@@ -7,6 +7,8 @@ import (
 // outputs says what becomes of a query's output columns.
 type outputs struct {
 	kind outputKind
+	// named: other parts of the statement may name them.
+	named bool
 	// where names the place for people, if outputs are uses.
 	where string
 	// columns and rel are the target of INSERT … SELECT, by position.
@@ -24,6 +26,9 @@ const (
 
 // below are the outputs of a query inside another.
 func below(where string) outputs { return outputs{where: where, kind: outSub} }
+
+// source are the outputs of a query that other parts of the statement read by name.
+func source(where string) outputs { return outputs{where: where, kind: outSub, named: true} }
 
 // arm are the outputs of one side of a set operation.
 func (o outputs) arm() outputs {
@@ -47,6 +52,7 @@ func (w *walker) selectStmt(s *pg.SelectStmt, c ctx, out outputs) {
 	from := len(w.items)
 	switch {
 	case s.GetOp() != pg.SetOperation_SETOP_NONE && s.GetOp() != pg.SetOperation_SET_OPERATION_UNDEFINED:
+		w.derived.any = w.derived.any || out.named // columns go by the names of the first
 		w.selectStmt(s.GetLarg(), c, out.arm())
 		w.selectStmt(s.GetRarg(), c, out.arm())
 	case len(s.GetValuesLists()) > 0:
@@ -120,6 +126,9 @@ func (w *walker) targetList(s *pg.SelectStmt, c ctx, out outputs) {
 func (w *walker) outputList(list []*pg.Node, c ctx, out outputs, used usedOutputs) {
 	if len(list) == 0 {
 		return
+	}
+	if out.named {
+		w.derived.add(list)
 	}
 	all := int32(groupAll)
 	if out.kind != outTop {
@@ -199,6 +208,7 @@ func (w *walker) assigned(g int32, rel *Relation, column string) {
 // values walks VALUES; in an INSERT all cells of a column meet that column.
 func (w *walker) values(lists []*pg.Node, c ctx, out outputs) {
 	c.where = "VALUES"
+	w.derived.any = w.derived.any || out.named
 	var columns []int32
 	for _, row := range lists {
 		for i, n := range row.GetList().GetItems() {
@@ -239,7 +249,8 @@ func (w *walker) with(wc *pg.WithClause, c ctx) *scope {
 		}
 		w.aliases = append(w.aliases, cte.GetCtename())
 		e := ctx{scope: seen, level: c.level, hidden: c.hidden, where: "a common table expression", group: groupAll}
-		w.query(cte.GetCtequery(), e, below(e.where))
+		w.derived.any = w.derived.any || len(cte.GetAliascolnames()) > 0 || cte.GetSearchClause() != nil || cte.GetCycleClause() != nil
+		w.query(cte.GetCtequery(), e, source(e.where))
 		w.node(cte.GetCycleClause().GetCycleMarkValue(), e)
 		w.node(cte.GetCycleClause().GetCycleMarkDefault(), e)
 		if !wc.GetRecursive() {

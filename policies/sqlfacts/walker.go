@@ -28,6 +28,7 @@ type walker struct {
 	direct  bool // only what the text itself runs, not what relations run: see Calls
 	names   map[relationName]*Relation
 	items   []item
+	derived derived
 	aliases []string // of what is no relation: subqueries, functions, common table expressions
 	joins   []joinAlias
 	refs    []reference
@@ -92,7 +93,9 @@ type relationName struct{ schema, name string }
 type group struct {
 	parent int32
 	// all: a constant here may flow anywhere.
-	all     bool
+	all bool
+	// flows: so it is, and all around it, by a column of something derived.
+	flows   bool
 	columns []ColumnUse
 	meets   *Meets
 }

@@ -13,6 +13,7 @@ type client struct {
 	skipping bool
 	// passing and dropping are the bytes still to come of a message that needs not be seen whole.
 	passing, dropping int
+	copied            copied
 
 	question Question
 	bind     Bind
@@ -63,7 +64,7 @@ func (e *Engine) Client(in []byte, out *Output) (Step, error) {
 			continue
 		}
 		if kind == 'd' {
-			e.copyData(size)
+			e.copyData(size, out)
 			continue
 		}
 		limit, known := clientLimit(kind)
@@ -93,7 +94,7 @@ func (c *client) rest(in []byte, out *Output) int {
 		n := min(c.passing, len(in))
 		c.passing -= n
 		out.ToServer.pass(in[:n])
-		out.FromAgent.pass(in[:n])
+		c.copied.record(in[:n], out)
 		return n
 	case c.dropping > 0:
 		n := min(c.dropping, len(in))

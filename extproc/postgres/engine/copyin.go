@@ -1,6 +1,11 @@
 package engine
 
-import "github.com/sluicegate/sluice/policies/sqlfacts"
+import (
+	"encoding/binary"
+
+	"github.com/sluicegate/sluice/policies/masking"
+	"github.com/sluicegate/sluice/policies/sqlfacts"
+)
 
 // copyPhase is how far a COPY … FROM STDIN is. While the server reads its data it reads messages in another way:
 // CopyData, CopyDone and CopyFail count, Flush and Sync are ignored, and anything else ends the connection (PostgreSQL,
@@ -24,6 +29,72 @@ type copying struct {
 	syncs int
 	// skips: the server ignores what comes up to the next Sync of the agent's, which it will not see.
 	skips bool
+	// data is what the server reads, and reads last.
+	data *dataIn
+}
+
+// dataIn says what the data of one COPY … FROM STDIN is.
+type dataIn struct {
+	spec *sqlfacts.Copy
+	// record is how the record shows it.
+	record  *masking.View
+	columns int
+	// doubtful: it may go into something else than the spec says.
+	doubtful bool
+}
+
+// copied is what the record has of COPY data; only the agent's side touches it.
+type copied struct {
+	data *dataIn
+	plan *masking.CopyIn
+	// framing is how much of the message at hand is still no data, in bytes.
+	framing int
+	hide    func(value []byte) string
+}
+
+// HideCopied sets what stands in the record for data of COPY … FROM STDIN that it must not have.
+func (e *Engine) HideCopied(hide func(value []byte) string) { e.client.copied.hide = hide }
+
+// begin is for the next message of the data.
+func (c *copied) begin(data *dataIn, out *Output) {
+	if c.data != data {
+		c.end(out) // of one before, that the server left within its data
+		c.data = data
+		if data.record != nil {
+			c.plan = data.record.CopyIn(data.spec, data.columns, data.doubtful, c.hide)
+		}
+	}
+	c.framing = headerSize
+}
+
+// record shows a piece of a message to the record. A row may have begun in another message, so that what is hidden goes into
+// messages of its own.
+func (c *copied) record(piece []byte, out *Output) {
+	if c.plan == nil {
+		out.FromAgent.pass(piece)
+		return
+	}
+	n := min(c.framing, len(piece))
+	c.framing -= n
+	recordCopied(out, func(b []byte) []byte { return c.plan.Append(b, piece[n:]) })
+}
+
+// end shows what is left of the data.
+func (c *copied) end(out *Output) {
+	if c.plan != nil {
+		recordCopied(out, c.plan.End)
+	}
+	c.data, c.plan = nil, nil
+}
+
+func recordCopied(out *Output, show func([]byte) []byte) {
+	out.FromAgent.make(func(b []byte) []byte {
+		msg := appendMessage(b, 'd', show)
+		if len(msg) == headerSize {
+			return b
+		}
+		return msg
+	})
 }
 
 // gate decides whether a message may go on as far as COPY … FROM STDIN is concerned.
@@ -106,12 +177,17 @@ func (s *shared) awaitCopy(f *sqlfacts.Facts) bool {
 	return true
 }
 
-// copyAsked: the server asks for data.
-func (e *Engine) copyAsked(run *Run) error {
+// copyAsked: the server asks for data, with a CopyInResponse.
+func (e *Engine) copyAsked(run *Run, body []byte) error {
+	if len(body) < 3 {
+		return violation("server", "malformed CopyInResponse")
+	}
 	if e.shared.copy.phase != copyAwaited || run.current() == nil || run.current().Kind != sqlfacts.CopyIn {
 		return violation("server", "COPY FROM that no statement asked for")
 	}
-	e.shared.copy = copying{phase: copyReading}
+	e.shared.copy = copying{phase: copyReading, data: &dataIn{
+		spec: run.current().Copy, record: run.Record, columns: int(binary.BigEndian.Uint16(body[1:])), doubtful: run.doubtful,
+	}}
 	e.wake()
 	return nil
 }
@@ -139,6 +215,7 @@ func (e *Engine) copyEnd(msg []byte, out *Output) {
 		e.shared.copy.phase = copyAwaited
 	}
 	e.mu.Unlock()
+	e.client.copied.end(out)
 	if reads {
 		out.ToServer.pass(msg)
 		e.Flush(out)
@@ -146,12 +223,28 @@ func (e *Engine) copyEnd(msg []byte, out *Output) {
 }
 
 // copyData passes COPY data while the server reads it; at any other time a server ignores it.
-func (e *Engine) copyData(size int) {
+func (e *Engine) copyData(size int, out *Output) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.shared.copy.phase == copyReading {
-		e.client.passing = size
-	} else {
+	reads, data := e.shared.copy.phase == copyReading, e.shared.copy.data
+	e.mu.Unlock()
+	if !reads {
 		e.client.dropping = size
+		return
 	}
+	e.client.passing = size
+	e.client.copied.begin(data, out) // without the lock: the catalog may have to be asked
+}
+
+// hidesCopied reports whether the record must not have all of the data that the statement at hand reads: an error of any
+// class quotes the row that it was at.
+func (s *shared) hidesCopied(r *Run) bool {
+	if r == nil || r.Record == nil || r.current() == nil || r.current().Kind != sqlfacts.CopyIn || r.current().Copy == nil {
+		return false
+	}
+	spec := r.current().Copy
+	columns := len(spec.Columns)
+	if d := s.copy.data; d != nil && d.spec == spec {
+		columns = d.columns
+	}
+	return r.Record.HidesCopyIn(spec, columns, r.doubtful)
 }

@@ -14,7 +14,9 @@ const longestName = 63
 func (e *Engine) refuseName(kind byte, msg []byte, out *Output, s *Step, names ...[]byte) bool {
 	for _, name := range names {
 		var r *Refusal
-		switch {
+		switch invalid := notUTF8(name); {
+		case invalid != nil:
+			r = invalid
 		case len(name) > longestName:
 			r = &Refusal{
 				Code: "42622", Message: "the name of a prepared statement or portal is too long",

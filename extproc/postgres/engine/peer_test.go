@@ -30,14 +30,14 @@ type script struct {
 	record *masking.View
 
 	server, agent []byte
-	// recorded is what the record holds of agent.
-	recorded []byte
-	asked    []string
-	notes    []Note
-	rest     []byte
-	stalled  bool
-	closed   bool
-	number   uint64
+	// recorded is what the record holds of agent, copied what it holds of COPY … FROM STDIN.
+	recorded, copied []byte
+	asked            []string
+	notes            []Note
+	rest             []byte
+	stalled          bool
+	closed           bool
+	number           uint64
 }
 
 func newScript(t testing.TB) *script {
@@ -147,6 +147,9 @@ func (s *script) take(out *Output) {
 	}
 	for _, p := range record.Parts {
 		s.recorded = append(s.recorded, p...)
+	}
+	for _, p := range out.FromAgent.Parts {
+		s.copied = append(s.copied, p...)
 	}
 	s.notes = append(s.notes, out.Notes...)
 	out.Reset()

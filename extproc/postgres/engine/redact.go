@@ -94,6 +94,10 @@ func (e *Engine) relay(kind byte, msg, body []byte, run *Run, out *Output) (code
 	case !clean:
 		hideAgent, hideRecord = e.unasked()
 	}
+	if e.shared.hidesCopied(run) {
+		hideRecord = true
+		out.split()
+	}
 	write := func(to *Stream, hide bool) {
 		if !hide {
 			to.pass(msg)

@@ -3,7 +3,10 @@ package engine
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
+	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
+	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/masking"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
@@ -103,7 +106,7 @@ func (e *Engine) copyBegins(kind byte, msg []byte, out *Output) error {
 		return violation("server", "COPY that nothing asked for")
 	}
 	if kind == 'G' {
-		if err := e.copyAsked(a.run); err != nil {
+		if err := e.copyAsked(a.run, msg[headerSize:]); err != nil {
 			return err
 		}
 	} else if err := e.aside(a.run, func(r *Run) error { return r.copyOut(msg[headerSize:]) }); err != nil {
@@ -237,21 +240,25 @@ func (e *Engine) after(run *Run, tag string) {
 }
 
 // setting watches for what Sluice's reading of statements depends on. A setting that takes any text
-// is not reported where masks apply and a function outside the pure list could have set it.
+// is not reported where masks apply and a function outside the pure list could have set it; and not recorded where what it
+// was set to was worked out of something masked.
 func (e *Engine) setting(msg, body []byte, out *Output) {
 	name, rest, ok := cstring(body)
 	value, _, ok2 := cstring(rest)
 	free := !ok || bytes.EqualFold(name, []byte("application_name")) || bytes.EqualFold(name, []byte("timezone")) ||
 		bytes.EqualFold(name, []byte("search_path"))
-	write := func(to *Stream, masked bool) {
-		if !free || !e.shared.impure || !masked {
+	if a := e.front(); a != nil && a.run != nil {
+		e.server.computed = e.server.computed || a.run.setsComputed()
+	}
+	write := func(to *Stream, hide bool) {
+		if !free || !hide {
 			to.pass(msg)
 		}
 	}
 	agent, record := e.unasked()
-	write(&out.ToAgent, agent)
+	write(&out.ToAgent, agent && e.shared.impure)
 	if out.Dual {
-		write(&out.ForRecord, record)
+		write(&out.ForRecord, record && e.shared.impure || e.server.computed)
 	}
 	if !ok || !ok2 {
 		return
@@ -261,4 +268,14 @@ func (e *Engine) setting(msg, body []byte, out *Output) {
 	if wrong {
 		out.Notes = append(out.Notes, Note{Kind: NoteSettings, Message: string(name) + " is " + string(value)})
 	}
+}
+
+// setsComputed reports whether the statement at hand sets something, and uses what the record hides.
+func (r *Run) setsComputed() bool {
+	s := r.current()
+	if s == nil || !hidesColumns(r.Record) {
+		return false
+	}
+	sets := slices.ContainsFunc(s.Operation.Pairs, func(p policies.Pair) bool { return p.Effect == policyv1.Effect_SESSION })
+	return sets && r.Record.Check([]sqlfacts.Statement{*s}) != nil
 }

@@ -13,6 +13,9 @@ type server struct {
 	passing int
 	// gaveUp: the server has said FATAL.
 	gaveUp bool
+	// computed: a setting was set to what was worked out of something that the record hides. It may come back as late as a
+	// transaction ends that set it to something else, so that this stays.
+	computed bool
 	// apart is the run that aside works on.
 	apart Run
 }
@@ -356,6 +359,7 @@ func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
 	out.Notes = append(out.Notes, Note{Kind: NoteOutcome, Run: run, Tag: tag, Rows: run.rows, Bytes: run.bytes})
 	run.rows, run.bytes = 0, 0
 	e.shared.ran = true
+	e.server.computed = e.server.computed || run.setsComputed()
 	if suspended {
 		return
 	}
