@@ -87,6 +87,8 @@ var elsewhere = map[string]string{
 	"early-snapshot":   "TestAQuestionLeavesNoTransactionBehind in extproc/postgres",
 	"prepared-again":   "TestWhatWasPutInThePlaceOfANameIsNotTakenForIt in extproc/postgres",
 	"record-computed":  "TestTheRecordHidesWhatTheExceptedWorkOutOfWhatIsMasked",
+	"record-copied":    "TestDataOfCopyInHasNoSecrets in policies/masking",
+	"copy-null":        "TestALineThatCanBeCutInTwoWaysIsNoRow in policies/masking",
 	"long-names":       "TestNamesThatPostgreSQLWouldCutAreRefused in extproc/postgres/engine",
 	"hold-input":       "TestTooMuchInputWhileHeldWithdraws",
 	"parameter-type":   "TestAParameterOfAUsersTypeIsRefusedWhereMasksApply",
