@@ -88,6 +88,8 @@ var elsewhere = map[string]string{
 	"prepared-again":   "TestWhatWasPutInThePlaceOfANameIsNotTakenForIt in extproc/postgres",
 	"prepared-names":   "TestAPreparedNameIsRefusedOnceItMeansSomethingElse in extproc/postgres",
 	"record-computed":  "TestTheRecordHidesWhatTheExceptedWorkOutOfWhatIsMasked",
+	"record-copied":    "TestDataOfCopyInHasNoSecrets in policies/masking",
+	"copy-null":        "TestALineThatCanBeCutInTwoWaysIsNoRow in policies/masking",
 	"long-names":       "TestNamesThatPostgreSQLWouldCutAreRefused in extproc/postgres/engine",
 	"hold-input":       "TestTooMuchInputWhileHeldWithdraws",
 	"parameter-type":   "TestAParameterOfAUsersTypeIsRefusedWhereMasksApply",
