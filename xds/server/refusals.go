@@ -47,7 +47,7 @@ type told struct {
 func (t told) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	out, info, err := t.TransportCredentials.ServerHandshake(conn)
 	if err != nil {
-		t.server.refusals.tell(context.Background(), t.server.options.Logger, "xds peer refused",
+		t.server.peers.tell(context.Background(), t.server.options.Logger, "xds peer refused",
 			slog.String("address", conn.RemoteAddr().String()), slog.Any("error", err))
 	}
 	return out, info, err

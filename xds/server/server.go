@@ -49,7 +49,8 @@ type Server struct {
 	bundles cache.SnapshotCache
 	envoys  cache.SnapshotCache
 
-	refusals refusals
+	// peers are strangers, who must not hide nodes that are set up wrongly.
+	peers, nodes refusals
 
 	mu       sync.Mutex
 	bundle   *policyv1.Bundle // the last good one; nil before there is one

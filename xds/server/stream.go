@@ -82,7 +82,7 @@ func (s *stream) OnDeltaStreamClosed(int64, *envoy_config_core_v3.Node) {
 func (s *stream) OnStreamDeltaRequest(_ int64, req *envoy_service_discovery_v3.DeltaDiscoveryRequest) error {
 	err := s.request(req)
 	if err != nil {
-		s.server.refusals.tell(s.ctx, s.server.options.Logger, "xds node refused", slog.String("node", clip(req.GetNode().GetId())),
+		s.server.nodes.tell(s.ctx, s.server.options.Logger, "xds node refused", slog.String("node", clip(req.GetNode().GetId())),
 			slog.String("certificate", certificateOf(s.name)), slog.String("type", clip(req.GetTypeUrl())), slog.String("error", status.Convert(err).Message()))
 	}
 	return err
