@@ -65,7 +65,7 @@ func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *
 	if refusal != nil {
 		return nil, j.refused(sub, refusal), nil
 	}
-	if q.Stage != engine.AtParse { // which runs nothing
+	if q.Stage == engine.AtQuery || q.Stage == engine.AtBind && !looksUpLate(sub.facts) { // others run nothing yet
 		j.runs(sub.facts)
 	}
 	g := &granted{
