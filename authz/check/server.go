@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -274,10 +276,9 @@ func (a *asking) let(ctx context.Context, decided, v guard.Verdict, approval str
 	a.through = true
 	ok := okResponse(r, a.admission.Target, name, value, metadata)
 	if e.Tags != nil {
-		for _, condition := range conditions {
-			if tags, has := opened(r, e.Tags)[condition]; has {
-				ok.GetOkResponse().Headers = append(ok.GetOkResponse().Headers, set(condition, tags))
-			}
+		conditions := opened(r, e.Tags)
+		for _, name := range slices.Sorted(maps.Keys(conditions)) {
+			ok.GetOkResponse().Headers = append(ok.GetOkResponse().Headers, set(name, conditions[name]))
 		}
 	}
 	return ok, nil

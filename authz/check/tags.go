@@ -1,14 +1,20 @@
 package check
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/policies/httptag"
 )
 
-// conditions are the headers that name entity tags (RFC 9110, 13.1).
-var conditions = []string{"if-match", "if-none-match"}
+var (
+	// conditions are the headers that name entity tags (RFC 9110, 13.1), and those of object stores for what is copied
+	// (x-amz-copy-source-if-match).
+	conditions = regexp.MustCompile(`^(.+-)?if-(none-)?match$`)
+	// bracketed are entity tags in WebDAV's If, beside tokens of locks (RFC 4918, 10.4).
+	bracketed = regexp.MustCompile(`\[[^\]]*\]?`)
+)
 
 // tags is the scope of entity tags for a request: who asks, under which masks, for what. Nil where no mask reads bodies:
 // there a service's tags pass as they are.
@@ -26,21 +32,25 @@ func (a *asking) tags(v guard.Verdict) func() httptag.Scope {
 
 // opened are the conditions of a request as the service gets them: what agents only guess of its tags matches nothing.
 func opened(r *request, tags func() httptag.Scope) map[string]string {
-	var out map[string]string
-	for _, name := range conditions {
-		var all []string
-		for _, h := range r.headers {
-			if h.name == name {
-				all = append(all, h.value)
-			}
-		}
-		if len(all) == 0 {
+	var all map[string][]string
+	for _, h := range r.headers {
+		if h.name != "if" && !conditions.MatchString(h.name) {
 			continue
 		}
-		if out == nil {
-			out = map[string]string{}
+		if all == nil {
+			all = map[string][]string{}
 		}
-		out[name] = tags().Open(strings.Join(all, ", "))
+		all[h.name] = append(all[h.name], h.value)
+	}
+	out := make(map[string]string, len(all))
+	for name, values := range all {
+		if name == "if" {
+			out[name] = bracketed.ReplaceAllStringFunc(strings.Join(values, " "), func(tag string) string {
+				return "[" + tags().Open(strings.Trim(tag, "[]")) + "]"
+			})
+			continue
+		}
+		out[name] = tags().Open(strings.Join(values, ", "))
 	}
 	return out
 }
