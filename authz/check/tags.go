@@ -8,13 +8,19 @@ import (
 	"github.com/sluicegate/sluice/policies/httptag"
 )
 
-var (
-	// conditions are the headers that name entity tags (RFC 9110, 13.1), and those of object stores for what is copied
-	// (x-amz-copy-source-if-match).
-	conditions = regexp.MustCompile(`^(.+-)?if-(none-)?match$`)
-	// bracketed are entity tags in WebDAV's If, beside tokens of locks (RFC 4918, 10.4).
-	bracketed = regexp.MustCompile(`\[[^\]]*\]?`)
-)
+// bracketed are entity tags in WebDAV's If, beside tokens of locks (RFC 4918, 10.4).
+var bracketed = regexp.MustCompile(`\[[^\]]*\]?`)
+
+// isCondition reports whether a header names entity tags (RFC 9110, 13.1): those of object stores for what is copied, too
+// (x-amz-copy-source-if-match).
+func isCondition(name string) bool {
+	for _, of := range [...]string{"if-match", "if-none-match"} {
+		if before, ok := strings.CutSuffix(name, of); ok && (before == "" || strings.HasSuffix(before, "-")) {
+			return true
+		}
+	}
+	return false
+}
 
 // tags is the scope of entity tags for a request: who asks, under which masks, for what. Nil where no mask reads bodies:
 // there a service's tags pass as they are.
@@ -34,7 +40,7 @@ func (a *asking) tags(v guard.Verdict) func() httptag.Scope {
 func opened(r *request, tags func() httptag.Scope) map[string]string {
 	var all map[string][]string
 	for _, h := range r.headers {
-		if h.name != "if" && !conditions.MatchString(h.name) {
+		if h.name != "if" && !isCondition(h.name) {
 			continue
 		}
 		if all == nil {

@@ -2,7 +2,7 @@
 //
 // It owns the Recorder: sessions and their events, chunks and when they are sealed, bounded memory and back-pressure,
 // recovery after a kill -9, reading back (Recorder.Events, Reader), how hidden values are written (Hider), and that
-// nothing goes on when it cannot record. It refuses to know protocols: an event's bytes are opaque, and masking is done
+// nothing goes on when it cannot record. What is no UTF-8 stands escaped. It refuses to know protocols: an event's bytes are opaque, and masking is done
 // before they come here.
 //
 //	Session.Append, Data ─▶ journal (write; fdatasync if durable, else within 50 ms)   extproc/record/journal

@@ -69,6 +69,9 @@ const nested = 4
 
 // hidePasswords hides those of URLs (RFC 3986, 3.2.1).
 func hidePasswords(text string, hide func([]byte) string) (string, bool) {
+	if strings.IndexByte(text, '@') < 0 {
+		return text, false
+	}
 	var b strings.Builder
 	rest, changed := text, false
 	for {

@@ -1,5 +1,5 @@
 // Package masking says which output columns of a statement are hidden and hides them: in rows, in COPY data, as text
-// and binary.
+// and binary; and what a record has of the data that a COPY brings in.
 //
 // A View is how one principal sees one database: the masks that apply, laid over a catalog. It decides by origin
 // (OID and attribute number), never by a column's name in a result, and what it does not know it masks. It refuses to
