@@ -95,7 +95,7 @@ func digitsTo(text []byte, at int) int {
 // cardsIn appends the numbers that begin at a group of text[low:high].
 func cardsIn(dst []Span, text []byte, low, high int) []Span {
 	c := cursor{text: text}
-	if low > 0 && text[low-1] == '%' && low+2 < high {
+	if low > 0 && text[low-1] == '%' && low+2 < high && digit.is(text[low+1]) && digit.is(text[low+2]) {
 		// The first two digits may be an escape's.
 		if end := c.card(low+2, high); end > 0 {
 			dst = append(dst, Span{Start: low + 2, End: end, Name: cardNumberName})

@@ -284,7 +284,8 @@ func FuzzFind(f *testing.F) {
 		}
 	}
 	f.Add([]byte("4111 1111 1111 1111-4111-1111-1111-1111%204111111111111111"))
-	f.Add([]byte("xapp-%0000000000000000000")) // what fits the lane of a mark, and not the mark
+	f.Add([]byte("\xe2\x80%1\u20131\u20131\u2013")) // no escape, and a sign where its digits would end
+	f.Add([]byte("xapp-%0000000000000000000"))      // what fits the lane of a mark, and not the mark
 	all, err := New([]string{"*"})
 	if err != nil {
 		f.Fatal(err)
@@ -332,6 +333,22 @@ func TestTheSignsBetweenGroupsAreThoseOfTheList(t *testing.T) {
 			t.Errorf("with U+%04X between: %v", r, got)
 		}
 	}
+}
+
+// Digits are found where reading each of them finds some, whatever stands between and before them; and reading ends.
+func TestDigitsInAnyOrderAreReadAsReadingEverywhereDoes(t *testing.T) {
+	s := set(t, cardNumberName)
+	units := []string{
+		"4111", "1111", "411111", "1", "0", "11", "111", "4", "37", "8", "%", "%4", "%20", "%41", " ", "-", ".", "\t", "+", "x",
+		"\u00a0", "\u00ad", "\u200b", "\u2013", "\ufeff", "\uff0d", "\xe2", "\xe2\x80", "\x80", "\xc2", "\xa0", "\xef\xbc",
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SliceOfN(rapid.SampledFrom(units), 1, 24).Draw(t, "parts")
+		text := []byte(strings.Join(parts, ""))
+		if found, want := s.Find(nil, text), everywhere(s, text); !slices.Equal(found, want) {
+			t.Fatalf("%q: found %s, reading everywhere %s", text, show(string(text), found), show(string(text), want))
+		}
+	})
 }
 
 // Wherever a number stands, the look every 12 bytes sees it.

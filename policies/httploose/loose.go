@@ -124,13 +124,23 @@ func UnescapeUnits(s string) string {
 	var out []byte
 	for i := range len(s) {
 		out = append(out, s[i])
-		at := len(out) - unitLength
-		if at < 0 || out[at] != '%' || out[at+1]|0x20 != 'u' {
-			continue
-		}
-		if unit, err := strconv.ParseUint(string(out[at+2:]), 16, 16); err == nil {
-			out = utf8.AppendRune(out[:at], rune(unit))
+		// What a unit decodes to may be the last digit of another.
+		for decoded := true; decoded; {
+			out, decoded = unescapeUnit(out)
 		}
 	}
 	return string(out)
+}
+
+// unescapeUnit decodes the unit of UTF-16 that ends a text, if one does.
+func unescapeUnit(text []byte) ([]byte, bool) {
+	at := len(text) - unitLength
+	if at < 0 || text[at] != '%' || text[at+1]|0x20 != 'u' {
+		return text, false
+	}
+	unit, err := strconv.ParseUint(string(text[at+2:]), 16, 16)
+	if err != nil {
+		return text, false
+	}
+	return utf8.AppendRune(text[:at], rune(unit)), true
 }
