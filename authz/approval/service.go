@@ -23,7 +23,7 @@ const (
 	defaultPage = 100
 	maxPage     = 1000
 	// maxPageBytes ends a page early: one text alone may have 1 MiB.
-	maxPageBytes = 8 << 20
+	maxPageBytes = 2 << 20
 	// maxScan is how many approvals one request looks at for those that the caller may see.
 	maxScan = 5000
 	// scanBatch is how many are listed, and readAtOnce how many are read, at a time.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	connectrpc "connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 
 	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
@@ -209,6 +210,41 @@ func (f from) RemoteAddr() net.Addr {
 	return a
 }
 
+func TestACallerHasSoManyConnectionsUntilSomeEnd(t *testing.T) {
+	p := pipes{make(chan net.Conn, 100)}
+	s := newStrangers(p)
+	s.callers = newShares("connections", 2, 100)
+	connect := func() *stranger {
+		_, b := net.Pipe()
+		p.waiting <- from{b, "192.0.2.1:1"}
+		c, err := s.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.(*stranger)
+	}
+	one, two, three, four := connect(), connect(), connect(), connect()
+	for _, c := range []*stranger{one, two, one} { // a second call makes no second connection
+		if err := c.known("mallory"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := known(withConnection(t.Context(), three), "mallory"); connectrpc.CodeOf(err) != connectrpc.CodeResourceExhausted {
+		t.Errorf("one too many: %v", err)
+	}
+	if err := four.known("alice"); err != nil || s.count() != 1 {
+		t.Errorf("another's: %v; %d strangers", err, s.count())
+	}
+	_ = one.Close()
+	_ = one.Close() // it counts once
+	if err := three.known("mallory"); err != nil {
+		t.Errorf("one has ended: %v", err)
+	}
+	if err := connect().known("mallory"); err == nil {
+		t.Error("closed twice, it counts as two")
+	}
+}
+
 func TestStrangersAreBoundedAndTheKnownAreNot(t *testing.T) {
 	p := pipes{make(chan net.Conn, 100)}
 	s := newStrangers(p)
@@ -242,7 +278,9 @@ func TestStrangersAreBoundedAndTheKnownAreNot(t *testing.T) {
 		t.Error("one address has more than its share")
 	}
 	withConnection(t.Context(), one)
-	one.(*stranger).known()
+	if err := one.(*stranger).known("alice"); err != nil {
+		t.Fatal(err)
+	}
 	fourth := connect("192.0.2.1:4")
 	<-accepted
 	connect("192.0.2.2:1")
@@ -292,7 +330,9 @@ func TestTheKnownStayWhateverTheySpeak(t *testing.T) {
 		protocols.SetUnencryptedHTTP2(http2)
 		server := &http.Server{Protocols: protocols, ConnContext: withConnection, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Authorization") != "" {
-				known(r.Context())
+				if err := known(r.Context(), "alice"); err != nil {
+					t.Error(err)
+				}
 			}
 			_, _ = io.WriteString(w, r.RemoteAddr)
 		})}

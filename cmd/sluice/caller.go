@@ -35,20 +35,19 @@ func (c *callers) refuse(r *http.Request, kind string, err error) {
 // middleware puts the caller into the context of each request. Without one a request ends here: nothing of its body is
 // read before it is known whose it is.
 func (c *callers) middleware(next http.Handler) http.Handler {
-	errs := connect.NewErrorWriter()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, err := c.verify(r)
 		if err != nil {
 			unread(w)
 			w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
-			if errs.IsSupported(r) {
-				_ = errs.Write(w, r, err) // the caller may be gone
-				return
-			}
-			http.Error(w, err.Error(), http.StatusUnauthorized)
+			refuseCall(w, r, err)
 			return
 		}
-		known(r.Context())
+		if err := known(r.Context(), callerName(who)); err != nil {
+			unread(w) // the connection goes, too
+			refuseCall(w, r, err)
+			return
+		}
 		ctx := context.WithValue(r.Context(), callerKey{}, who)
 		next.ServeHTTP(w, paced(w, r.WithContext(ctx), bodyPause, bodyTime))
 	})

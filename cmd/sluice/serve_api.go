@@ -23,8 +23,11 @@ import (
 	"github.com/sluicegate/sluice/policies"
 )
 
-// maxCall bounds a request of the API's, in bytes: a statement to explain is the longest.
-const maxCall = 2 << 20
+// What a request of the API may have, in bytes: a statement to explain is the longest.
+const (
+	maxCall    = 64 << 10
+	maxExplain = 2 << 20
+)
 
 // apiServer is the API: Connect, gRPC, gRPC-Web and HTTP/JSON on one port.
 type apiServer struct {
@@ -85,7 +88,7 @@ func startAPI(ctx context.Context, i *instance) (*apiServer, error) {
 func (i *instance) handler() http.Handler {
 	who := newCallers(i)
 	mux := http.NewServeMux()
-	mux.Handle("/", who.middleware(i.services()))
+	mux.Handle("/", who.middleware(newShares("calls under way", callsEach, callsAll).middleware(i.services())))
 	mux.Handle("GET /healthz", probe(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
 	mux.Handle("GET /readyz", probe(i.readyz))
 	mux.Handle("GET /metrics", who.auditors(access{i.policy()}, i.config.GetApi().GetOpenMetrics(), promhttp.HandlerFor(i.metrics, promhttp.HandlerOpts{})))
@@ -105,7 +108,11 @@ func probe(next http.HandlerFunc) http.Handler {
 func (c *callers) auditors(may access, open bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if address, err := netip.ParseAddr(hostOf(r.RemoteAddr)); err == nil && address.Unmap().IsLoopback() && open && r.Header.Get("Authorization") == "" {
-			known(r.Context())
+			if err := known(r.Context(), ""); err != nil { // nobody in particular
+				unread(w)
+				refuseCall(w, r, err)
+				return
+			}
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -118,7 +125,11 @@ func (c *callers) auditors(may access, open bool, next http.Handler) http.Handle
 		case !may.May(who, policyv1.Permission_audit_read):
 			http.Error(w, "the policy gives you no audit_read", http.StatusForbidden)
 		default:
-			known(r.Context())
+			if err := known(r.Context(), callerName(who)); err != nil {
+				unread(w)
+				refuseCall(w, r, err)
+				return
+			}
 			next.ServeHTTP(w, r)
 		}
 	})
@@ -137,7 +148,9 @@ func (i *instance) services() http.Handler {
 		mux.Handle(sessionv1connect.NewSessionServiceHandler(&sessionService{process: p, may: may}, options...))
 	}
 	i.elsewhere(mux)
-	mux.Handle(controlv1connect.NewControlServiceHandler(&controlService{instance: i, may: may, pace: newPace(explainEvery, explainBurst)}, options...))
+	control := &controlService{instance: i, may: may, pace: newPace(explainEvery, explainBurst)}
+	path, handler := controlv1connect.NewControlServiceHandler(control, connect.WithReadMaxBytes(maxExplain))
+	mux.Handle(path, newShares("questions under way", explainsEach, explainsAll).middleware(handler))
 	return mux
 }
 

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"connectrpc.com/connect"
 )
 
 const (
@@ -18,11 +20,12 @@ const (
 
 // strangers are the connections of an API whose callers are not known yet. What they can hold is bounded: of one address
 // the newest is refused, of all the oldest has to go, so that nobody keeps others out by being there first. Once a
-// caller is known, the connection counts no more.
+// caller is known, the connection counts as one of that caller's.
 type strangers struct {
 	net.Listener
 	within      time.Duration
 	most, bound int // in all, of one address
+	callers     *shares
 
 	mu    sync.Mutex
 	hosts map[string]int
@@ -30,7 +33,10 @@ type strangers struct {
 }
 
 func newStrangers(l net.Listener) *strangers {
-	return &strangers{Listener: l, within: strangerTime, most: maxStrangers, bound: maxStrangersPerHost, hosts: map[string]int{}}
+	return &strangers{
+		Listener: l, within: strangerTime, most: maxStrangers, bound: maxStrangersPerHost, hosts: map[string]int{},
+		callers: newShares("connections", connectionsEach, connectionsAll),
+	}
 }
 
 // Accept implements net.Listener.
@@ -110,15 +116,39 @@ type stranger struct {
 	host  string
 	place *list.Element // nil once it does not count
 	timer *time.Timer
+
+	mu     sync.Mutex
+	owned  bool
+	owner  string // whose it is, if it is owned: who was known first
+	closed bool
 }
 
 // Close implements net.Conn.
 func (c *stranger) Close() error {
 	c.of.forget(c)
+	c.mu.Lock()
+	if c.owned && !c.closed {
+		c.of.callers.give(c.owner)
+	}
+	c.closed = true
+	c.mu.Unlock()
 	return c.Conn.Close()
 }
 
-func (c *stranger) known() { c.of.forget(c) }
+// known makes it one of a caller's connections, if it is nobody's yet.
+func (c *stranger) known(who string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.owned || c.closed {
+		return nil
+	}
+	if err := c.of.callers.take(who); err != nil {
+		return err
+	}
+	c.owned, c.owner = true, who
+	c.of.forget(c)
+	return nil
+}
 
 type strangerKey struct{}
 
@@ -133,11 +163,14 @@ func withConnection(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// known says that the connection of a request is of somebody who has shown a token.
-func known(ctx context.Context) {
+// known says whose the connection of a request is: of somebody who has shown a token. The error is a connect error.
+func known(ctx context.Context, who string) error {
 	if one, ok := ctx.Value(strangerKey{}).(*stranger); ok {
-		one.known()
+		if err := one.known(who); err != nil {
+			return connect.NewError(connect.CodeResourceExhausted, err)
+		}
 	}
+	return nil
 }
 
 func hostOf(address string) string {

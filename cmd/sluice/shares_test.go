@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+)
+
+func TestNobodyHasMoreThanTheirShareAndTheFewDoNotWaitForTheMany(t *testing.T) {
+	s := newShares("calls", 16, 64)
+	takes := func(who string) int {
+		n := 0
+		for s.take(who) == nil {
+			n++
+		}
+		return n
+	}
+	if a, b, c := takes("a"), takes("b"), takes("c"); a != 16 || b != 16 || c != 2 {
+		t.Errorf("%d, %d, and from half of all on %d", a, b, c)
+	}
+	if err := s.take("a"); err == nil || !strings.Contains(err.Error(), "16 calls") {
+		t.Errorf("one more: %v", err)
+	}
+	rest := 0
+	for i := range 40 {
+		rest += takes(fmt.Sprint(i))
+	}
+	if rest != 64-34 {
+		t.Errorf("others have %d", rest)
+	}
+	if err := s.take("late"); err == nil || !strings.Contains(err.Error(), "all callers") {
+		t.Errorf("beyond all: %v", err)
+	}
+	for range 16 {
+		s.give("a")
+	}
+	if _, kept := s.by["a"]; kept || s.take("late") != nil {
+		t.Error("what is given back is somebody's")
+	}
+}
+
+// TestACallerWithManySlowBodiesHoldsItsShareOfThem: over HTTP/2 a connection has hundreds of calls.
+func TestACallerWithManySlowBodiesHoldsItsShareOfThem(t *testing.T) {
+	const share = 3
+	api := newShares("calls under way", share, 100).middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who := &identityv1.Principal{IssuerUrl: "https://idp", Subject: r.Header.Get("Who")}
+		api.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	call := func(who string, body io.Reader, answers chan<- int) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
+		if err != nil {
+			t.Error(err)
+			answers <- 0
+			return
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Who", who)
+		res, err := server.Client().Do(req)
+		if err != nil {
+			answers <- 0
+			return
+		}
+		answers <- res.StatusCode
+		_ = res.Body.Close() // waits for what is read of the request's
+	}
+	short := func(who string) int {
+		answer := make(chan int, 1)
+		call(who, strings.NewReader("{}"), answer)
+		return <-answer
+	}
+	const calls = 10
+	answers := make(chan int, calls)
+	var ends []io.Closer
+	for range calls {
+		body, end := io.Pipe()
+		ends = append(ends, end)
+		go call("mallory", io.MultiReader(strings.NewReader("{"), body), answers)
+	}
+	for range calls - share {
+		select {
+		case got := <-answers:
+			if got != http.StatusTooManyRequests {
+				t.Errorf("one too many is answered %d", got)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatal("one too many waits")
+		}
+	}
+	if got := short("alice"); got != http.StatusOK {
+		t.Errorf("another is answered %d", got)
+	}
+	for _, end := range ends {
+		_ = end.Close()
+	}
+	for range share {
+		if got := <-answers; got != http.StatusOK {
+			t.Errorf("what was under way is answered %d", got)
+		}
+	}
+	if got := short("mallory"); got != http.StatusOK {
+		t.Errorf("once they have ended: %d", got)
+	}
+}
