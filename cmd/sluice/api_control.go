@@ -13,6 +13,7 @@ import (
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/authz/check"
+	"github.com/sluicegate/sluice/authz/share"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -60,7 +61,7 @@ func (s *controlService) Explain(ctx context.Context, req *connect.Request[contr
 	if s.instance.process == nil {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, errElsewhere("this is the API of a control plane; ask that of a processor, which reads statements"))
 	}
-	if !s.pace.take(callerName(caller), time.Now()) {
+	if !s.pace.take(share.Name(caller), time.Now()) {
 		return nil, connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("you ask too often: %d times at once, and then once in %v", explainBurst, explainEvery))
 	}
 	p, err := s.instance.policy().Current()

@@ -20,6 +20,7 @@ import (
 
 	configv1 "github.com/sluicegate/sluice/api/gen/sluice/config/v1"
 	"github.com/sluicegate/sluice/authz/identity"
+	"github.com/sluicegate/sluice/authz/share"
 )
 
 // servedAPI is the API of a process without roles and without issuers: everybody is a stranger.
@@ -213,7 +214,7 @@ func (f from) RemoteAddr() net.Addr {
 func TestACallerHasSoManyConnectionsUntilSomeEnd(t *testing.T) {
 	p := pipes{make(chan net.Conn, 100)}
 	s := newStrangers(p)
-	s.callers = newShares("connections", 2, 100)
+	s.callers = share.NewPool("connections", 2, 100)
 	connect := func() *stranger {
 		_, b := net.Pipe()
 		p.waiting <- from{b, "192.0.2.1:1"}

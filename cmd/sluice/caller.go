@@ -13,6 +13,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/authz/identity"
 	"github.com/sluicegate/sluice/authz/oplog"
+	"github.com/sluicegate/sluice/authz/share"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -43,7 +44,7 @@ func (c *callers) middleware(next http.Handler) http.Handler {
 			refuseCall(w, r, err)
 			return
 		}
-		if err := known(r.Context(), callerName(who)); err != nil {
+		if err := known(r.Context(), share.Name(who)); err != nil {
 			unread(w) // the connection goes, too
 			refuseCall(w, r, err)
 			return

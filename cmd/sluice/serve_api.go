@@ -20,6 +20,7 @@ import (
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/api/gen/sluice/session/v1/sessionv1connect"
 	"github.com/sluicegate/sluice/authz/approval"
+	"github.com/sluicegate/sluice/authz/share"
 	"github.com/sluicegate/sluice/policies"
 )
 
@@ -88,7 +89,7 @@ func startAPI(ctx context.Context, i *instance) (*apiServer, error) {
 func (i *instance) handler() http.Handler {
 	who := newCallers(i)
 	mux := http.NewServeMux()
-	mux.Handle("/", who.middleware(newShares("calls under way", callsEach, callsAll).middleware(i.services())))
+	mux.Handle("/", who.middleware(shared(share.NewPool("calls under way", callsEach, callsAll), i.services())))
 	mux.Handle("GET /healthz", probe(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
 	mux.Handle("GET /readyz", probe(i.readyz))
 	mux.Handle("GET /metrics", who.auditors(access{i.policy()}, i.config.GetApi().GetOpenMetrics(), promhttp.HandlerFor(i.metrics, promhttp.HandlerOpts{})))
@@ -125,7 +126,7 @@ func (c *callers) auditors(may access, open bool, next http.Handler) http.Handle
 		case !may.May(who, policyv1.Permission_audit_read):
 			http.Error(w, "the policy gives you no audit_read", http.StatusForbidden)
 		default:
-			if err := known(r.Context(), callerName(who)); err != nil {
+			if err := known(r.Context(), share.Name(who)); err != nil {
 				unread(w)
 				refuseCall(w, r, err)
 				return
@@ -150,7 +151,7 @@ func (i *instance) services() http.Handler {
 	i.elsewhere(mux)
 	control := &controlService{instance: i, may: may, pace: newPace(explainEvery, explainBurst)}
 	path, handler := controlv1connect.NewControlServiceHandler(control, connect.WithReadMaxBytes(maxExplain))
-	mux.Handle(path, newShares("questions under way", explainsEach, explainsAll).middleware(handler))
+	mux.Handle(path, shared(share.NewPool("questions under way", explainsEach, explainsAll), handler))
 	return mux
 }
 

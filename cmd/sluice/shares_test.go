@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,45 +10,13 @@ import (
 	"time"
 
 	identityv1 "github.com/sluicegate/sluice/api/gen/sluice/identity/v1"
+	"github.com/sluicegate/sluice/authz/share"
 )
-
-func TestNobodyHasMoreThanTheirShareAndTheFewDoNotWaitForTheMany(t *testing.T) {
-	s := newShares("calls", 16, 64)
-	takes := func(who string) int {
-		n := 0
-		for s.take(who) == nil {
-			n++
-		}
-		return n
-	}
-	if a, b, c := takes("a"), takes("b"), takes("c"); a != 16 || b != 16 || c != 2 {
-		t.Errorf("%d, %d, and from half of all on %d", a, b, c)
-	}
-	if err := s.take("a"); err == nil || !strings.Contains(err.Error(), "16 calls") {
-		t.Errorf("one more: %v", err)
-	}
-	rest := 0
-	for i := range 40 {
-		rest += takes(fmt.Sprint(i))
-	}
-	if rest != 64-34 {
-		t.Errorf("others have %d", rest)
-	}
-	if err := s.take("late"); err == nil || !strings.Contains(err.Error(), "all callers") {
-		t.Errorf("beyond all: %v", err)
-	}
-	for range 16 {
-		s.give("a")
-	}
-	if _, kept := s.by["a"]; kept || s.take("late") != nil {
-		t.Error("what is given back is somebody's")
-	}
-}
 
 // TestACallerWithManySlowBodiesHoldsItsShareOfThem: over HTTP/2 a connection has hundreds of calls.
 func TestACallerWithManySlowBodiesHoldsItsShareOfThem(t *testing.T) {
-	const share = 3
-	api := newShares("calls under way", share, 100).middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	const each = 3
+	api := shared(share.NewPool("calls under way", each, 100), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	}))
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +56,7 @@ func TestACallerWithManySlowBodiesHoldsItsShareOfThem(t *testing.T) {
 		ends = append(ends, end)
 		go call("mallory", io.MultiReader(strings.NewReader("{"), body), answers)
 	}
-	for range calls - share {
+	for range calls - each {
 		select {
 		case got := <-answers:
 			if got != http.StatusTooManyRequests {
@@ -105,7 +72,7 @@ func TestACallerWithManySlowBodiesHoldsItsShareOfThem(t *testing.T) {
 	for _, end := range ends {
 		_ = end.Close()
 	}
-	for range share {
+	for range each {
 		if got := <-answers; got != http.StatusOK {
 			t.Errorf("what was under way is answered %d", got)
 		}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+
+	"github.com/sluicegate/sluice/authz/share"
 )
 
 const (
@@ -25,7 +27,7 @@ type strangers struct {
 	net.Listener
 	within      time.Duration
 	most, bound int // in all, of one address
-	callers     *shares
+	callers     *share.Pool
 
 	mu    sync.Mutex
 	hosts map[string]int
@@ -35,7 +37,7 @@ type strangers struct {
 func newStrangers(l net.Listener) *strangers {
 	return &strangers{
 		Listener: l, within: strangerTime, most: maxStrangers, bound: maxStrangersPerHost, hosts: map[string]int{},
-		callers: newShares("connections", connectionsEach, connectionsAll),
+		callers: share.NewPool("connections", connectionsEach, connectionsAll),
 	}
 }
 
@@ -128,7 +130,7 @@ func (c *stranger) Close() error {
 	c.of.forget(c)
 	c.mu.Lock()
 	if c.owned && !c.closed {
-		c.of.callers.give(c.owner)
+		c.of.callers.Give(c.owner, 1)
 	}
 	c.closed = true
 	c.mu.Unlock()
@@ -142,7 +144,7 @@ func (c *stranger) known(who string) error {
 	if c.owned || c.closed {
 		return nil
 	}
-	if err := c.of.callers.take(who); err != nil {
+	if err := c.of.callers.Take(who, 1); err != nil {
 		return err
 	}
 	c.owned, c.owner = true, who

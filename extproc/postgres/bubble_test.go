@@ -303,7 +303,7 @@ func newExchanged(r *rapid.T, bundles []*policies.Policy, metrics *Metrics, part
 	o := &Options{Guard: g, Recorder: c.rec, Analyzer: sqlfacts.NewAnalyzer(1 << 20), Metrics: metrics, Now: time.Now, Logger: slog.New(slog.DiscardHandler), Told: c.told.Log}
 	e := engine.New('I')
 	e.HideCopied(c.rec.Hide)
-	c.x = newExchange(o, "p1-1", c.toAgent, c.toServer, e, a, nil, newClaims())
+	c.x = newExchange(o, "p1-1", c.toAgent, c.toServer, e, a, nil, newClaims(), &allowance{pool: newMemory()})
 	c.x.scribe.rec, c.x.pipes.whole, c.x.judge.catalog, c.x.judge.path = c.rec, true, c.tables, []string{"pg_catalog", "public"}
 	c.x.catalogChanged = c.tables.Invalidate
 	c.x.cancelServer, c.x.cancelLate = func(context.Context) error { return nil }, func() {} // one may always come too late

@@ -26,6 +26,7 @@ type exchange struct {
 	turn     *turn
 	claimant *claimant
 	unasked  *unasked
+	keeps    *allowance
 	// catalogChanged tells every session on the database to look again.
 	catalogChanged func()
 	// cancelServer asks the server to stop what it runs; cancelLate does without waiting for that.
@@ -37,13 +38,13 @@ type exchange struct {
 }
 
 // newExchange puts the parts together. Its judge needs a catalog yet, and its scribe a recording.
-func newExchange(o *Options, id string, agent, server net.Conn, e *engine.Engine, a *guard.Admission, attributes map[string]any, c *claims) *exchange {
+func newExchange(o *Options, id string, agent, server net.Conn, e *engine.Engine, a *guard.Admission, attributes map[string]any, c *claims, keeps *allowance) *exchange {
 	s := &scribe{hide: o.Recorder.Hide, now: o.Now, metrics: o.Metrics}
 	p := &pipes{agent: agent, server: server, engine: e, scribe: s, metrics: o.Metrics, over: make(chan struct{})}
 	t := newTurn()
 	cl := c.join(e, t, p.over)
 	return &exchange{
-		session: id, logger: o.Logger, metrics: o.Metrics, engine: e, pipes: p, scribe: s, turn: t, claimant: cl,
+		keeps: keeps, session: id, logger: o.Logger, metrics: o.Metrics, engine: e, pipes: p, scribe: s, turn: t, claimant: cl,
 		unasked: &unasked{guard: o.Guard, admission: a, engine: e},
 		judge:   &judge{o: o, session: id, admission: a, attributes: attributes, engine: e, pipes: p, scribe: s, turn: t, claimant: cl},
 	}
@@ -92,7 +93,7 @@ func (x *exchange) reason() (ended string, told *fatal) {
 
 // serve is the agent's side: bytes to the engine, its questions to the guard, what it lets through to the server.
 func (x *exchange) serve(ctx context.Context) error {
-	in := newInbox(agentBuffer)
+	in := newInbox(agentBuffer, x.keeps)
 	var out engine.Output
 	need := 0
 	for {
@@ -177,7 +178,7 @@ func (x *exchange) send(out *engine.Output) error {
 
 // relay is the server's side: bytes to the engine, what it shows of them to the record and the agent.
 func (x *exchange) relay() error {
-	in := newInbox(serverBuffer)
+	in := newInbox(serverBuffer, x.keeps)
 	var out engine.Output
 	need := 0
 	for {

@@ -21,6 +21,7 @@ const (
 	codeOtherDatabase = "3D000" // invalid_catalog_name
 	codeForbidden     = "42501" // insufficient_privilege
 	codeNoTable       = "42P01" // undefined_table
+	codeNoMemory      = "53200" // out_of_memory
 	codeTooLarge      = "54000" // program_limit_exceeded
 	codeLocked        = "55P03" // lock_not_available
 	codeCanceled      = "57014" // query_canceled

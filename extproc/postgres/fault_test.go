@@ -40,7 +40,7 @@ func TestAFaultOfOursEndsItsSessionOnly(t *testing.T) {
 			up, upEnd := net.Pipe()
 			rec := &endOnly{}
 			o := &Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), Recorder: rec}
-			one := newExchange(o, "p1-1", agentEnd, upEnd, nil, nil, nil, newClaims())
+			one := newExchange(o, "p1-1", agentEnd, upEnd, nil, nil, nil, newClaims(), &allowance{pool: newMemory()})
 			one.scribe.rec, one.pipes.whole = rec, true
 			ended := make(chan struct{})
 			go func() {

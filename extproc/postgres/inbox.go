@@ -1,15 +1,26 @@
 package postgres
 
-import "io"
+import (
+	"io"
+
+	"github.com/sluicegate/sluice/extproc/postgres/engine"
+)
 
 // inbox is what was read from one peer and is not done with: buf[r:w].
 type inbox struct {
 	buf  []byte
 	r, w int
 	size int
+	// keeps is what it may grow by.
+	keeps *allowance
 }
 
-func newInbox(size int) *inbox { return &inbox{buf: make([]byte, size), size: size} }
+func newInbox(size int, keeps *allowance) *inbox {
+	return &inbox{buf: make([]byte, size), size: size, keeps: keeps}
+}
+
+// charged is what an inbox of a size takes of the memory for all sessions: a statement is read whoever has much.
+func charged(size int) int { return max(0, size-engine.MaxStatement-128<<10) }
 
 func (b *inbox) bytes() []byte { return b.buf[b.r:b.w] }
 
@@ -20,7 +31,8 @@ func (b *inbox) consume(n int) {
 	}
 	b.r, b.w = 0, 0
 	if len(b.buf) > 8*b.size {
-		b.buf = make([]byte, b.size) // it grew for one long message
+		_ = b.keeps.take(-charged(len(b.buf))) // less is always had
+		b.buf = make([]byte, b.size)           // it grew for one long message
 	}
 }
 
@@ -31,7 +43,11 @@ func (b *inbox) fill(from io.Reader, need int) error {
 		b.r, b.w = 0, b.w-b.r
 	}
 	if want := max(need, b.w-b.r+1); want > len(b.buf)-b.r {
-		grown := make([]byte, max(want, min(2*len(b.buf), want+1<<20)))
+		size := max(want, min(2*len(b.buf), want+1<<20))
+		if err := b.keeps.take(charged(size) - charged(len(b.buf))); err != nil {
+			return fatalf(codeNoMemory, "a long message has no room: %s", err).hint("End other sessions, or try again later.")
+		}
+		grown := make([]byte, size)
 		b.w = copy(grown, b.buf[b.r:b.w])
 		b.r, b.buf = 0, grown
 	}
@@ -49,6 +65,7 @@ func (b *inbox) append(more []byte) {
 		return
 	}
 	grown := make([]byte, max(b.size, b.w-b.r+len(more)))
+	b.keeps.add(charged(len(grown)) - charged(len(b.buf))) // it is here already
 	b.w = copy(grown, b.buf[b.r:b.w])
 	b.w += copy(grown[b.w:], more)
 	b.r, b.buf = 0, grown

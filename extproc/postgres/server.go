@@ -20,6 +20,7 @@ import (
 	"github.com/sluicegate/sluice/authz/credential"
 	"github.com/sluicegate/sluice/authz/guard"
 	"github.com/sluicegate/sluice/authz/oplog"
+	"github.com/sluicegate/sluice/authz/share"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
 	"github.com/sluicegate/sluice/extproc/postgres/relcache"
 	"github.com/sluicegate/sluice/extproc/wire"
@@ -35,6 +36,8 @@ type Server struct {
 	life context.Context
 	end  context.CancelFunc
 	work sync.WaitGroup
+	// memory is what long messages and what is prepared may take in all sessions.
+	memory *share.Pool
 
 	mu       sync.Mutex
 	sessions map[string]*session
@@ -44,7 +47,7 @@ type Server struct {
 
 // NewServer makes a server. Close ends it.
 func NewServer(o Options) *Server {
-	s := &Server{o: o, keys: newKeys(), sessions: map[string]*session{}}
+	s := &Server{o: o, keys: newKeys(), memory: newMemory(), sessions: map[string]*session{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.catalogs = &catalogs{life: s.life, work: &s.work, now: o.Now, logger: o.Logger, names: o.Names, entries: map[string]*catalogEntry{}, claims: map[string]*claims{}}
 	s.work.Go(s.watch)
@@ -247,7 +250,9 @@ func (s *Server) newSession(id string, agent net.Conn, up *upstream, a *guard.Ad
 	out.leaveCatalog = leave
 	e := engine.New(up.TxStatus)
 	e.HideCopied(s.o.Recorder.Hide)
-	out.exchange = newExchange(&s.o, id, agent, up.Conn, e, a, attributes, s.catalogs.claimsOn(place))
+	keeps := &allowance{pool: s.memory, who: share.Name(a.Principal)}
+	e.Keeps(keeps.take)
+	out.exchange = newExchange(&s.o, id, agent, up.Conn, e, a, attributes, s.catalogs.claimsOn(place), keeps)
 	out.judge.catalog, out.judge.path = cache, up.path
 	out.catalogChanged = func() { s.catalogs.changed(place) }
 	out.cancelServer, out.cancelLate = out.passCancel, out.passCancelLate

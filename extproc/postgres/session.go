@@ -72,6 +72,7 @@ func (s *session) close(ctx context.Context, reason string) {
 	s.server.unregister(s)
 	s.leaveCatalog()
 	s.claimant.leave()
+	s.keeps.close()
 	_ = s.up.Conn.Close()
 	if err := s.lease.Release(ctx); err != nil {
 		s.server.o.Logger.Warn("a lease could not be released", slog.String("session", s.id), slog.Any("error", err))

@@ -32,6 +32,10 @@ type shared struct {
 	// preparedBytes is what is kept of all prepared statements, portalBytes what is kept of all portals beside those, what
 	// the server has not answered yet included.
 	preparedBytes, portalBytes int
+	// keeps bounds all sessions together, and has been asked for so many bytes; spent is why it gave no more.
+	keeps func(more int) error
+	asked int
+	spent error
 	// status is of the last ReadyForQuery: I, T or E. ran: a statement has ended since, whose transaction has not. open: what
 	// was sent on has no Sync behind it, so that its transaction does not end with the answers.
 	status    byte

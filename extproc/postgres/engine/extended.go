@@ -49,12 +49,17 @@ func (e *Engine) parse(msg, body []byte, out *Output, s *Step) error {
 	e.mu.Lock()
 	stalled := e.full(s)
 	tooMany := e.shared.statements.settled >= maxPrepared || e.shared.preparedBytes > maxPreparedBytes
-	if tooMany && e.shared.statements.asked > 0 {
+	noRoom := e.shared.full()
+	if (tooMany || noRoom != nil) && e.shared.statements.asked > 0 {
 		stalled = e.hastened(out, s)
 	}
 	e.mu.Unlock()
 	switch {
 	case stalled:
+		return nil
+	case noRoom != nil:
+		e.refuse('P', noRoom, out)
+		s.Consumed += len(msg)
 		return nil
 	case tooMany:
 		e.refuse('P', &Refusal{
@@ -91,12 +96,17 @@ func (e *Engine) bind(msg, body []byte, out *Output, s *Step) error {
 	}
 	epoch := e.shared.epoch
 	tooMany := len(e.shared.portals.known) >= maxPortals || e.shared.portalBytes > maxPortalBytes
-	if tooMany && e.shared.portals.asked > 0 {
+	noRoom := e.shared.full()
+	if (tooMany || noRoom != nil) && e.shared.portals.asked > 0 {
 		stalled = e.hastened(out, s)
 	}
 	e.mu.Unlock()
 	switch {
 	case stalled:
+		return nil
+	case noRoom != nil:
+		e.refuse('B', noRoom, out)
+		s.Consumed += len(msg)
 		return nil
 	case p == nil:
 		e.refuse('B', &Refusal{

@@ -5,6 +5,39 @@ import "github.com/sluicegate/sluice/policies/sqlfacts"
 // nameOverhead is what a prepared statement or a portal costs beside what can be long, in bytes.
 const nameOverhead = 256
 
+// keptStep is by how much what a session keeps changes before whoever bounds all sessions hears of it, in bytes.
+const keptStep = 1 << 20
+
+// Keeps has a session ask before it keeps more of statements and portals, by so many bytes, and say when it keeps less. It is
+// called before the first message.
+func (e *Engine) Keeps(ask func(more int) error) { e.shared.keeps = ask }
+
+// account asks for what is kept more by now, and gives back what is less. If it may not be had, spent is why.
+func (s *shared) account() {
+	by := s.preparedBytes + s.portalBytes - s.asked
+	if s.keeps == nil || by > -keptStep && by < keptStep {
+		s.spent = nil
+		return
+	}
+	if s.spent = s.keeps(by); s.spent == nil {
+		s.asked += by
+	}
+}
+
+// full reports why nothing more may be kept; nil if it may.
+func (s *shared) full() *Refusal {
+	if s.spent == nil {
+		return nil
+	}
+	if s.account(); s.spent == nil { // others have less by now
+		return nil
+	}
+	return &Refusal{
+		Code: "53200", Message: "no room for more statements and portals: " + s.spent.Error(),
+		Hint: "Close or DEALLOCATE some, end other sessions, or try again later.", Rule: "size",
+	}
+}
+
 // kept is what one Parse makes a session keep: for as long as a name means it, or a portal was made of it.
 type kept struct {
 	bytes int
@@ -34,6 +67,8 @@ func (s *shared) holdPortal(r *Run, by int) {
 	}
 	if r.source != nil {
 		s.hold(r.source.kept, 0, by)
+	} else {
+		s.account()
 	}
 }
 
@@ -51,6 +86,7 @@ func (s *shared) hold(k *kept, names, portals int) {
 	k.names += names
 	k.portals += portals
 	count(k.bytes)
+	s.account()
 }
 
 // recount counts a portal anew: what is hidden in its rows is known now, or needed no more.
@@ -59,6 +95,7 @@ func (s *shared) recount(r *Run) {
 		n := r.bytesKept()
 		s.portalBytes += n - r.counted
 		r.counted = n
+		s.account()
 	}
 }
 

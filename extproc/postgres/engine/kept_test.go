@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -197,5 +199,70 @@ func TestQueriesWaitWhileTooMuchIsKnownOfThoseBefore(t *testing.T) {
 	}
 	if len(s.asked) != 20 || s.stalled || s.engine.shared.queue.bytes != 0 {
 		t.Errorf("asked %d times, stalled %v, %d bytes are counted", len(s.asked), s.stalled, s.engine.shared.queue.bytes)
+	}
+}
+
+// allSessions bounds what sessions keep together.
+type allSessions struct{ used, most int }
+
+func (a *allSessions) ask(more int) error {
+	if more > 0 && a.used+more > a.most {
+		return errors.New("all is taken")
+	}
+	a.used += more
+	return nil
+}
+
+func TestWhatAllSessionsKeepIsBoundedTogether(t *testing.T) {
+	const mebibyte = 1 << 20
+	all := &allSessions{most: 10*mebibyte + mebibyte/2}
+	one, two := newScript(t), newScript(t)
+	one.engine.Keeps(all.ask)
+	two.engine.Keeps(all.ask)
+	text := strings.Repeat("x", mebibyte)
+	prepare := func(s *script, name string) {
+		s.mustSend(parse(name, text))
+		s.mustAnswer(parsed())
+	}
+	for i := range 8 {
+		prepare(one, fmt.Sprint(i))
+	}
+	for i := range 3 {
+		prepare(two, fmt.Sprint(i))
+	}
+	asked := len(two.asked)
+	if two.mustSend(parse("more", "x")); len(two.asked) != asked || !refusedWith(two, "53200") {
+		t.Fatalf("more than all may keep was taken, of %d: %q", all.used, errorsIn(two.agent))
+	}
+	two.mustSend(syncMessage())
+	two.mustAnswer(ready('I'))
+	if two.mustSend(join(query("begin"), bind("p", "0"))); len(two.asked) != asked+1 {
+		t.Fatal("a portal was taken")
+	}
+	two.mustAnswer(done("BEGIN"), ready('T'), failure("42601", "syntax error", ""))
+	// Another session that ends something makes room here.
+	one.mustSend(closeStatement("0"))
+	one.mustSend(closeStatement("1"))
+	one.mustAnswer(closed(), closed())
+	two.mustSend(syncMessage())
+	two.mustAnswer(ready('E'))
+	if prepare(two, "more"); len(two.asked) != asked+2 {
+		t.Errorf("there is room, and it was refused, of %d: %q", all.used, errorsIn(two.agent))
+	}
+	for _, s := range []*script{one, two} {
+		if kept := s.engine.shared.preparedBytes + s.engine.shared.portalBytes; kept-s.engine.shared.asked >= keptStep {
+			t.Errorf("keeps %d, asked for %d", kept, s.engine.shared.asked)
+		}
+	}
+	// What is small is had whoever else has much.
+	all.most = 0
+	small := newScript(t)
+	small.engine.Keeps(all.ask)
+	for i := range 1000 {
+		small.mustSend(parse(fmt.Sprint(i), "x"))
+		small.mustAnswer(parsed())
+	}
+	if len(small.asked) != 1000 {
+		t.Errorf("asked %d times", len(small.asked))
 	}
 }
