@@ -99,7 +99,7 @@ func TestAValueOfCopyInIsReadAsTheServerReadsIt(t *testing.T) {
 	for in, want := range map[string]string{
 		`\b\f\n\r\t\v\q\\`: "\b\f\n\r\t\vq\\", `a\`: `a\`,
 		`\1`: "\x01", `\12`: "\n", `\101`: "A", `\1012`: "A2", `\18`: "\x018", `\8`: "8", `\400`: "\x00", `a\0`: "a\x00",
-		`\x4`: "\x04", `\x41`: "A", `\x4a2`: "J2", `\xfG`: "\x0fG", `\xF`: "\x0f", `\x`: "x", `\xg`: "xg", `\x\x41`: "xA", `\X41`: "X41",
+		`\x4`: "\x04", `\x41`: "A", `\x4a2`: "J2", `\xfG`: "\x0fG", `\xF`: "\x0f", `\x`: "x", `\xg`: "xg", `\x\x41`: "xA", `\X41`: "X41", `\x09`: "\t", `\x9/`: "\t/", `\x90`: "\x90", `\x:`: "x:", `\x/`: "x/",
 	} {
 		var got []string
 		p := view(t, copyMasks).CopyIn(&spec, 1, false, func(value []byte) string {
