@@ -186,7 +186,7 @@ func (s *Server) decide(ctx context.Context, r *request) (_ *envoy_service_auth_
 	r.forgetToken()
 	var verdict guard.Verdict
 	var recordErr error
-	read := s.weights.read(ctx, a.who(), len(r.body), func() {
+	read := s.weights.read(ctx, a.who(), r.reads(), func() {
 		if recordErr = a.recordRequest(); recordErr != nil {
 			return
 		}

@@ -22,6 +22,14 @@ func compressed(encoding string) bool {
 	return encoding != "" && !strings.EqualFold(encoding, "identity")
 }
 
+// reads is how many bytes may be read of the body: of one that is compressed, as many as it may come to.
+func (r *request) reads() int {
+	if compressed(r.header("content-encoding")) && len(r.body) > 0 {
+		return maxUnpacked
+	}
+	return len(r.body)
+}
+
 // unpacked is what a compressed body says, if all services that read it find the same there: gzip once, of one member
 // (RFC 1952, 2.2) with nothing behind it, whose sums are right, and of so many bytes at most.
 func unpacked(encoding string, body []byte, most int) ([]byte, bool) {

@@ -48,6 +48,26 @@ func TestLargeBodiesAreReadInTurn(t *testing.T) {
 	})
 }
 
+// A few bytes may come to megabytes.
+func TestACompressedBodyIsReadInTurnHoweverSmallItIs(t *testing.T) {
+	f := open(t)
+	for f.weights.reading.free > 0 {
+		f.weights.reading.take(t.Context(), "another")
+	}
+	for encoding, waits := range map[string]bool{"": false, " identity": false, "gzip": true, "X-GZIP": true, "br": true} {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		body := zipped(strings.Repeat("a%&", maxUnpacked/8))
+		if len(body) > smallBody {
+			t.Fatalf("%d bytes", len(body))
+		}
+		_, err := f.Check(ctx, withBody(ask("api", "GET", "/customers/7", good, "content-type: text/csv", "content-encoding: "+encoding), body))
+		if waited := err != nil; waited != waits {
+			t.Errorf("%q: %v", encoding, err)
+		}
+		cancel()
+	}
+}
+
 func TestWhoSendsManyLargeBodiesDelaysOthersByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeights(2)

@@ -16,10 +16,17 @@ import (
 // openBundle bounds nobody on the same target.
 var openBundle = vaultBundle[:strings.Index(vaultBundle, "- {name: drop")]
 
-// replaces stands for a call of a function that gives names of statements and portals another meaning.
-const replaces = "select replaces_names()"
+const (
+	// replaces stands for a call of a function that gives names of statements and portals another meaning.
+	replaces = "select replaces_names()"
+	// explains has a secret in its second row.
+	explains = "explain select n from pub"
+)
 
-func init() { pgmodel.Probe(replaces, "") }
+func init() {
+	pgmodel.Probe(replaces, []string{""})
+	pgmodel.Probe(explains, []string{"Seq Scan on pub"}, []string{"ghp_16C7e42F292c6912E7710c838347Ae178B4a"})
+}
 
 func frontends(messages ...pgproto3.FrontendMessage) (out []byte) {
 	for _, m := range messages {
@@ -126,5 +133,20 @@ func TestMasksAreThoseOfWhoItIsNow(t *testing.T) {
 			}
 		}
 		x.over()
+	})
+}
+
+// What is left of a portal is shown by the policy of the moment, also of one whose names are looked up when it is executed.
+func TestTheRestOfAnExplanationIsShownByThePolicyOfThatMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		searched := strings.Replace(vaultBundle, "columns: [public.vault.key]", `detect: ["*"]`, 1)
+		x := newExchanged(nil, []*policies.Policy{compileBundle(t, vaultBundle, "v1")}, NewMetrics(prometheus.NewRegistry()), nil)
+		x.talk(query("begin"), frontends(&pgproto3.Parse{Query: explains}, &pgproto3.Bind{DestinationPortal: "p"}, &pgproto3.Execute{Portal: "p", MaxRows: 1}, &pgproto3.Sync{}))
+		x.policy.Store(compileBundle(t, searched, "v2"))
+		x.talk(frontends(&pgproto3.Execute{Portal: "p"}, &pgproto3.Sync{}))
+		x.over()
+		if !bytes.Contains(x.heard, []byte("Seq Scan")) || !bytes.Contains(x.heard, []byte("[masked]")) || bytes.Contains(x.heard, []byte("ghp_")) {
+			t.Errorf("heard %q", x.heard)
+		}
 	})
 }

@@ -70,12 +70,9 @@ func looksUpLate(facts *sqlfacts.Facts) bool {
 	})
 }
 
-// anew decides on a portal at its first Execute, by what its names mean in that moment.
+// anew decides on a portal at its first Execute, by what its names mean in that moment. Later ones look nothing up.
 func (j *judge) anew(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
 	g := q.Run.Context.(*granted)
-	if g.executed {
-		return nil, nil, nil
-	}
 	sub := &subject{q: &engine.Question{Stage: engine.AtBind, Text: q.Text, Name: q.Name, InBatch: q.InBatch}, number: q.Run.Number}
 	alterations := j.alterations
 	if refusal, err := j.weighed(ctx, sub, in, out); refusal != nil || err != nil {

@@ -55,7 +55,7 @@ masks:
 `
 
 func init() {
-	pgmodel.Probe(engine.ProbeSQL, "app/app", `"$user", public`, "0", "d", "0", `["pg_catalog", "public"]`, "on", "UTF8")
+	pgmodel.Probe(engine.ProbeSQL, []string{"app/app", `"$user", public`, "0", "d", "0", `["pg_catalog", "public"]`, "on", "UTF8"})
 }
 
 func compileBundle(t testing.TB, text, version string) *policies.Policy {

@@ -9,6 +9,9 @@ import (
 
 // What a stream's masking takes grows as its finds do, not as their square: who sends one has nobody else wait.
 func TestManyFindsInAnEventCostNoMoreThanEachAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures time")
+	}
 	const few, times, bound = 300, 16, 60 // the square would be 256
 	view := NewView(nil, opens, nil)
 	for name, stream := range map[string]func(n int) string{

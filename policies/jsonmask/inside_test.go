@@ -102,6 +102,15 @@ func TestANameBesideADocumentIsKnownHoweverItIsSpelled(t *testing.T) {
 	}
 }
 
+func TestAnEmptyNameBesideADocumentIsKnown(t *testing.T) {
+	view := NewView(fields(t, "$..['']"), nil, nil)
+	for in, want := range map[string]string{`x "" : "SECRET"`: `x "" :[masked]`, `x "a" : ""`: `x "a" : ""`} {
+		if got, err := everySplit(t, JSON, `[`+quoted(in, 1)+`]`, view); err != nil || got != `[`+quoted(want, 1)+`]` {
+			t.Errorf("%s becomes %s, %v", in, got, err)
+		}
+	}
+}
+
 func TestAnArrayBetweenWordsIsKnownByWhatItBeginsWith(t *testing.T) {
 	view := NewView(fields(t, "$.a[1]"), nil, nil)
 	for _, begin := range []string{`[]`, `{}`, `""`, "-1", "0", "1", "9", "true", "false", "null"} {

@@ -25,7 +25,7 @@ func looked(t interface{ Errorf(string, ...any) }, v *View, text string) int {
 // proportionate reports whether what is looked at of a text grows as its length does, and no more than a little each time.
 func proportionate(t interface{ Errorf(string, ...any) }, v *View, name string, text func(n int) string) {
 	for _, n := range []int{32 << 10, 64 << 10, 128 << 10} {
-		if raced && n > 32<<10 {
+		if (raced || testing.Short()) && n > 32<<10 {
 			return
 		}
 		text := text(n)

@@ -236,7 +236,7 @@ func (p *CopyPlan) fieldEnd(line []byte) int {
 	if p.spec.Format == sqlfacts.CopyCSV {
 		return p.csvEnd(line)
 	}
-	return p.textEnd(line)
+	return textFieldEnd(line, p.spec.Delimiter)
 }
 
 // isHeader reports whether the fields are the columns' names.

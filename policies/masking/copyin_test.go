@@ -70,6 +70,10 @@ func TestDataOfCopyInHasNoSecrets(t *testing.T) {
 			format: sqlfacts.CopyCSV, change: func(c *sqlfacts.Copy) { c.Escape = '\\' },
 			in: "1,\"p\\\"\\\\\\w\",7,e,n\n", want: "1,\"‹5›\",\"‹1›\",\"‹1›\",n\n",
 		},
+		"an escaped escape": {
+			format: sqlfacts.CopyCSV, change: func(c *sqlfacts.Copy) { c.Escape = '\\' },
+			in: "1,\"pw\\\\\",7,e,n\n", want: "1,\"‹3›\",\"‹1›\",\"‹1›\",n\n",
+		},
 		"a mark in CSV": {format: sqlfacts.CopyCSV, in: "\\.\n1,pw,7,e,n\n", want: "\\.\n1,\"‹2›\",\"‹1›\",\"‹1›\",n\n"},
 		"binary":        {format: sqlfacts.CopyBinary, in: binaryStream("", true), want: "‹21›"},
 	} {
@@ -84,6 +88,37 @@ func TestDataOfCopyInHasNoSecrets(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is hidden is told by the digest of the value: that must be the one that the server stores (copyfromparse.c,
+// CopyReadAttributesText).
+func TestAValueOfCopyInIsReadAsTheServerReadsIt(t *testing.T) {
+	spec := *copySpec(sqlfacts.CopyText, nil)
+	spec.Columns = spec.Columns[1:2]
+	for in, want := range map[string]string{
+		`\b\f\n\r\t\v\q\\`: "\b\f\n\r\t\vq\\", `a\`: `a\`,
+		`\1`: "\x01", `\12`: "\n", `\101`: "A", `\1012`: "A2", `\18`: "\x018", `\8`: "8", `\400`: "\x00", `a\0`: "a\x00",
+		`\x4`: "\x04", `\x41`: "A", `\x4a2`: "J2", `\xfG`: "\x0fG", `\xF`: "\x0f", `\x`: "x", `\xg`: "xg", `\x\x41`: "xA", `\X41`: "X41", `\x09`: "\t", `\x9/`: "\t/", `\x90`: "\x90", `\x:`: "x:", `\x/`: "x/",
+	} {
+		var got []string
+		p := view(t, copyMasks).CopyIn(&spec, 1, false, func(value []byte) string {
+			got = append(got, string(value))
+			return ""
+		})
+		if recordedIn(p, in); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestNoRowOfCopyInIsMadeUpBehindTheLast(t *testing.T) {
+	spec := *copySpec(sqlfacts.CopyText, func(c *sqlfacts.Copy) { c.Header = true })
+	spec.Columns = spec.Columns[1:2]
+	for in, want := range map[string]string{"": "", "secret\npw\n": "secret\n‹2›\n", "secret\npw\n\n": "secret\n‹2›\n‹0›\n"} {
+		if got := recordedIn(copyInPlan(t, &spec), in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
 	}
 }
 

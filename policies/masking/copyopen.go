@@ -58,7 +58,7 @@ func (p *CopyPlan) splitOpen(line []byte) bool {
 
 // openEnds are where a field that begins somewhere may end: as a value, or as NULL.
 func (p *CopyPlan) openEnds(line []byte, at int) []int {
-	ends := []int{at + p.textEnd(line[at:])}
+	ends := []int{at + textFieldEnd(line[at:], p.spec.Delimiter)}
 	if null := at + len(p.spec.Null); bytes.HasPrefix(line[at:], []byte(p.spec.Null)) && null < len(line) && line[null] == p.spec.Delimiter {
 		ends = append(ends, null)
 	}

@@ -26,6 +26,7 @@ func TestALineThatCanBeCutInTwoWaysIsNoRow(t *testing.T) {
 	spec := copySpec(sqlfacts.CopyText, func(s *sqlfacts.Copy) { s.Null = `\` })
 	for _, line := range []string{
 		"\\\tpw\t\\\t7\tx@y\tn\n", // NULL and a value that begins with a delimiter, or the other way round
+		"\\\t\t\\\t\t\\\t\n",      // in two ways up to a place, and in a third
 		"1\tpw\t7\n", "1\tpw\t7\tx\tn\tm\n",
 	} {
 		if got, err := copyPlan(t, spec).Rewrite(nil, []byte(line)); err == nil {

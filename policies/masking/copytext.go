@@ -11,25 +11,12 @@ func (p *CopyPlan) nextText(data []byte) int {
 	return 0
 }
 
-// textEnd is the length of the first field; a backslash takes the next byte with it.
-func (p *CopyPlan) textEnd(line []byte) int {
-	end := 0
-	for end < len(line) && line[end] != p.spec.Delimiter {
-		if line[end] == '\\' {
-			end++
-		}
-		end++
-	}
-	return min(end, len(line))
-}
-
 // defaultNull cannot be mistaken for a value: a backslash in a value is doubled.
 const defaultNull = `\N`
 
 // textField appends what comes before a field, and the field with what is hidden hidden; if nothing is, nothing is
-// appended and passes is true. With
-// another NULL string a value that equals it looks like NULL, so that somebody could guess values by it: then all fields
-// of a hidden column are masked alike.
+// appended and passes is true. With another NULL string a value that equals it looks like NULL, so that somebody could guess
+// values by it: then all fields of a hidden column are masked alike.
 func (p *CopyPlan) textField(dst, before []byte, h *hiding, field []byte) (out []byte, passes bool) {
 	if h == nil || (string(field) == p.spec.Null && (p.spec.Null == defaultNull || h.finder != nil)) {
 		return dst, true

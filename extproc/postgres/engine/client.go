@@ -67,6 +67,9 @@ func (e *Engine) Client(in []byte, out *Output) (Step, error) {
 			e.copyData(size, out)
 			continue
 		}
+		if kind != 'H' && kind != 'S' { // a COPY that has failed may have no end of its own
+			e.client.copied.end(out)
+		}
 		limit, known := clientLimit(kind)
 		switch {
 		case !known:

@@ -215,7 +215,6 @@ func (e *Engine) copyEnd(msg []byte, out *Output) {
 		e.shared.copy.phase = copyAwaited
 	}
 	e.mu.Unlock()
-	e.client.copied.end(out)
 	if reads {
 		out.ToServer.pass(msg)
 		e.Flush(out)

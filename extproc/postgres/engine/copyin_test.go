@@ -96,6 +96,26 @@ func TestWhatOneCopyLeavesIsNotReadWithTheNext(t *testing.T) {
 	}
 }
 
+// Nobody has to end a COPY that has failed.
+func TestWhatAFailedCopyLeavesIsRecordedWithWhatComesNext(t *testing.T) {
+	for name, next := range map[string][]byte{
+		"a query": query("select"), "another COPY": query("copy"), "good-bye": message('X', nil), "a batch": parse("", "select"),
+	} {
+		s := copyInScript(t, true)
+		s.mustSend(copyData("1\tann\t" + hidden))
+		s.mustAnswer(encodeBackend(&pgproto3.ErrorResponse{Severity: "ERROR", Code: "57014", Message: "stopped"}), ready('I'))
+		s.mustSend(join(message('S', nil), message('H', nil)))
+		if len(s.copied) > 0 {
+			t.Errorf("%s: recorded %q before its row may have ended", name, s.copied)
+		}
+		s.mustAnswer(ready('I'))
+		s.mustSend(next)
+		if got, want := dataOf(t, s.copied), fmt.Sprintf("1\tann\t‹%d›", len(hidden)); got != want {
+			t.Errorf("%s: recorded %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestTheRecordHasNoRowThatAnErrorOfCopyInQuotes(t *testing.T) {
 	for _, code := range []string{"22P04", "57014", "42501", "53100"} {
 		s := copyInScript(t, true)

@@ -115,10 +115,10 @@ func index(list []*Statement) map[string]*Statement {
 	return m
 }
 
-// Probe makes the model answer a text of a guard's own with one row, all of it text. It is for before the first backend.
-func Probe(sql string, row ...string) {
-	s := &Statement{SQL: sql, action: actionRows, rows: [][]string{row}}
-	for range row {
+// Probe makes the model answer one more text with rows, all of them text. It is for before the first backend.
+func Probe(sql string, rows ...[]string) {
+	s := &Statement{SQL: sql, action: actionRows, rows: rows}
+	for range rows[0] {
 		s.fields = append(s.fields, Field{"?column?", 0, 0, typeText, -1})
 	}
 	statements[sql] = s
