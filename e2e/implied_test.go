@@ -22,7 +22,7 @@ rules:
 // schema that may be used no more leaves its names to the next, and a foreign key carries on what happens to a table.
 func TestWhatADefinitionChangesWithoutNamingItIsWaitedForToo(t *testing.T) {
 	const (
-		slow  = "select count(*) from generate_series(1, 4000000)"
+		slow  = "select count(*) from generate_series(1, 5000000)"
 		own   = "create table orders_app.w(id int, v text);"
 		child = "create table orders_app.p(id int, api_key text); create table orders_app.c() inherits (orders_app.p); insert into orders_app.c values (1, 'sk-live-copysecret');"
 		part  = "create table orders_app.p(id int, api_key text, k int) partition by list(k); create table orders_app.c partition of orders_app.p default; insert into orders_app.c values (1, 'sk-live-copysecret', 1);"
@@ -42,6 +42,10 @@ func TestWhatADefinitionChangesWithoutNamingItIsWaitedForToo(t *testing.T) {
 		"a partition that goes with its table": {
 			before: "create table orders_app.p(id int, v text) partition by list(id); create table orders_app.w partition of orders_app.p default;",
 			attack: "select upper(v) from w", other: []string{"drop table orders_app.p"}, bad: "MASKED-VALUE",
+		},
+		"a sequence that goes with its table": {
+			before: "create table orders_app.p(id int); create sequence orders_app.w owned by orders_app.p.id;",
+			attack: "select upper(w::text) from w", other: []string{"drop table orders_app.p"}, bad: "MASKED-VALUE",
 		},
 		"columns of a child":     {before: child, attack: "copy orders_app.c to stdout", other: []string{"alter table orders_app.p drop column id, add column z text"}, bad: "sk-live-copysecret"},
 		"columns of a partition": {before: part, attack: "copy orders_app.c to stdout", other: []string{"alter table orders_app.p drop column id, add column z text"}, bad: "sk-live-copysecret"},

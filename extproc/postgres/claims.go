@@ -64,6 +64,8 @@ func (c *claims) everybody() []*claimant {
 type change struct {
 	all   bool
 	names map[string]struct{}
+	// sequences: those that a table or a column owns go with it.
+	sequences bool
 	// begun: the statement is on its way to the server.
 	begun bool
 }
@@ -85,6 +87,7 @@ func changeOf(facts *sqlfacts.Facts) (c change, some bool) {
 		if st.MovesSchemas {
 			c.all, some = true, true
 		}
+		c.sequences = c.sequences || st.Operation.Command == "DROP TABLE" || st.Operation.Command == "ALTER TABLE"
 		for _, p := range redefined(st) {
 			if st.Temporary && (p.Effect == policyv1.Effect_UNKNOWN || strings.HasPrefix(p.Object, "pg_temp")) {
 				continue
@@ -141,7 +144,7 @@ func (c change) meets(facts *sqlfacts.Facts) bool {
 	for i := range facts.Statements {
 		st := &facts.Statements[i]
 		for _, r := range st.Relations {
-			if _, named := c.names[r.Name]; named || c.all && r.Schema != "pg_catalog" {
+			if _, named := c.names[r.Name]; named || c.all && r.Schema != "pg_catalog" || c.sequences && r.Kind == 'S' {
 				return true
 			}
 		}
@@ -256,7 +259,7 @@ func (c *claims) take(m *claimant, facts *sqlfacts.Facts, ch change, unbounded b
 	if !had {
 		c.some.Add(1)
 	}
-	ch.all, ch.begun = ch.all || before.all, before.begun
+	ch.all, ch.sequences, ch.begun = ch.all || before.all, ch.sequences || before.sequences, before.begun
 	for name := range before.names {
 		ch.names[name] = struct{}{}
 	}
