@@ -70,6 +70,20 @@ func looksUpLate(facts *sqlfacts.Facts) bool {
 	})
 }
 
+// leadsElsewhere reports whether a write may do more than it was judged by at Bind: its triggers, what foreign keys carry it on
+// to, and partitions are found when it is executed, and something has changed since. What only reads has been planned.
+func (j *judge) leadsElsewhere(ctx context.Context, q *engine.Question) bool {
+	g := q.Run.Context.(*granted)
+	if g.unbounded || q.Facts == nil || q.Run.ReadOnly() {
+		return false
+	}
+	if j.alterations != g.alterations {
+		return true
+	}
+	catalog, err := j.catalog.Snapshot(ctx, j.path)
+	return err != nil || catalog.Version() != g.catalog // anew says why there is none
+}
+
 // anew decides on a portal at its first Execute, by what its names mean in that moment. Later ones look nothing up.
 func (j *judge) anew(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
 	g := q.Run.Context.(*granted)

@@ -72,6 +72,12 @@ func TestNamesOfAllButQueriesAreLookedUpWhenTheyAreExecuted(t *testing.T) {
 			t.Errorf("%s", command)
 		}
 	}
+	for _, effect := range []policyv1.Effect{policyv1.Effect_PRIVILEGE, policyv1.Effect_MAINTENANCE, policyv1.Effect_LOCK, policyv1.Effect_DDL} {
+		st := sqlfacts.Statement{Operation: policies.Operation{Command: "ANALYZE", Pairs: []policies.Pair{{Effect: effect, Object: "public.w"}}}}
+		if !looksUpLate(&sqlfacts.Facts{Statements: []sqlfacts.Statement{st}}) {
+			t.Errorf("%s", effect)
+		}
+	}
 	begin := &sqlfacts.Facts{Statements: []sqlfacts.Statement{{Operation: policies.Operation{Command: "BEGIN", Pairs: []policies.Pair{{Effect: policyv1.Effect_TRANSACTION}}}}}}
 	if looksUpLate(begin) || looksUpLate(nil) {
 		t.Error("what names nothing")

@@ -11,6 +11,7 @@ import (
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
 	"github.com/sluicegate/sluice/extproc/postgres/engine"
+	"github.com/sluicegate/sluice/policies"
 	"github.com/sluicegate/sluice/policies/sqlfacts"
 )
 
@@ -63,6 +64,8 @@ func (c *claims) everybody() []*claimant {
 type change struct {
 	all   bool
 	names map[string]struct{}
+	// sequences: those that a table or a column owns go with it.
+	sequences bool
 	// begun: the statement is on its way to the server.
 	begun bool
 }
@@ -81,12 +84,11 @@ func changeOf(facts *sqlfacts.Facts) (c change, some bool) {
 		if ofItsSession(st.Kind) {
 			continue
 		}
-		for _, p := range st.Operation.Pairs {
-			switch p.Effect {
-			case policyv1.Effect_DDL, policyv1.Effect_UNKNOWN:
-			default:
-				continue
-			}
+		if st.MovesSchemas {
+			c.all, some = true, true
+		}
+		c.sequences = c.sequences || st.Operation.Command == "DROP TABLE" || st.Operation.Command == "ALTER TABLE"
+		for _, p := range redefined(st) {
 			if st.Temporary && (p.Effect == policyv1.Effect_UNKNOWN || strings.HasPrefix(p.Object, "pg_temp")) {
 				continue
 			}
@@ -100,6 +102,28 @@ func changeOf(facts *sqlfacts.Facts) (c change, some bool) {
 		}
 	}
 	return c, some
+}
+
+// redefined are the pairs of what a definition makes another: what it is about, and what goes and changes with that, such as
+// partitions and children; with a foreign key, what this leads to from what it refers to.
+func redefined(st *sqlfacts.Statement) (list []policies.Pair) {
+	refers := st.Operation.Command == "ALTER TABLE" || st.Operation.Command == "CREATE TABLE"
+	for _, p := range st.Operation.Pairs {
+		switch p.Effect {
+		case policyv1.Effect_DDL, policyv1.Effect_UNKNOWN:
+			list = append(list, p)
+		case policyv1.Effect_READ:
+			if refers {
+				list = append(list, p)
+			}
+		}
+	}
+	for _, p := range st.Operation.Reached {
+		if p.Effect == policyv1.Effect_DDL {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // ofItsSession reports whether a kind of statement changes what names mean for no other session. What SQL prepares, and what
@@ -120,7 +144,7 @@ func (c change) meets(facts *sqlfacts.Facts) bool {
 	for i := range facts.Statements {
 		st := &facts.Statements[i]
 		for _, r := range st.Relations {
-			if _, named := c.names[r.Name]; named || c.all && r.Schema != "pg_catalog" {
+			if _, named := c.names[r.Name]; named || c.all && r.Schema != "pg_catalog" || c.sequences && r.Kind == 'S' {
 				return true
 			}
 		}
@@ -139,7 +163,7 @@ func (c change) meets(facts *sqlfacts.Facts) bool {
 func isOfRelation(e policyv1.Effect) bool {
 	switch e {
 	case policyv1.Effect_READ, policyv1.Effect_INSERT, policyv1.Effect_UPDATE, policyv1.Effect_DELETE, policyv1.Effect_TRUNCATE,
-		policyv1.Effect_LOCK, policyv1.Effect_DDL, policyv1.Effect_EXECUTE:
+		policyv1.Effect_LOCK, policyv1.Effect_DDL, policyv1.Effect_EXECUTE, policyv1.Effect_PRIVILEGE, policyv1.Effect_MAINTENANCE:
 		return true
 	}
 	return false
@@ -235,7 +259,7 @@ func (c *claims) take(m *claimant, facts *sqlfacts.Facts, ch change, unbounded b
 	if !had {
 		c.some.Add(1)
 	}
-	ch.all, ch.begun = ch.all || before.all, before.begun
+	ch.all, ch.sequences, ch.begun = ch.all || before.all, ch.sequences || before.sequences, before.begun
 	for name := range before.names {
 		ch.names[name] = struct{}{}
 	}

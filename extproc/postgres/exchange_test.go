@@ -392,6 +392,11 @@ func TestWhatADefinitionMeansForOthers(t *testing.T) {
 		"set search_path = public":                                                  {true, false},
 		"set local search_path = public":                                            {true, false},
 		"reset role":                                                                {false, false},
+		"grant select on pub to x":                                                  {false, false},
+		"grant usage on schema public to x":                                         {false, true},
+		"grant readers to x":                                                        {false, true},
+		"alter schema public owner to x":                                            {false, true},
+		"reassign owned by x to y":                                                  {false, true},
 	} {
 		facts, err := a.Facts(text, tables)
 		if err != nil {

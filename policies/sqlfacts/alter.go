@@ -124,6 +124,7 @@ func (w *walker) rename(s *pg.RenameStmt) {
 	w.st.MovesNames = true
 	switch s.GetRenameType() {
 	case pg.ObjectType_OBJECT_ROLE:
+		w.st.MovesSchemas = true // one of them may be "$user"
 		w.pair(policyv1.Effect_PRIVILEGE, s.GetSubname())
 		return
 	case pg.ObjectType_OBJECT_SCHEMA:

@@ -60,6 +60,9 @@ type Statement struct {
 	// ROLE, SET SESSION AUTHORIZATION, search_path, RESET, DISCARD ALL, set_config; a schema that comes, goes or is
 	// granted; whatever calls a function that is not pure, or is not understood.
 	MovesPath bool
+	// MovesSchemas: other sessions may find other schemas on their search_path once it has run, since a schema or a role is
+	// granted, revoked or given to another.
+	MovesSchemas bool
 	// MovesNames: a relation goes by another name, or shows its rows through another, once it has run: RENAME, SET SCHEMA,
 	// INHERIT, ATTACH and their opposites; or it may do so, since it is not understood.
 	MovesNames bool

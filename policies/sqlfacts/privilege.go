@@ -11,14 +11,30 @@ func (w *walker) privilege(n *pg.Node) bool {
 	switch x := n.GetNode().(type) {
 	case *pg.Node_GrantStmt:
 		w.grant(x.GrantStmt)
+	case *pg.Node_CreatePolicyStmt:
+		w.policy(x.CreatePolicyStmt.GetTable(), x.CreatePolicyStmt.GetQual(), x.CreatePolicyStmt.GetWithCheck())
+	case *pg.Node_AlterPolicyStmt:
+		w.policy(x.AlterPolicyStmt.GetTable(), x.AlterPolicyStmt.GetQual(), x.AlterPolicyStmt.GetWithCheck())
+	case *pg.Node_AlterOwnerStmt:
+		w.owner(x.AlterOwnerStmt)
+	case *pg.Node_AlterDefaultPrivilegesStmt:
+		w.pair(policyv1.Effect_PRIVILEGE, "*")
+		w.roles(x.AlterDefaultPrivilegesStmt.GetAction().GetGrantees())
+	default:
+		w.st.MovesSchemas = w.aboutRoles(n)
+		return w.st.MovesSchemas
+	}
+	return true
+}
+
+// aboutRoles walks statements about roles, and about all that they own.
+func (w *walker) aboutRoles(n *pg.Node) bool {
+	switch x := n.GetNode().(type) {
 	case *pg.Node_GrantRoleStmt:
 		for _, r := range x.GrantRoleStmt.GetGrantedRoles() {
 			w.pair(policyv1.Effect_PRIVILEGE, r.GetAccessPriv().GetPrivName())
 		}
 		w.roles(x.GrantRoleStmt.GetGranteeRoles())
-	case *pg.Node_AlterDefaultPrivilegesStmt:
-		w.pair(policyv1.Effect_PRIVILEGE, "*")
-		w.roles(x.AlterDefaultPrivilegesStmt.GetAction().GetGrantees())
 	case *pg.Node_CreateRoleStmt:
 		w.secret = true
 		w.pair(policyv1.Effect_PRIVILEGE, x.CreateRoleStmt.GetRole())
@@ -37,12 +53,6 @@ func (w *walker) privilege(n *pg.Node) bool {
 	case *pg.Node_ReassignOwnedStmt:
 		w.pair(policyv1.Effect_PRIVILEGE, "*")
 		w.roles(x.ReassignOwnedStmt.GetRoles())
-	case *pg.Node_AlterOwnerStmt:
-		w.owner(x.AlterOwnerStmt)
-	case *pg.Node_CreatePolicyStmt:
-		w.policy(x.CreatePolicyStmt.GetTable(), x.CreatePolicyStmt.GetQual(), x.CreatePolicyStmt.GetWithCheck())
-	case *pg.Node_AlterPolicyStmt:
-		w.policy(x.AlterPolicyStmt.GetTable(), x.AlterPolicyStmt.GetQual(), x.AlterPolicyStmt.GetWithCheck())
 	default:
 		return false
 	}
@@ -74,6 +84,7 @@ func (w *walker) role(r *pg.RoleSpec) {
 }
 
 func (w *walker) grant(s *pg.GrantStmt) {
+	w.st.MovesSchemas = s.GetObjtype() == pg.ObjectType_OBJECT_SCHEMA
 	if len(s.GetObjects()) == 0 {
 		w.pair(policyv1.Effect_PRIVILEGE, "*")
 	}
@@ -97,6 +108,7 @@ func (w *walker) owner(s *pg.AlterOwnerStmt) {
 		w.definition(rv, ctx{}, policyv1.Effect_PRIVILEGE)
 		return
 	}
+	w.st.MovesSchemas = s.GetObjectType() == pg.ObjectType_OBJECT_SCHEMA
 	w.object(policyv1.Effect_PRIVILEGE, s.GetObjectType(), s.GetObject())
 }
 

@@ -37,7 +37,7 @@ func touchOf(e policyv1.Effect) Touch {
 		return TouchDelete
 	case policyv1.Effect_TRUNCATE:
 		return TouchTruncate
-	case policyv1.Effect_DDL, policyv1.Effect_MAINTENANCE:
+	case policyv1.Effect_DDL, policyv1.Effect_MAINTENANCE, policyv1.Effect_PRIVILEGE:
 		return TouchDefine
 	}
 	return 0

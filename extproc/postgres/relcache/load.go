@@ -9,12 +9,12 @@ import (
 )
 
 // fingerprintSQL changes whenever a row of a catalog that is read here is added, removed or replaced: it has the
-// number of rows and the sum of their xmin.
+// number of rows and the sum of their xmin. Who is in which role decides about schemas that may be used.
 func fingerprintSQL() string {
 	parts := []string{}
 	for _, c := range strings.Fields(`pg_namespace pg_class pg_attribute pg_inherits pg_rewrite pg_trigger pg_attrdef
 		pg_policy pg_constraint pg_index pg_partitioned_table pg_proc pg_operator pg_type pg_cast pg_range pg_opclass
-		pg_amop pg_amproc pg_statistic_ext pg_event_trigger pg_foreign_table pg_foreign_server`) {
+		pg_amop pg_amproc pg_statistic_ext pg_event_trigger pg_foreign_table pg_foreign_server pg_auth_members`) {
 		parts = append(parts, fmt.Sprintf(
 			"(SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8), 0) FROM pg_catalog.%s)", c))
 	}
