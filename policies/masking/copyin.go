@@ -143,13 +143,19 @@ func (p *CopyIn) row(dst, line []byte) (out []byte, ok bool) {
 		if i > 0 {
 			dst = append(dst, p.spec.Delimiter)
 		}
-		if p.hidden[i] && string(field) != p.spec.Null {
+		if p.hidden[i] && !p.isNull(field) {
 			dst = p.hiddenField(dst, field)
 		} else {
 			dst = append(dst, field...)
 		}
 	}
 	return append(dst, line[end:]...), true
+}
+
+// isNull reports whether a field is NULL. In CSV, FORCE_NOT_NULL makes a value of the NULL string, which tells nothing if that
+// is empty.
+func (p *CopyIn) isNull(field []byte) bool {
+	return string(field) == p.spec.Null && (p.line.text || p.spec.Null == "")
 }
 
 // split cuts a line into fields, and reports whether it has as many as there are columns, and all quotes end.

@@ -63,8 +63,11 @@ func TestDataOfCopyInHasNoSecrets(t *testing.T) {
 		"a header of other columns": {
 			change: func(c *sqlfacts.Copy) { c.Header = true }, in: "1\tpw\n1\tpw\t7\te\tn\n", want: "‹4›\n1\t‹2›\t‹1›\t‹1›\tn\n",
 		},
-		"CSV":                {format: sqlfacts.CopyCSV, in: "1,pw,,x@y,n\n", want: "1,\"‹2›\",,\"‹3›\",n\n"},
-		"quotes":             {format: sqlfacts.CopyCSV, in: "\"1\",\"p,\"\"\nw\",a\"b,\"c,d,\"n,\nm\"\n", want: "\"1\",\"‹5›\",\"‹4›\",\"‹1›\",\"n,\nm\"\n"},
+		"CSV":    {format: sqlfacts.CopyCSV, in: "1,pw,,x@y,n\n", want: "1,\"‹2›\",,\"‹3›\",n\n"},
+		"quotes": {format: sqlfacts.CopyCSV, in: "\"1\",\"p,\"\"\nw\",a\"b,\"c,d,\"n,\nm\"\n", want: "\"1\",\"‹5›\",\"‹4›\",\"‹1›\",\"n,\nm\"\n"},
+		"a NULL string that FORCE_NOT_NULL makes a value": {
+			format: sqlfacts.CopyCSV, change: func(c *sqlfacts.Copy) { c.Null = "pw" }, in: "pw,pw,,x@y,pw\n", want: "pw,\"‹2›\",\"‹0›\",\"‹3›\",pw\n",
+		},
 		"a quote that stays": {format: sqlfacts.CopyCSV, in: "1,\"pw,7,e,n\n1,pw,7,e,n\n", want: "‹23›"},
 		"an escape": {
 			format: sqlfacts.CopyCSV, change: func(c *sqlfacts.Copy) { c.Escape = '\\' },
@@ -203,14 +206,18 @@ func recordedRows(c *sqlfacts.Copy, rows [][][]byte) []byte {
 			if i > 0 {
 				out = append(out, c.Delimiter)
 			}
+			csv := c.Format == sqlfacts.CopyCSV
+			if v == nil && csv && c.Null != "" && i >= 1 && i <= 3 { // a value, by FORCE_NOT_NULL
+				v = []byte(c.Null)
+			}
 			switch {
 			case v == nil:
 				out = append(out, c.Null...)
-			case i >= 1 && i <= 3 && c.Format == sqlfacts.CopyCSV:
+			case i >= 1 && i <= 3 && csv:
 				out = append(append(append(out, c.Quote), marked(v)...), c.Quote)
 			case i >= 1 && i <= 3:
 				out = append(out, marked(v)...)
-			case c.Format == sqlfacts.CopyCSV:
+			case csv:
 				out = appendCSV(out, c, v)
 			default:
 				out = appendText(out, c, v)
