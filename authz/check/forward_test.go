@@ -228,6 +228,14 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", form + ";charset=utf-16le", "_%00m%00e%00t%00h%00o%00d%00=D%00"},
 		{"/x", "content-type: multipart/form-data; boundary=c; boundary=b", part("_method")},
 		{"/x", "content-type: Multipart/Form-Data; boundary=c; boundary*=utf-8''b", part("_method")},
+		{"/x", json, `{"a":"&_method=DELETE&"}`}, // some read a form in a body of any type
+		{"/x", json, `[1, ";X-HTTP-Method-Override=DELETE;"]`},
+		{"/x", json + "; charset=utf-16", "{\x00\"\x00&\x00_\x00m\x00e\x00t\x00h\x00o\x00d\x00=\x00D\x00\"\x00}\x00"},
+		{"/x", json + "|content-encoding: gzip", zipped(`{"a":"&_method=DELETE&"}`)},
+		{"/x", json + "|content-encoding: gzip", named(`{}`, "&_method=DELETE&")},
+		{"/x", "content-type: application/vnd.api+json", `{"a":"&%5Fmethod=DELETE&"}`},
+		{"/x", multi, strings.Replace(part("x"), "DELETE", "a&_method=DELETE&b", 1)},
+		{"/x", "content-type: Multipart/Mixed; boundary=b", strings.Replace(part("x"), "DELETE", "a&_method=DELETE&b", 1)},
 	} {
 		in := ask("api", "GET", c.path, good)
 		if c.kind != "" {
@@ -266,7 +274,6 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", json + "|content-encoding: Identity", `{"a":1}`},
 		{"/x", json + "|content-encoding: gzip", zipped(`{"method":"tools/call","a":"100 %"}`)},
 		{"/x", json + "|content-encoding: gzip", zipped(strings.Repeat(" ", 8<<20-2) + "{}")},
-		{"/x", json + "|content-encoding: gzip", named(`{}`, "&_method=DELETE&")},
 		{"/x", "content-type: application/x-ndjson|content-encoding: gzip", zipped("{\"index\":{}}\n{\"method\":\"GET\"}\n")},
 		{"/x", form + "|content-encoding: gzip", zipped("method=a")},
 		{"/x", "content-type: application/octet-stream|content-encoding: x-gzip", zipped("a method; 100 %")},

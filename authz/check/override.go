@@ -72,7 +72,7 @@ func (r *request) formOverrides() bool {
 	body := r.body
 	if encoding := r.header("content-encoding"); compressed(encoding) {
 		// Services that unpack nothing read a form in the bytes themselves: a name of a file in them, what does not compress.
-		if multipart || !isJSON && formNames(body) {
+		if multipart || formNames(body) {
 			return true
 		}
 		if text, ok := unpacked(encoding, body, maxUnpacked); ok {
@@ -83,13 +83,15 @@ func (r *request) formOverrides() bool {
 	}
 	text := inASCII(body)
 	switch {
+	case formNames(text) || len(text) < len(body) && formNames(body): // some services read a form in a body of any type
+		return true
 	case multipart:
 		return partNames(contentType, body, text)
 	case isJSON:
 		return memberNames(text) || cutName.Match(body)
 	}
 	object := bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && (form || almostName.Match(text))
-	return formNames(text) || len(text) < len(body) && formNames(body) || object && memberNames(text)
+	return object && memberNames(text)
 }
 
 var (
