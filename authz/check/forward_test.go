@@ -228,6 +228,11 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", form + ";charset=utf-16le", "_%00m%00e%00t%00h%00o%00d%00=D%00"},
 		{"/x", "content-type: multipart/form-data; boundary=c; boundary=b", part("_method")},
 		{"/x", "content-type: Multipart/Form-Data; boundary=c; boundary*=utf-8''b", part("_method")},
+		{"/x", multi, strings.Replace(part("_method"), "_me", "_me\n", 1)}, // PHP joins lines without a colon
+		{"/x", multi, strings.Replace(part("_method"), "_me", "_me\r\n", 1)},
+		{"/x", multi, strings.Replace(part("_method"), "_me", "_me\r", 1)},
+		{"/x", multi, strings.Replace(part(`"_method"`), "_me", "_\r\nme\n", 1)},
+		{"/x", multi, strings.Replace(part("X-HTTP-Method-Override"), "Met", "Met\r\n", 1)},
 		{"/x", json, `{"a":"&_method=DELETE&"}`}, // some read a form in a body of any type
 		{"/x", json, `[1, ";X-HTTP-Method-Override=DELETE;"]`},
 		{"/x", json + "; charset=utf-16", "{\x00\"\x00&\x00_\x00m\x00e\x00t\x00h\x00o\x00d\x00=\x00D\x00\"\x00}\x00"},

@@ -145,8 +145,9 @@ func partNames(contentType string, body, text []byte) bool {
 	return mayName(controls.ReplaceAll(text, nil)) || otherNames.Match(text)
 }
 
-// controls are what some services take out of names.
-var controls = regexp.MustCompile(`[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+`)
+// controls are what some services take out of names. Ends of lines are among them: PHP joins a line of a part's header that has
+// no colon to the one before it.
+var controls = regexp.MustCompile(`[\x00-\x1f\x7f]+`)
 
 // memberNames looks at the names of an object's members, or of several objects behind one another. What is no JSON to its
 // end, and has the word, is taken to name a method: some services read more than JSON, such as comments, or other quotes.
