@@ -80,6 +80,11 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{path: "/x?_method=DELETE"},
 		{path: "/x?a=1&_METHOD=delete"},
 		{path: "/x?_method[]=DELETE"},
+		{path: "/x?method=delete"}, // Facebook's Graph API
+		{path: "/x?a=1&Method=%20DELETE"},
+		{path: "/x?method=POST%00x"},
+		{"/x", form, "a=1&method=put"},
+		{"/x", form, "m%65thod=%70atch&a=" + strings.Repeat("x", 1000)},
 		{path: "/x?%5fmethod=DELETE"},
 		{path: "/x?+_method=DELETE"},
 		{path: "/x?a=b;_method=DELETE"},
@@ -228,6 +233,19 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", form + ";charset=utf-16le", "_%00m%00e%00t%00h%00o%00d%00=D%00"},
 		{"/x", "content-type: multipart/form-data; boundary=c; boundary=b", part("_method")},
 		{"/x", "content-type: Multipart/Form-Data; boundary=c; boundary*=utf-8''b", part("_method")},
+		{"/x", multi, strings.Replace(part("_method"), "_me", "_me\n", 1)}, // PHP joins lines without a colon
+		{"/x", multi, strings.Replace(part("_method"), "_me", "_me\r\n", 1)},
+		{"/x", multi, strings.Replace(part("_method"), "_me", "_me\r", 1)},
+		{"/x", multi, strings.Replace(part(`"_method"`), "_me", "_\r\nme\n", 1)},
+		{"/x", multi, strings.Replace(part("X-HTTP-Method-Override"), "Met", "Met\r\n", 1)},
+		{"/x", json, `{"a":"&_method=DELETE&"}`}, // some read a form in a body of any type
+		{"/x", json, `[1, ";X-HTTP-Method-Override=DELETE;"]`},
+		{"/x", json + "; charset=utf-16", "{\x00\"\x00&\x00_\x00m\x00e\x00t\x00h\x00o\x00d\x00=\x00D\x00\"\x00}\x00"},
+		{"/x", json + "|content-encoding: gzip", zipped(`{"a":"&_method=DELETE&"}`)},
+		{"/x", json + "|content-encoding: gzip", named(`{}`, "&_method=DELETE&")},
+		{"/x", "content-type: application/vnd.api+json", `{"a":"&%5Fmethod=DELETE&"}`},
+		{"/x", multi, strings.Replace(part("x"), "DELETE", "a&_method=DELETE&b", 1)},
+		{"/x", "content-type: Multipart/Mixed; boundary=b", strings.Replace(part("x"), "DELETE", "a&_method=DELETE&b", 1)},
 	} {
 		in := ask("api", "GET", c.path, good)
 		if c.kind != "" {
@@ -244,6 +262,7 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 	}
 	for _, c := range []struct{ path, kind, body string }{
 		{"/x?method=a&payment_method=card", form, "method=b"},
+		{"/x?method=deleted&payment_method=delete", form, "method=delete-all&method=" + strings.Repeat("+", 100) + "x"},
 		{"/x", json, `{"method":"tools/call","a":{"_method":"x"}}`},
 		{"/x", json, `[{"method":"tools/call"},{"method":"tools/list"}] `},
 		{"/x", json + "; charset=UTF-8", `{"method":"a \\ b"}`},
@@ -266,7 +285,6 @@ func TestAMethodInAnotherPlaceIsRefusedWhereMethodsMatter(t *testing.T) {
 		{"/x", json + "|content-encoding: Identity", `{"a":1}`},
 		{"/x", json + "|content-encoding: gzip", zipped(`{"method":"tools/call","a":"100 %"}`)},
 		{"/x", json + "|content-encoding: gzip", zipped(strings.Repeat(" ", 8<<20-2) + "{}")},
-		{"/x", json + "|content-encoding: gzip", named(`{}`, "&_method=DELETE&")},
 		{"/x", "content-type: application/x-ndjson|content-encoding: gzip", zipped("{\"index\":{}}\n{\"method\":\"GET\"}\n")},
 		{"/x", form + "|content-encoding: gzip", zipped("method=a")},
 		{"/x", "content-type: application/octet-stream|content-encoding: x-gzip", zipped("a method; 100 %")},

@@ -30,6 +30,15 @@ func isOverride(name string) bool {
 	return slices.ContainsFunc(httploose.Names(name), func(n string) bool { return slices.Contains(overrides, n) })
 }
 
+// methods are what the name "method" means one by: Facebook's Graph API and others read ?method=delete, while to most it is a word
+// like any other.
+var methods = []string{"get", "head", "post", "put", "patch", "delete", "options", "trace", "connect", "query", "purge", "merge", "link", "unlink", "copy", "move"}
+
+// isOverridePair reports whether a field of a query or form names a method.
+func isOverridePair(name, value string) bool {
+	return isOverride(name) || slices.Contains(httploose.Names(name), "method") && slices.Contains(methods, httploose.Value(value))
+}
+
 // overridden refuses a request that names another method in its query or body, at a target whose rules speak of methods:
 // what was decided on would not be what the service does.
 func overridden(r *request, p *policies.Policy) *problem {
@@ -38,7 +47,7 @@ func overridden(r *request, p *policies.Policy) *problem {
 	}
 	place := ""
 	switch {
-	case slices.ContainsFunc(httploose.Pairs(r.path.Query), func(p httploose.Pair) bool { return isOverride(p.Name) }):
+	case slices.ContainsFunc(httploose.Pairs(r.path.Query), func(p httploose.Pair) bool { return isOverridePair(p.Name, p.Value) }):
 		place = "query"
 	case r.formOverrides():
 		place = "body"
@@ -72,7 +81,7 @@ func (r *request) formOverrides() bool {
 	body := r.body
 	if encoding := r.header("content-encoding"); compressed(encoding) {
 		// Services that unpack nothing read a form in the bytes themselves: a name of a file in them, what does not compress.
-		if multipart || !isJSON && formNames(body) {
+		if multipart || formNames(body) {
 			return true
 		}
 		if text, ok := unpacked(encoding, body, maxUnpacked); ok {
@@ -83,13 +92,15 @@ func (r *request) formOverrides() bool {
 	}
 	text := inASCII(body)
 	switch {
+	case formNames(text) || len(text) < len(body) && formNames(body): // some services read a form in a body of any type
+		return true
 	case multipart:
 		return partNames(contentType, body, text)
 	case isJSON:
 		return memberNames(text) || cutName.Match(body)
 	}
 	object := bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && (form || almostName.Match(text))
-	return formNames(text) || len(text) < len(body) && formNames(body) || object && memberNames(text)
+	return object && memberNames(text)
 }
 
 var (
@@ -117,11 +128,19 @@ func mayName(body []byte) bool {
 	return bytes.ContainsAny(body, `%\`) || bytes.Contains(bytes.ToLower(body), []byte("method"))
 }
 
-// formNames looks at the names of a form's fields (WHATWG URL, 5.1). Values are not decoded: they may be most of a body.
+// longestMethod is how much of a value may be a method's name, in bytes, encoded and with blanks around it.
+const longestMethod = 64
+
+// formNames looks at the names of a form's fields (WHATWG URL, 5.1). Values are not decoded further than they may be a method:
+// they may be most of a body.
 func formNames(body []byte) bool {
 	for field := range bytes.FieldsFuncSeq(body, func(c rune) bool { return c == '&' || c == ';' }) {
-		name, _, _ := bytes.Cut(field, []byte("="))
-		if (mayName(name) || bytes.ContainsFunc(name, unicode.IsControl)) && isOverride(httploose.Unescape(string(name), true)) {
+		name, value, _ := bytes.Cut(field, []byte("="))
+		if !mayName(name) && !bytes.ContainsFunc(name, unicode.IsControl) {
+			continue
+		}
+		value = value[:min(len(value), longestMethod)]
+		if isOverridePair(httploose.Unescape(string(name), true), httploose.Unescape(string(value), true)) {
 			return true
 		}
 	}
@@ -143,8 +162,9 @@ func partNames(contentType string, body, text []byte) bool {
 	return mayName(controls.ReplaceAll(text, nil)) || otherNames.Match(text)
 }
 
-// controls are what some services take out of names.
-var controls = regexp.MustCompile(`[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+`)
+// controls are what some services take out of names. Ends of lines are among them: PHP joins a line of a part's header that has
+// no colon to the one before it.
+var controls = regexp.MustCompile(`[\x00-\x1f\x7f]+`)
 
 // memberNames looks at the names of an object's members, or of several objects behind one another. What is no JSON to its
 // end, and has the word, is taken to name a method: some services read more than JSON, such as comments, or other quotes.

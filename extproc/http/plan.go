@@ -157,15 +157,17 @@ func takeAway(m *envoy_service_ext_proc_v3.HeaderMutation, name string) {
 // digest or its length whether that is right.
 func tells(all *envoy_config_core_v3.HeaderMap, m *envoy_service_ext_proc_v3.HeaderMutation) {
 	for _, h := range all.GetHeaders() {
-		if name := h.GetKey(); tellsOf(name) {
+		// A range of bytes has the length of all; one of rows is for whoever reads page by page.
+		if name := h.GetKey(); tellsOf(name) || name == "content-range" && strings.HasPrefix(strings.ToLower(rawValue(h)), "bytes") {
 			takeAway(m, name)
 		}
 	}
 }
 
-// tellsOf reports whether a header, by its name, has a digest, a tag or a length of a body: those of RFC 9530, RFC 1864 and RFC
-// 3230, and what object stores and registries have of their own (x-amz-checksum-sha256, x-goog-hash, x-ms-blob-content-md5,
-// x-linked-size). It is asked of each header of a masked response.
+// tellsOf reports whether a header, by its name, has a digest, a signature, a tag or a length of a body: those of RFC 9530, RFC
+// 1864 and RFC 3230, RFC 9421 and detached ones of RFC 7515, whose keys anybody may have, and what object stores and registries
+// have of their own (x-amz-checksum-sha256, x-goog-hash, x-ms-blob-content-md5, x-linked-size). It is asked of each header of a
+// masked response.
 func tellsOf(name string) bool {
 	within := func(word string) bool { return strings.Contains(name, word) }
 	ends := func(word string) bool { return strings.HasSuffix(name, word) }
@@ -175,11 +177,12 @@ func tellsOf(name string) bool {
 var (
 	digests = []string{
 		"md5", "sha1", "sha2", "sha3", "sha5", "sha-1", "sha-2", "sha-3", "sha-5", "crc32", "crc-32", "crc64", "crc-64",
-		"checksum", "digest", "xxh", "blake2", "blake3",
+		"checksum", "digest", "xxh", "blake2", "blake3", "signature", "jws", "blob-id", "s3cmd-attrs", "dropbox-api-result",
 	}
 	measures = []string{
 		"-etag", "-content-length", "goog-hash", "content-hash", "body-hash", "object-hash", "file-hash", "blob-hash", "linked-hash",
 		"goog-size", "content-size", "body-size", "object-size", "file-size", "blob-size", "linked-size",
+		"gitlab-size", "xet-hash",
 	}
 )
 

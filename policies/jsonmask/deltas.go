@@ -10,6 +10,9 @@ const (
 	// finder, deltaBytes how much of a stream may be held for it, in bytes.
 	deltaWindow  = 4 << 10
 	deltaContext = contextSize
+	// deltaShare is the share of what is held that must come anew before it is read again: a long word that comes in small
+	// pieces would be read for each.
+	deltaShare = 8
 	// deltaEnd is how much of the end of a find that goes on is shown to it: the marks that end blocks are shorter.
 	deltaEnd   = 128
 	deltaBytes = 512 << 10
@@ -44,6 +47,8 @@ type deltaField struct {
 	running bool
 	// shown is where the last find begins, counted from 1, of which a piece that is out has what hides it; 0 for none.
 	shown int
+	// due is how long text must be before it is read again.
+	due int
 	// late says among which of an event's late patches its own are.
 	late int
 }
@@ -111,7 +116,15 @@ func (f *deltaField) add(e *events, l *eventLane, p heldPiece, text []byte) {
 	f.text = append(f.text, text...)
 	p.to = len(f.text)
 	f.pieces = append(f.pieces, p)
+	if len(f.text) < f.due {
+		return
+	}
 	f.decide(e, l, false)
+	f.due = len(f.text)
+	if len(f.pieces) > 0 {
+		from := f.pieces[0].from
+		f.due = min(f.due+(f.due-from)/deltaShare, from+deltaWindow+1)
+	}
 }
 
 // follow says whether the text of the place goes on from field to field, now that a piece of one comes.

@@ -115,3 +115,38 @@ func TestWhatCouldBeginIsNotLookedForWithinAFindThatGoesOn(t *testing.T) {
 		t.Errorf("%d bytes were looked at", bytes)
 	}
 }
+
+// searched counts the bytes that it has been asked to read.
+type searched struct {
+	opening
+	bytes *int
+}
+
+func (s searched) Find(dst []Span, text []byte) []Span {
+	*s.bytes += len(text)
+	return s.opening.Find(dst, text)
+}
+
+// A word without an end that comes in small pieces is not read anew for each of them.
+func TestALongWordInSmallPiecesIsReadAFewTimes(t *testing.T) {
+	for name, event := range map[string]string{
+		"a piece that could begin a find": "data: {\"text\":\"tok_\"}\n\n",
+		"one within a find":               "data: {\"delta\":{\"a\":\"BEGIN KE\"}}\n\n",
+		"data that is no JSON":            "data:tok_\n\n",
+		"strings of an array":             "data: [\"tok_\"]\n\n",
+		"counted pieces":                  "data: {\"index\":%d,\"text\":\"tok_\"}\n\n",
+	} {
+		bytes, pieces := 0, 5000
+		view := NewView(nil, searched{opens, &bytes}, nil)
+		var stream strings.Builder
+		for i := range pieces {
+			stream.WriteString(strings.ReplaceAll(event, "%d", fmt.Sprint(i)))
+		}
+		if _, err := masked(Events, strings.NewReader(stream.String()), view); err != nil {
+			t.Fatal(err)
+		}
+		if each := bytes / pieces; each > 500 {
+			t.Errorf("%s: %d bytes are read for each piece", name, each)
+		}
+	}
+}
