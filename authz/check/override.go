@@ -136,7 +136,7 @@ const longestMethod = 64
 func formNames(body []byte) bool {
 	for field := range bytes.FieldsFuncSeq(body, func(c rune) bool { return c == '&' || c == ';' }) {
 		name, value, _ := bytes.Cut(field, []byte("="))
-		if !mayName(name) && !bytes.ContainsFunc(name, unicode.IsControl) {
+		if len(name) < len("method") || !mayName(name) && !bytes.ContainsFunc(name, unicode.IsControl) {
 			continue
 		}
 		value = value[:min(len(value), longestMethod)]
