@@ -26,6 +26,7 @@ func TestWhatADefinitionChangesWithoutNamingItIsWaitedForToo(t *testing.T) {
 		own   = "create table orders_app.w(id int, v text);"
 		child = "create table orders_app.p(id int, api_key text); create table orders_app.c() inherits (orders_app.p); insert into orders_app.c values (1, 'sk-live-copysecret');"
 		part  = "create table orders_app.p(id int, api_key text, k int) partition by list(k); create table orders_app.c partition of orders_app.p default; insert into orders_app.c values (1, 'sk-live-copysecret', 1);"
+		keys  = "alter table public.plain add primary key (id); create table public.mid(id int primary key references public.plain(id) on delete cascade on update cascade); insert into public.mid values (7);"
 		view  = "create materialized view public.mplain as select v from public.plain; create materialized view public.mvault as select v from public.vault;"
 	)
 	s := ownStage(t, stage.Options{SQL: boundSQL})
@@ -53,6 +54,19 @@ func TestWhatADefinitionChangesWithoutNamingItIsWaitedForToo(t *testing.T) {
 			before: "alter table public.plain add primary key (id);", attack: "delete from public.plain",
 			other: []string{"alter table public.vault add foreign key (id) references public.plain(id) on delete cascade"}, harm: "select count(*) = 0 from public.vault",
 		},
+		"a foreign key on what one leads to": {
+			before: keys, attack: "delete from public.plain", harm: "select count(*) = 0 from public.vault",
+			other: []string{"alter table public.vault add foreign key (id) references public.mid(id) on delete cascade"},
+		},
+		"a foreign key on what one updates": {
+			before: keys, attack: "update public.plain set id = 8", harm: "select count(*) = 0 from public.vault where id = 7",
+			other: []string{"alter table public.vault add foreign key (id) references public.mid(id) on update cascade"},
+		},
+		"a foreign key two steps away": {
+			before: keys + "create table public.more(id int primary key references public.mid(id) on delete cascade); insert into public.more values (7);",
+			attack: "delete from public.plain", harm: "select count(*) = 0 from public.vault",
+			other: []string{"alter table public.vault add foreign key (id) references public.more(id) on delete cascade"},
+		},
 		"ANALYZE, executed": {attack: "analyze public.plain", late: true, other: []string{"alter table public.plain rename to gone", "alter table public.vault rename to plain"}, bad: "ANALYZE\x00"},
 		"REINDEX, executed": {attack: "reindex table public.plain", late: true, other: []string{"alter table public.plain rename to gone", "alter table public.vault rename to plain"}, bad: "REINDEX\x00"},
 		"GRANT, executed":   {attack: "grant select on public.plain to public", late: true, other: []string{"alter table public.plain rename to gone", "alter table public.vault rename to plain"}, bad: "GRANT\x00"},
@@ -62,7 +76,7 @@ func TestWhatADefinitionChangesWithoutNamingItIsWaitedForToo(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := direct.Exec(t.Context(), "drop materialized view if exists public.mplain, public.mvault, public.mgone; drop schema if exists orders_app cascade; drop table if exists public.w, public.vault, public.held, public.plain, public.gone cascade;"+
+			if _, err := direct.Exec(t.Context(), "drop materialized view if exists public.mplain, public.mvault, public.mgone; drop schema if exists orders_app cascade; drop table if exists public.w, public.vault, public.held, public.plain, public.gone, public.mid, public.more cascade;"+
 				boundSQL+"set role orders_app;"+c.before+"reset role"); err != nil {
 				t.Fatal(err)
 			}

@@ -158,6 +158,7 @@ func TestRulesMatchWhatIsReached(t *testing.T) {
 		"select id from vault", "select id from vault_view", "select count(*) from vault_over", "select id from vault_child", "copy vault_child to stdout", "delete from one_id",
 		"insert into ruled_vault values (1)", "with x as (select id from vault_over) select 1 from x", "update ledger_1 set id = 2", "delete from ledger_1", "insert into vault_view values (1)",
 		"drop table vault_child", "truncate vault_child", "lock table vault_view", "explain select id from vault_view",
+		"grant select on vault_view to public", "grant select on vault_over to public", "revoke select on vault_over from public", "alter view vault_view owner to orders_app",
 	} {
 		_, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
 		wantCode(t, err, "42501", "is closed")
@@ -186,8 +187,13 @@ func TestRulesMatchWhatIsReached(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := c.Exec(t.Context(), "alter table book rename to scratch_2; delete from scratch_2", pgx.QueryExecModeSimpleProtocol)
-	wantCode(t, err, "0A000", "renamed or moved")
+	for _, sql := range []string{
+		"alter table book rename to scratch_2; delete from scratch_2", "create table kid partition of book for values from (20) to (30); update kid set id = 23",
+		"create table kid() inherits (scratch); delete from kid",
+	} {
+		_, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		wantCode(t, err, "0A000", "renamed or moved")
+	}
 	if _, err := c.Exec(t.Context(), "delete from scratch where id = 1", pgx.QueryExecModeSimpleProtocol); err != nil {
 		t.Errorf("behind the end of the transaction: %v", err)
 	}

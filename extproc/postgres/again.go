@@ -14,7 +14,7 @@ const releaseValid = 30 * time.Second
 // again decides once more, at Execute, by the policy of the moment.
 func (j *judge) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error) {
 	g := q.Run.Context.(*granted)
-	if g.approvalID != "" && !g.executed && j.o.Now().Sub(g.released) > releaseValid {
+	if g.approvalID != "" && !q.Resumed && j.o.Now().Sub(g.released) > releaseValid {
 		return nil, &engine.Refusal{
 			Code: codeForbidden, Message: "the approval was not used in time", Detail: fmt.Sprintf("What was released must be executed within %s.", releaseValid),
 			Hint: "Bind and execute it again; it will be held again.", Rule: "release",
@@ -58,7 +58,7 @@ func (j *judge) again(q *engine.Question) (*engine.Grant, *engine.Refusal, error
 // underCatalog lets a portal go on that may run something else than it was read to, such as a trigger that was made since: nil if
 // it cannot.
 func (j *judge) underCatalog(q *engine.Question, g *granted) *engine.Grant {
-	if g.unbounded || g.executed || j.alterations == g.alterations || q.Run.Uncertain || afterAlteration(q.Run.Facts, false) == nil {
+	if g.unbounded || q.Resumed || j.alterations == g.alterations || q.Run.Uncertain || afterAlteration(q.Run.Facts, false) == nil {
 		return nil
 	}
 	again := q.Run.Grant

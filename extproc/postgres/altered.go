@@ -79,13 +79,21 @@ func movesNames(list []sqlfacts.Statement) bool {
 }
 
 // givesWays reports whether a definition may be another way to a relation, or free a name for one. A table, an index or a
-// sequence that is new is neither.
+// sequence that is new is neither, but for a table that is a child or a partition: its rows are those of others.
 func givesWays(st *sqlfacts.Statement) bool {
+	defines := 0
+	for _, p := range st.Operation.Pairs {
+		if p.Effect == policyv1.Effect_DDL {
+			defines++
+		}
+	}
 	switch st.Operation.Command {
-	case "CREATE TABLE", "CREATE TABLE AS", "CREATE INDEX", "CREATE SEQUENCE", "COMMENT":
+	case "CREATE TABLE":
+		return defines > 1
+	case "CREATE TABLE AS", "CREATE INDEX", "CREATE SEQUENCE", "COMMENT":
 		return false
 	}
-	return slices.ContainsFunc(st.Operation.Pairs, func(p policies.Pair) bool { return p.Effect == policyv1.Effect_DDL })
+	return defines > 0
 }
 
 func harmlessAfterAlteration(st *sqlfacts.Statement) bool {

@@ -84,13 +84,20 @@ func (j *judge) leadsElsewhere(ctx context.Context, q *engine.Question) bool {
 	return err != nil || catalog.Version() != g.catalog // anew says why there is none
 }
 
-// anew decides on a portal at its first Execute, by what its names mean in that moment. Later ones look nothing up.
+// anew decides on a portal at its first Execute, by what its names mean in that moment. Later ones look nothing up. What the server
+// found by its names at Bind it keeps, but for COPY and definitions: names that mean something else by now are not what runs.
 func (j *judge) anew(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
 	g := q.Run.Context.(*granted)
 	sub := &subject{q: &engine.Question{Stage: engine.AtBind, Text: q.Text, Name: q.Name, InBatch: q.InBatch}, number: q.Run.Number}
 	alterations := j.alterations
 	if refusal, err := j.weighed(ctx, sub, in, out); refusal != nil || err != nil {
 		return nil, refusal, err
+	}
+	if sub.facts != q.Facts && !sameNames(q.Facts.Statements, sub.facts.Statements) {
+		return nil, &engine.Refusal{
+			Code: "26000", Message: "the portal may not be what it was", Detail: "The server may have found something else by its names at Bind than they mean now.",
+			Hint: "Prepare and bind it again.", Rule: "catalog",
+		}, nil
 	}
 	same := alterations == g.alterations && sub.catalog.Version() == g.catalog
 	if sub.verdict.Verdict == policies.Hold && (g.approvalID == "" || !same) {

@@ -148,16 +148,21 @@ func (c change) meets(facts *sqlfacts.Facts) bool {
 				return true
 			}
 		}
-		for _, p := range st.Operation.Pairs {
-			if !isOfRelation(p.Effect) || strings.HasPrefix(p.Object, "pg_catalog.") {
-				continue
-			}
-			if _, named := c.names[bare(p.Object)]; named || c.all {
-				return true
-			}
+		if slices.ContainsFunc(st.Operation.Pairs, c.concerns) || slices.ContainsFunc(st.Operation.Reached, c.concerns) {
+			return true
 		}
 	}
 	return false
+}
+
+// concerns reports whether a pair is of what is being changed, also where a statement only leads to it: what a foreign key
+// carries on may be carried on from there.
+func (c change) concerns(p policies.Pair) bool {
+	if !isOfRelation(p.Effect) || strings.HasPrefix(p.Object, "pg_catalog.") {
+		return false
+	}
+	_, named := c.names[bare(p.Object)]
+	return named || c.all
 }
 
 func isOfRelation(e policyv1.Effect) bool {

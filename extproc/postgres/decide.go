@@ -37,7 +37,7 @@ func (s *subject) uncertain() bool { return !s.unbounded && afterAlteration(s.fa
 func (j *judge) answer(ctx context.Context, q *engine.Question, in *inbox, out *engine.Output) (*engine.Grant, *engine.Refusal, error) {
 	if q.Stage == engine.AtExecute {
 		grant, refusal, err := j.again(q)
-		if refusal == nil && err == nil && !q.Run.Context.(*granted).executed && (looksUpLate(q.Facts) || j.leadsElsewhere(ctx, q)) {
+		if refusal == nil && err == nil && !q.Resumed && (looksUpLate(q.Facts) || j.leadsElsewhere(ctx, q)) {
 			grant, refusal, err = j.anew(ctx, q, in, out)
 		}
 		if refusal != nil {

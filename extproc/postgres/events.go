@@ -24,9 +24,8 @@ type granted struct {
 	policy     *policies.Policy
 	approvalID string
 	began      time.Time
-	// released is when people's approval was used, executed whether its use has begun.
+	// released is when people's approval was used.
 	released time.Time
-	executed bool
 	// alters: it may change the catalog; unbounded: what it means decided nothing.
 	alters, unbounded bool
 	// alterations is how many of the session may have changed the catalog, this one included.
@@ -70,7 +69,6 @@ func (s *scribe) event(n *engine.Note, from *stock) (e *recordv1.Event, durable 
 	case engine.NoteRefused:
 		return &recordv1.Event{Kind: &recordv1.Event_Outcome{Outcome: &recordv1.Outcome{Number: n.Number, Code: n.Code, Message: n.Message}}}, false
 	case engine.NoteExecute:
-		g.executed = true
 		x := from.executed.next()
 		x.execution.Number, x.execution.ApprovalId = n.Run.Number, g.approvalID
 		if v := g.policy.Version(); v != g.decided.Version() {

@@ -28,20 +28,21 @@ func TestWhatPeopleReleasedMustBeExecutedWithinHalfAMinute(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		granted granted
+		resumed bool
 		late    time.Duration
 		refused bool
 	}{
-		"at once":                       {granted{approvalID: "A"}, 0, false},
-		"half a minute later":           {granted{approvalID: "A"}, releaseValid, false},
-		"a moment after that":           {granted{approvalID: "A"}, releaseValid + time.Millisecond, true},
-		"hours later":                   {granted{approvalID: "A"}, 50 * time.Minute, true},
-		"begun in time, and read on":    {granted{approvalID: "A", executed: true}, 50 * time.Minute, false},
-		"nobody had to be asked":        {granted{}, 50 * time.Minute, false},
-		"asked, begun late and read on": {granted{approvalID: "A", executed: true}, releaseValid + time.Second, false},
+		"at once":                       {granted{approvalID: "A"}, false, 0, false},
+		"half a minute later":           {granted{approvalID: "A"}, false, releaseValid, false},
+		"a moment after that":           {granted{approvalID: "A"}, false, releaseValid + time.Millisecond, true},
+		"hours later":                   {granted{approvalID: "A"}, false, 50 * time.Minute, true},
+		"begun in time, and read on":    {granted{approvalID: "A"}, true, 50 * time.Minute, false},
+		"nobody had to be asked":        {granted{}, false, 50 * time.Minute, false},
+		"asked, begun late and read on": {granted{approvalID: "A"}, true, releaseValid + time.Second, false},
 	} {
 		c.granted.policy, c.granted.released = policy.Load(), now.Add(-c.late)
 		j := &judge{o: &Options{Guard: g, Now: func() time.Time { return now }}, admission: a}
-		_, refusal, err := j.again(&engine.Question{Stage: engine.AtExecute, Run: &engine.Run{Grant: engine.Grant{Context: &c.granted}}})
+		_, refusal, err := j.again(&engine.Question{Stage: engine.AtExecute, Resumed: c.resumed, Run: &engine.Run{Grant: engine.Grant{Context: &c.granted}}})
 		if err != nil || (refusal != nil) != c.refused {
 			t.Errorf("%s: %+v, %v", name, refusal, err)
 		}

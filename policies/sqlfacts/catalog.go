@@ -106,6 +106,8 @@ const (
 	TouchTruncate
 	// TouchDefine is DDL on the relation, and maintenance.
 	TouchDefine
+	// TouchGrant is to let others use it: they come to what it shows, too.
+	TouchGrant
 )
 
 // RuleCall stands for what rules run.

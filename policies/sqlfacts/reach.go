@@ -37,8 +37,10 @@ func touchOf(e policyv1.Effect) Touch {
 		return TouchDelete
 	case policyv1.Effect_TRUNCATE:
 		return TouchTruncate
-	case policyv1.Effect_DDL, policyv1.Effect_MAINTENANCE, policyv1.Effect_PRIVILEGE:
+	case policyv1.Effect_DDL, policyv1.Effect_MAINTENANCE:
 		return TouchDefine
+	case policyv1.Effect_PRIVILEGE:
+		return TouchGrant
 	}
 	return 0
 }

@@ -168,7 +168,7 @@ func (e *Engine) execute(msg, body []byte, out *Output, s *Step) error {
 	e.mu.Lock()
 	run, unsure := e.shared.portals.lookup(name, e.client.batch)
 	stalled := unsure && e.stalled(s) || e.full(s)
-	epoch := e.shared.epoch
+	epoch, resumed := e.shared.epoch, run != nil && run.suspended
 	e.mu.Unlock()
 	switch {
 	case stalled:
@@ -182,7 +182,9 @@ func (e *Engine) execute(msg, body []byte, out *Output, s *Step) error {
 	if run.source != nil {
 		text = run.source.text
 	}
-	e.ask(s, msg, Question{Stage: AtExecute, Text: text, Facts: run.Facts, Run: run, InBatch: e.client.inBatch, Unjudged: run.epoch < epoch})
+	e.ask(s, msg, Question{
+		Stage: AtExecute, Text: text, Facts: run.Facts, Run: run, Resumed: resumed, InBatch: e.client.inBatch, Unjudged: run.epoch < epoch,
+	})
 	return nil
 }
 

@@ -37,8 +37,10 @@ type Question struct {
 	Looked   bool
 	// Bind is set at AtBind.
 	Bind *Bind
-	// Run is set at AtExecute: what was granted at Bind.
-	Run *Run
+	// Run is set at AtExecute: what was granted at Bind. Resumed: the server has begun with it before, and goes on only. An Execute
+	// that was sent is no proof of that: behind an error the server skips it, and the portal lives on past ROLLBACK TO.
+	Run     *Run
+	Resumed bool
 	// InBatch: messages since the last Sync went to the server already.
 	InBatch bool
 	// Unjudged: what is bound or executed may be another statement than Facts say, which something has put in its place that
@@ -95,8 +97,8 @@ type Run struct {
 	// What the server was found to answer with, so far.
 	agent, record masks
 	rows, bytes   uint64
-	// started: its execution was noted.
-	started bool
+	// started: its execution was noted. suspended: the server said that there is more of it.
+	started, suspended bool
 	// copies counts the COPY … TO STDOUT that began; copying: the last has not ended.
 	copies  int
 	copying bool
@@ -181,7 +183,7 @@ func (r *Run) undescribed() bool {
 // under is the run as another grant lets it go on: what comes from now on is hidden as that says.
 func (r *Run) under(g Grant) *Run {
 	n := newRun(g)
-	n.Number, n.started, n.copies, n.copying, n.statement, n.source, n.epoch = r.Number, r.started, r.copies, r.copying, r.statement, r.source, r.epoch
+	n.Number, n.started, n.suspended, n.copies, n.copying, n.statement, n.source, n.epoch = r.Number, r.started, r.suspended, r.copies, r.copying, r.statement, r.source, r.epoch
 	if r.doubtful {
 		return n.doubted()
 	}

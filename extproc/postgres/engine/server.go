@@ -361,6 +361,7 @@ func (e *Engine) ended(run *Run, tag string, suspended bool, out *Output) {
 	e.shared.ran = true
 	e.server.computed = e.server.computed || run.setsComputed()
 	if suspended {
+		run.suspended = true
 		return
 	}
 	if run.current() != nil {

@@ -18,7 +18,7 @@ func (s *snapshot) addReach(r *rows) {
 	for _, row := range r.reads {
 		if key := [2]uint32{row.View, row.Relation}; !seen[key] {
 			seen[key] = true
-			add(row.View, sqlfacts.Reach{Relation: row.Relation, On: touchEach})
+			add(row.View, sqlfacts.Reach{Relation: row.Relation, On: touchEach | sqlfacts.TouchGrant})
 		}
 	}
 	for _, row := range r.relations { // of the system's own tables no dependency is noted
@@ -26,7 +26,7 @@ func (s *snapshot) addReach(r *rows) {
 			for _, id := range rel.Reads {
 				if key := [2]uint32{row.OID, id.Relation}; id.Relation < firstUserOID && !seen[key] {
 					seen[key] = true
-					add(row.OID, sqlfacts.Reach{Relation: id.Relation, On: sqlfacts.TouchRead})
+					add(row.OID, sqlfacts.Reach{Relation: id.Relation, On: sqlfacts.TouchRead | sqlfacts.TouchGrant})
 				}
 			}
 		}

@@ -9,7 +9,7 @@ const (
 	touchChange = sqlfacts.TouchInsert | sqlfacts.TouchUpdate | sqlfacts.TouchDelete
 	touchRows   = sqlfacts.TouchInsert | sqlfacts.TouchUpdate
 	touchEach   = sqlfacts.TouchRead | touchChange
-	touchAll    = touchEach | sqlfacts.TouchTruncate | sqlfacts.TouchDefine
+	touchAll    = touchEach | sqlfacts.TouchTruncate | sqlfacts.TouchDefine | sqlfacts.TouchGrant
 )
 
 // when says which uses of a relation run the code of each kind of entry. It is the one place that does; what a use is
