@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +100,45 @@ func TestWhatADefinitionChangesWithoutNamingItIsWaitedForToo(t *testing.T) {
 			}
 			if c.bad != "" && bytes.Contains(got, []byte(c.bad)) || c.harm != "" && one[bool](t, s, c.harm) {
 				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// What is read for long is judged by the catalog of its end: somebody may change what it names meanwhile, and be done with that.
+func TestWhatChangesWhileATextIsReadCounts(t *testing.T) {
+	s := ownStage(t, stage.Options{SQL: boundSQL})
+	policyFile(t, s, "90-implied.yaml", impliedPolicy)
+	direct := superuser(t, s)
+	var list strings.Builder
+	for i := range 120_000 {
+		fmt.Fprintf(&list, ",%d", 1000+i)
+	}
+	long := " where id not in (0" + list.String() + ")"
+	for name, c := range map[string]struct {
+		attack group
+		other  []string
+	}{
+		"a relation that goes":       {group{queryOf("select upper(v) from w" + long)}, []string{"drop table orders_app.w"}},
+		"one that goes, prepared":    {group{parse("", "select upper(v) from w"+long), bind("", "", 0), execute("", 0), sync3()}, []string{"drop table orders_app.w"}},
+		"a relation that is renamed": {group{queryOf("select upper(v) from orders_app.w" + long)}, []string{"alter table orders_app.w rename to gone", "alter table public.w set schema orders_app"}},
+		"a schema that is revoked":   {group{queryOf("select upper(v) from w" + long)}, []string{"revoke usage on schema orders_app from orders_app"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := direct.Exec(t.Context(), "drop schema if exists orders_app cascade; drop table if exists public.w, public.vault, public.held, public.plain cascade;"+
+				boundSQL+"set role orders_app; create table orders_app.w(id int, v text); reset role"); err != nil {
+				t.Fatal(err)
+			}
+			agent, other := wide(t, s), wide(t, s)
+			time.Sleep(1200 * time.Millisecond) // the catalog of everybody is that of now
+			part := make(chan []byte, 1)
+			go func() { part <- sayFor(t, agent, 10*time.Second, c.attack) }()
+			time.Sleep(60 * time.Millisecond)
+			for _, sql := range c.other {
+				say(t, other, group{queryOf(sql)})
+			}
+			if got := <-part; bytes.Contains(got, []byte("MASKED-VALUE")) {
+				t.Errorf("got %.200q", got)
 			}
 		})
 	}

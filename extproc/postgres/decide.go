@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	recordv1 "github.com/sluicegate/sluice/api/gen/sluice/record/v1"
 	"github.com/sluicegate/sluice/authz/guard"
@@ -104,7 +105,7 @@ func (j *judge) runs(facts *sqlfacts.Facts) {
 // weighed is weigh, by a catalog that stays as it is for what the statement names until that has run, or until the server has
 // looked it up at Parse.
 func (j *judge) weighed(ctx context.Context, sub *subject, in *inbox, out *engine.Output) (*engine.Refusal, error) {
-	for {
+	for end := time.Now().Add(claimWait); ; {
 		refusal, err := j.weigh(ctx, sub, in, out)
 		if refusal != nil || err != nil {
 			return refusal, err
@@ -114,10 +115,31 @@ func (j *judge) weighed(ctx context.Context, sub *subject, in *inbox, out *engin
 			claim = j.claimant.use
 		}
 		again, refusal, err := claim(ctx, sub.facts, sub.unbounded)
-		if !again || refusal != nil || err != nil {
+		if refusal != nil || err != nil || !again && j.current(ctx, sub) {
 			return refusal, err
 		}
+		if time.Now().After(end) {
+			return neverStill(), nil
+		}
 	}
+}
+
+// neverStill refuses what could not be read before the catalog changed again.
+func neverStill() *engine.Refusal {
+	return &engine.Refusal{
+		Code: codeLocked, Message: "other sessions change the catalog faster than the statement can be read",
+		Detail: "Sluice tried for " + claimWait.String() + ".", Hint: "Try again later.", Rule: "claim",
+	}
+}
+
+// current reports whether the catalog that a statement was read by is still that of now: others may have changed it, and be done
+// with that, while a long text was read, before anybody knew whose names it has.
+func (j *judge) current(ctx context.Context, sub *subject) bool {
+	if sub.unbounded {
+		return true
+	}
+	catalog, err := j.catalog.Snapshot(ctx, j.path)
+	return err == nil && catalog.Version() == sub.catalog.Version() // else the next reading says why there is none
 }
 
 // weigh finds out what the statement does and what the policy says. A refusal is the answer; without one it is allowed

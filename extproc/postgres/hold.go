@@ -305,18 +305,8 @@ func (j *judge) release(ctx context.Context, sub *subject, pending *guard.Pendin
 		pending.Withdraw(context.WithoutCancel(ctx), "the database did not say in what state the session is")
 		return nil, j.holdEnds(&engine.Refusal{Code: codeForbidden, Message: "the state of the session is not known, so the approval was not used", Hint: "Run it again."}, "refused"), nil
 	}
-	if refusal, err := j.claimAgain(ctx, sub); refusal != nil || err != nil {
-		pending.Withdraw(context.WithoutCancel(ctx), "what it names is being changed")
-		if err != nil {
-			return nil, nil, j.holdOver(err, "ended")
-		}
-		return nil, j.holdEnds(refusal, "refused"), nil
-	}
-	if err := j.readAgain(ctx, sub, state); err != nil {
-		pending.Withdraw(context.WithoutCancel(ctx), "what its names mean could not be read again")
-		return nil, j.holdEnds(&engine.Refusal{
-			Code: codeNotReady, Message: "the database's catalog cannot be read, so the approval was not used", Hint: "Run it again in a moment.",
-		}, "refused"), nil
+	if refusal, err := j.settleAgain(ctx, sub, pending, state); refusal != nil || err != nil {
+		return nil, refusal, err
 	}
 	approved, verdict, err := pending.Release(ctx, sub.operations, j.attributes, binding(sub, state))
 	if err != nil {
@@ -332,6 +322,33 @@ func (j *judge) release(ctx context.Context, sub *subject, pending *guard.Pendin
 		return nil, j.unheld(sub, masked(v), "refused"), nil
 	}
 	return approved, nil, nil
+}
+
+// settleAgain claims what a held statement names and leads to, and reads it anew, until both are of one catalog.
+func (j *judge) settleAgain(ctx context.Context, sub *subject, pending *guard.Pending, state engine.State) (*engine.Refusal, error) {
+	for end := time.Now().Add(claimWait); ; {
+		refusal, err := j.claimAgain(ctx, sub)
+		if refusal == nil && time.Now().After(end) {
+			refusal = neverStill()
+		}
+		if refusal != nil || err != nil {
+			pending.Withdraw(context.WithoutCancel(ctx), "what it names is being changed")
+			if err != nil {
+				return nil, j.holdOver(err, "ended")
+			}
+			return j.holdEnds(refusal, "refused"), nil
+		}
+		claimed := sub.catalog.Version()
+		if err := j.readAgain(ctx, sub, state); err != nil {
+			pending.Withdraw(context.WithoutCancel(ctx), "what its names mean could not be read again")
+			return j.holdEnds(&engine.Refusal{
+				Code: codeNotReady, Message: "the database's catalog cannot be read, so the approval was not used", Hint: "Run it again in a moment.",
+			}, "refused"), nil
+		}
+		if sub.catalog.Version() == claimed {
+			return nil, nil
+		}
+	}
 }
 
 func deniedRefusal(err error) *engine.Refusal {
