@@ -7,6 +7,7 @@ import (
 // evasionSQL is what others left in the database that an agent might use.
 const evasionSQL = `
 CREATE TABLE audit (id int);
+CREATE TABLE nothing ();
 CREATE TYPE pair AS (a int, b text);
 CREATE FUNCTION fixed_password(int) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT password FROM public.customers WHERE id = $1';
 CREATE FUNCTION open_passwords(refcursor) RETURNS refcursor LANGUAGE plpgsql AS $$

@@ -1,6 +1,8 @@
 package sqlfacts
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	policyv1 "github.com/sluicegate/sluice/api/gen/sluice/policy/v1"
@@ -204,10 +206,8 @@ func (w *walker) assignments(list []*pg.Node, c ctx, rel *Relation) {
 			continue
 		}
 		// Every member of SET (a, b) = source carries the whole source.
-		if row := multi.GetSource().GetRowExpr(); row != nil {
-			if i := int(multi.GetColno()) - 1; i >= 0 && i < len(row.GetArgs()) {
-				w.node(row.GetArgs()[i], e)
-			}
+		if value := memberValue(multi); value != nil {
+			w.node(value, e)
 			continue
 		}
 		if multi.GetColno() == 1 {
@@ -215,6 +215,17 @@ func (w *walker) assignments(list []*pg.Node, c ctx, rel *Relation) {
 			w.node(multi.GetSource(), e)
 		}
 	}
+}
+
+// memberValue is the part of SET (a, b) = ROW (…) that one member gets; nil if that is not known: of a subquery, and of a row
+// in which something stands for any number of columns, or for none.
+func memberValue(multi *pg.MultiAssignRef) *pg.Node {
+	args := multi.GetSource().GetRowExpr().GetArgs()
+	i := int(multi.GetColno()) - 1
+	if len(args) != int(multi.GetNcolumns()) || i < 0 || i >= len(args) || slices.ContainsFunc(args, isStarred) {
+		return nil
+	}
+	return args[i]
 }
 
 func (w *walker) returning(list []*pg.Node, c ctx, out outputs) {

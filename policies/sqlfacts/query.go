@@ -172,14 +172,21 @@ func (w *walker) outputList(list []*pg.Node, c ctx, out outputs, used usedOutput
 // isStar says whether a list of outputs has one that stands for several.
 func isStar(list []*pg.Node) bool {
 	for _, n := range list {
-		v := n.GetResTarget().GetVal()
-		if v.GetAIndirection() != nil {
+		if isStarred(n.GetResTarget().GetVal()) {
 			return true
 		}
-		for _, f := range v.GetColumnRef().GetFields() {
-			if f.GetAStar() != nil {
-				return true
-			}
+	}
+	return false
+}
+
+// isStarred says whether an expression may stand for several columns, or for none.
+func isStarred(n *pg.Node) bool {
+	if n.GetAIndirection() != nil {
+		return true
+	}
+	for _, f := range n.GetColumnRef().GetFields() {
+		if f.GetAStar() != nil {
+			return true
 		}
 	}
 	return false

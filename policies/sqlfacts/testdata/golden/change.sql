@@ -65,3 +65,7 @@ update customers set note[customer_password(1)] = 'x'
 update customers set (name, password) = (select lower_user('b'), 'a')
 
 merge into newer n using payments p on true when not matched then insert values (1)
+
+update orders set (total) = row(z.*, (select max(amount) from payments)) from (select) z
+
+update customers set (name, password) = row(z.*, 'b', lower_user('a')) from (select) z
