@@ -347,6 +347,7 @@ func pathAttempts() []attempt {
 		// What is denied, in other words.
 		"/admin": "403", "/admin/": "403", "/admin/x": "403", "/ADMIN/x": "403", "/%61dmin/x": "403", "/%41DMIN/x": "403", "/admin/.": "403", "/admin?x": "403",
 		"/./admin/x": "403", "/x/../admin/y": "403", "/x/./../admin/y": "403", "/x/%2e%2e/admin/y": "403", "/x/.%2e/admin": "403", "/x\\..\\admin": "403",
+		"/index.php/admin/x": "403", "/x/app.cgi/ADMIN": "403", "/admin.php/x": "403", "/(S(x))/admin/x": "403", "/ad(S(x))min": "403", "/admin::$INDEX_ALLOCATION/x": "403",
 		"/x/..;/admin/x": "403", "/x%3f/../admin/x": "403", "http://api.test/admin/x": "403", "http://admin.test/x": "403", "http://api.test@admin.test/x": "403",
 		// What servers read in two ways.
 		"//admin/x": "400", "/admin;x/y": "400", "/;/admin/x": "400", "/%2561dmin/x": "400", "/y/%25x%252f..%252fadmin": "400", "/admin%00": "400", "/admin%09": "400", "/x%2f..%2fadmin": "400",

@@ -104,6 +104,8 @@ var elsewhere = map[string]string{
 	"http-undecodable":     "TestHTTPRefusalsSayWhy",
 	"http-compressed":      "TestAnHTTPAgentSeesMaskedJSON",
 	"http-path":            "TestHTTPRefusalsSayWhy",
+	"http-program":         "TestRulesThatDenyOrAskReadPathsBehindPrograms in policies",
+	"http-head":            "TestRulesThatDenyOrAskAboutGETAreAboutHEAD in policies",
 	"http-underscore":      "TestEnvoyServesHTTPTargets",
 	"http-body-size":       "TestHTTPRefusalsSayWhy",
 	"http-token-size":      "TestATokenThatIsTooLongForAHeadReachesNobody",

@@ -70,7 +70,7 @@ func (c *calls) match(op *Operation, loose bool) bool {
 	if c == nil {
 		return true
 	}
-	if _, ok := c.methods[op.Command]; !ok && len(c.methods) > 0 {
+	if len(c.methods) > 0 && !c.hasMethod(op.Command, loose) {
 		return false
 	}
 	if len(c.hosts) > 0 && !matchHost(c.hosts, op.Call.Host) {
@@ -87,9 +87,24 @@ func (c *calls) match(op *Operation, loose bool) bool {
 	return false
 }
 
-// params are the values of the first template that matches.
+// hasMethod reports whether the method is named. loose: or whether services do the same for it, as for HEAD and GET (RFC
+// 9110, 9.3.2).
+func (c *calls) hasMethod(method string, loose bool) bool {
+	_, ok := c.methods[method]
+	if !ok && loose && method == "HEAD" {
+		_, ok = c.methods["GET"]
+	}
+	return ok
+}
+
+// params are the values of the first template that matches, or else of the first that may.
 func (c *calls) params(op *Operation) map[string]string {
 	if c != nil {
+		for _, t := range c.paths {
+			if t.Match(op.Call.Path) {
+				return t.Params(op.Call.Path)
+			}
+		}
 		for _, t := range c.paths {
 			if t.MayMatch(op.Call.Path) {
 				return t.Params(op.Call.Path)

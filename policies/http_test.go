@@ -89,6 +89,68 @@ rules:
 	}
 }
 
+// Services do for HEAD what they do for GET, and leave the body out.
+func TestRulesThatDenyOrAskAboutGETAreAboutHEAD(t *testing.T) {
+	p := compileText(t, httpTargets+`
+rules:
+- {name: all, who: {groups: [agents]}, on: {targets: [api], http: {}}, allow: {}}
+- {name: run, on: {targets: [api], http: {methods: [GET], paths: ["/jobs/run"]}}, approve: {by: [{groups: [dba]}]}}
+- {name: no, on: {targets: [api], http: {methods: [GET, POST], paths: ["/export"]}}, deny: {}}
+- {name: when, on: {targets: [api], http: {methods: [GET], paths: ["/stop"]}}, when: "'now' in request.http.query", approve: {by: [{groups: [dba]}]}}
+- {name: said, on: {targets: [api], http: {paths: ["/said"]}}, when: "request.http.method == 'GET'", deny: {}}
+- {name: other, on: {targets: [api], http: {methods: [DELETE], paths: ["/x"]}}, deny: {}}
+- {name: head, on: {targets: [api], http: {methods: [HEAD], paths: ["/y"]}}, deny: {}}
+`)
+	for call, want := range map[string]Verdict{
+		"GET /jobs/run": Hold, "HEAD /jobs/run": Hold, "HEAD /export": Deny, "HEAD /stop": Hold, "GET /said": Deny, "HEAD /said": Deny, "PUT /said": Allow, "POST /jobs/run": Allow, "OPTIONS /jobs/run": Allow,
+		"HEAD /x": Allow, "HEAD /y": Deny, "GET /y": Allow,
+	} {
+		method, target, _ := strings.Cut(call, " ")
+		values := query("now", "1")
+		values["method"] = method
+		if d := p.Decide(callRequest(t, method, "api", target, values)); d.Verdict != want {
+			t.Errorf("%s: %v, want %v", call, d.Verdict, want)
+		}
+	}
+	only := compileText(t, httpTargets+"rules:\n- {name: get, who: {groups: [agents]}, on: {targets: [api], http: {methods: [GET]}}, allow: {}}\n")
+	if d := only.Decide(callRequest(t, "HEAD", "api", "/x", nil)); d.Verdict != Deny {
+		t.Errorf("a rule that allows GET allows HEAD: %v", d.Verdict)
+	}
+}
+
+// A service that gives a path to a program takes it for the one behind that.
+func TestRulesThatDenyOrAskReadPathsBehindPrograms(t *testing.T) {
+	p := compileText(t, httpTargets+`
+rules:
+- {name: all, who: {groups: [agents]}, on: {targets: [api], http: {}}, allow: {}}
+- {name: admin, on: {targets: [api], http: {paths: ["/admin/**"]}}, deny: {}}
+- {name: run, on: {targets: [api], http: {methods: [POST], paths: ["/jobs/{id}"]}}, approve: {by: [{groups: [dba]}]}}
+- {name: root, on: {targets: [api], http: {paths: ["/users/{id}"]}}, when: "request.http.params.id == 'root'", deny: {}}
+- {name: below, on: {targets: [api]}, when: "request.http.path.startsWith('/vault/')", deny: {}}
+`)
+	for call, want := range map[string]Verdict{
+		"GET /index.php/admin/x": Deny, "GET /(S(x))/admin/x": Deny, "POST /index.php/jobs/7": Hold, "POST /jobs/index.php/7": Hold, "GET /index.php/users/root": Deny,
+		"GET /index.php/users/root.json": Deny, "GET /users/(S(x))/root": Deny, "GET /index.php/vault/x": Deny, "GET /x/app.php/Vault/x": Deny, "GET /vault.php/x": Deny,
+		"GET /index.php/users/7": Allow, "GET /index.php": Allow, "GET /index.php/x/vault/y": Allow,
+	} {
+		method, target, _ := strings.Cut(call, " ")
+		values := map[string]any{"path": target, "headers": map[string]string{}, "query": map[string][]string{}}
+		if d := p.Decide(callRequest(t, method, "api", target, values)); d.Verdict != want {
+			t.Errorf("%s: %v, want %v", call, d.Verdict, want)
+		}
+	}
+	// What is allowed at one path is not allowed at another that may be taken for it, nor as whom that would be for.
+	own := compileText(t, httpTargets+`
+rules:
+- {name: own, who: {groups: [agents]}, on: {targets: [api], http: {paths: ["/{name}", "/{x}/{name}"]}}, when: "request.http.params.name == request.principal.subject", allow: {}}
+`)
+	for target, want := range map[string]Verdict{"/ci": Allow, "/x/ci": Allow, "/index.php/ci": Allow, "/ci/root.php": Deny, "/index.php/x/ci": Deny} {
+		if d := own.Decide(callRequest(t, "GET", "api", target, nil)); d.Verdict != want {
+			t.Errorf("%s: %v, want %v", target, d.Verdict, want)
+		}
+	}
+}
+
 func TestARuleSpeaksOnlyOfItsProtocol(t *testing.T) {
 	p := compileText(t, httpTargets+`
 rules:

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sluicegate/sluice/policies/httploose"
+	"github.com/sluicegate/sluice/policies/httppath"
 )
 
 // readings are the variables of conditions for one operation, each made at the first need: as they are, and for rules that
@@ -146,8 +147,11 @@ type choice struct {
 	put    func(http map[string]any, i int)
 }
 
+// likeHead is the method for which services do the same as for HEAD (RFC 9110, 9.3.2), as it stands in either reading.
+var likeHead = map[string]string{"HEAD": "GET", "head": "get"}
+
 // choices are what a reading leaves open of what the rule mentions: which of a repeated parameter's or header's values
-// counts, and whether what follows a dot at a path's end is a format.
+// counts, for which other path this one is taken, whether what follows a dot at its end is a format, and whether HEAD is GET.
 func choices(all map[string]any, m *mentions, values bool) []choice {
 	_, http := httpOf(all)
 	var out []choice
@@ -170,7 +174,13 @@ func choices(all map[string]any, m *mentions, values bool) []choice {
 			out = append(out, choice{len(list), func(h map[string]any, i int) { replace(h, "headers", name, list[i]) }})
 		}
 	}
+	if method, _ := http["method"].(string); m.has("method") && strings.EqualFold(method, "HEAD") {
+		out = append(out, choice{2, func(h map[string]any, i int) { h["method"] = []string{method, likeHead[method]}[i] }})
+	}
 	path, _ := http["path"].(string)
+	if others := httppath.Others(path); values && len(others) > 0 {
+		out = append(out, choice{len(others) + 1, func(h map[string]any, i int) { h["path"] = append([]string{path}, others...)[i] }})
+	}
 	if last := path[strings.LastIndexByte(path, '/')+1:]; values && httploose.Stem(last) != last {
 		out = append(out, choice{2, func(h map[string]any, i int) { stemmed(h, i == 1) }})
 	}

@@ -144,6 +144,50 @@ func TestAFormatIsNoPartOfWhatAPathMayBe(t *testing.T) {
 	}
 }
 
+// What stands behind a program's name in a path is its business, and what ASP.NET and file systems pass over is no part of one.
+func TestAPathMayBeThatBehindAProgram(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/index.php/admin": true, "/index.php/admin/7": true, "/INDEX.PHP/Admin/7": true, "/app_dev.php/admin": true, "/x/public/index.php/admin/7": true,
+		"/index.php/index.php/admin": true, "/index.php/x/index.php/admin": true, "/admin.php/7": true, "/admin/index.php/7": true, "/admin/index.php": true,
+		"/default.aspx/admin": true, "/cgi-bin/a.cgi/admin": true, "/dispatch.fcgi/admin.json": true, "/app.wsgi/admin": true, "/index.php5/admin": true,
+		"/%69ndex%2ephp/admin": true, "/(S(x))/admin": true, "/(X(1)S(x))/admin/7": true, "/ad(S(x))min/7": true, "/ad/(S(x))min/7": true,
+		"/(S(x))/index.php/admin": true, "/admin::$INDEX_ALLOCATION/7": true, "/admin:$i30:$INDEX_ALLOCATION/7": true, "/admin::$DATA": true,
+		"/index.php": false, "/index.phps/admin": false, "/.php/admin": false, "/x.y/admin": false, "/(S)/admin": false, "/(admin)": false, "/x/index.php/y/admin": false,
+		"/admin:7/x": false, "/index.html/admin": false,
+	} {
+		tpl, err := Compile("/admin/**")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Parse(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tpl.MayMatch(p); got != want || tpl.Match(p) != strings.HasPrefix(path, "/admin/") {
+			t.Errorf("%s: match %v, may %v", path, tpl.Match(p), got)
+		}
+		if got := p.MayBegin("/admin"); got != want {
+			t.Errorf("%s below /admin: may %v", path, got)
+		}
+	}
+}
+
+func TestVariablesOfAPathBehindAProgram(t *testing.T) {
+	for path, want := range map[string]string{"/users/root": "root", "/index.php/users/root": "root", "/a/b.cgi/users/root": "root", "/users/(S(x))/root": "root", "/users/x.php": "x.php"} {
+		tpl, err := Compile("/users/{id}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Parse(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tpl.Params(p)["id"]; got != want {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+}
+
 func TestNamesOfVariables(t *testing.T) {
 	for name, good := range map[string]bool{
 		"a": true, "z": true, "A": true, "Z": true, "_": true, "a0": true, "a9": true, "azAZ_09": true,

@@ -82,14 +82,33 @@ func (t Template) Match(p Path) bool {
 }
 
 // MayMatch reports whether a server could take a path for one of this form: many do not tell letters by case, pass over a
-// slash at the end, over dots and blanks at the ends of names as file systems do, or take what follows a dot at the end for
-// a format.
+// slash at the end, over dots and blanks at the ends of names as file systems do, take what follows a dot at the end for
+// a format, or the path for one of its others.
 func (t Template) MayMatch(p Path) bool {
+	_, ok := t.reading(p)
+	return ok
+}
+
+// reading is the path as a server reads it that takes it for one of this form; false if none does.
+func (t Template) reading(p Path) (Path, bool) {
+	if read, ok := t.formatless(p); ok {
+		return read, true
+	}
+	for _, other := range p.others() {
+		if read, ok := t.formatless(other); ok {
+			return read, true
+		}
+	}
+	return p, false
+}
+
+// formatless is the path, or that without a format, if it is of this form.
+func (t Template) formatless(p Path) (Path, bool) {
 	if t.match(p, mayBe) {
-		return true
+		return p, true
 	}
 	bare, ok := p.withoutFormat()
-	return ok && t.match(bare, mayBe)
+	return bare, ok && t.match(bare, mayBe)
 }
 
 // mayBe reports whether a server could take a segment for a literal one.
@@ -140,9 +159,10 @@ func (t Template) match(p Path, same func(a, b string) bool) bool {
 	return true
 }
 
-// Params are the values of the variables in a path that matches, nil if there are none.
+// Params are the values of the variables in a path that matches, or may, nil if there are none.
 func (t Template) Params(p Path) map[string]string {
 	var out map[string]string
+	p, _ = t.reading(p)
 	for i, s := range t.segments {
 		if s.name != "" && i < len(p.Segments) {
 			if out == nil {
