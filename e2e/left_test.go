@@ -234,3 +234,12 @@ func TestASearchPathOfTheServersFilesIsFollowed(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 }
+
+// Rows that nobody reads are not worth the work of the server.
+func TestRowsThatASessionLeavesAreCancelled(t *testing.T) {
+	s := ownStage(t, stage.Options{SQL: boundSQL})
+	sendAndLeave(t, wide(t, s), "select generate_series(1, 2000000000) as left_rows")
+	waitUntil(t, "what nobody reads ends", func() bool {
+		return one[int](t, s, "select count(*) from pg_stat_activity where state = 'active' and query like '%left_rows%' and pid <> pg_backend_pid()") == 0
+	})
+}

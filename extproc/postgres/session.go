@@ -102,15 +102,17 @@ func (s *session) outlast() {
 	if c, ok := s.up.Conn.(interface{ CloseWrite() error }); ok {
 		_ = c.CloseWrite() // a server that stands within a message sees the end
 	}
-	buf, unread := make([]byte, 4096), 0
+	buf, unread := make([]byte, 32<<10), 0
+	var last time.Time // of a cancel: what comes before it has arrived is no reason for more
 	for end := time.Now().Add(claimWait); ; {
 		_ = s.up.Conn.SetDeadline(end)
 		n, err := s.up.Conn.Read(buf)
 		unread += n
 		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded) || err == nil && unread > maxUnread:
+		case errors.Is(err, os.ErrDeadlineExceeded) || err == nil && unread > maxUnread && time.Since(last) > time.Second:
 			s.passCancelLate()
-			end, unread = time.Now().Add(claimWait), 0
+			last, unread = time.Now(), 0
+			end = last.Add(claimWait)
 		case err != nil:
 			return
 		}
