@@ -22,11 +22,16 @@ import (
 // wide connects as the agent to the listener on which agents may do nearly everything, without TLS.
 func wide(t *testing.T, s *stage.Stage) *pgx.Conn {
 	t.Helper()
+	return wideAs(t, s, "agent")
+}
+
+func wideAs(t *testing.T, s *stage.Stage, who string) *pgx.Conn {
+	t.Helper()
 	cfg, err := pgx.ParseConfig("postgres://agent@" + s.Wide + "/orders?sslmode=disable")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Password, err = s.Token(t.Context(), "agent"); err != nil {
+	if cfg.Password, err = s.Token(t.Context(), who); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := pgx.ConnectConfig(t.Context(), cfg)

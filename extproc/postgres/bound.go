@@ -36,7 +36,8 @@ func rebound(sub *subject) *engine.Refusal {
 // sameNames reports whether what two readings of one text name is the same, with its schemas.
 func sameNames(a, b []sqlfacts.Statement) bool {
 	return slices.EqualFunc(a, b, func(a, b sqlfacts.Statement) bool {
-		return sameObjects(a.Operation, b.Operation) && slices.EqualFunc(a.Also, b.Also, sameObjects) && slices.Equal(named(a.Calls), named(b.Calls))
+		return sameObjects(a.Operation, b.Operation) && slices.EqualFunc(a.Also, b.Also, sameObjects) && slices.Equal(named(a.Calls), named(b.Calls)) &&
+			slices.Equal(a.Types, b.Types)
 	})
 }
 

@@ -62,7 +62,9 @@ func (c *claims) everybody() []*claimant {
 
 // change is what a session's open transaction changes the meaning of.
 type change struct {
-	all   bool
+	all bool
+	// code: what functions, operators and types mean, which a statement may use without naming anything else.
+	code  bool
 	names map[string]struct{}
 	// sequences: those that a table or a column owns go with it.
 	sequences bool
@@ -85,7 +87,7 @@ func changeOf(facts *sqlfacts.Facts) (c change, some bool) {
 			continue
 		}
 		if st.MovesSchemas {
-			c.all, some = true, true
+			c.all, c.code, some = true, true, true
 		}
 		c.sequences = c.sequences || st.Operation.Command == "DROP TABLE" || st.Operation.Command == "ALTER TABLE"
 		for _, p := range redefined(st) {
@@ -93,7 +95,8 @@ func changeOf(facts *sqlfacts.Facts) (c change, some bool) {
 				continue
 			}
 			name := bare(p.Object)
-			c.all = c.all || name == "" || name == "*" || p.Effect == policyv1.Effect_UNKNOWN || (st.MovesNames || st.MovesPath) && !st.Temporary
+			c.code = c.code || p.Effect == policyv1.Effect_UNKNOWN || (!ofRelation(st.Operation.Command) || st.MovesPath) && !st.Temporary
+			c.all = c.all || c.code || name == "" || name == "*" || st.MovesNames && !st.Temporary
 			if c.names == nil {
 				c.names = map[string]struct{}{}
 			}
@@ -136,6 +139,17 @@ func ofItsSession(k sqlfacts.Kind) bool {
 	return false
 }
 
+// ofRelation reports whether a command defines a relation, or a part of one: who uses that names it, or what leads to it. What else is
+// defined, types above all, may be used by whom nobody sees name it.
+func ofRelation(command string) bool {
+	verb, kind, _ := strings.Cut(command, " ")
+	switch kind {
+	case "TABLE", "TABLE AS", "VIEW", "MATERIALIZED VIEW", "INDEX", "SEQUENCE", "TRIGGER", "POLICY", "STATISTICS", "FOREIGN TABLE":
+		return true
+	}
+	return verb == "COMMENT" || command == "SELECT INTO"
+}
+
 // bare is a name without its schema.
 func bare(object string) string { return object[strings.LastIndexByte(object, '.')+1:] }
 
@@ -143,6 +157,9 @@ func bare(object string) string { return object[strings.LastIndexByte(object, '.
 func (c change) meets(facts *sqlfacts.Facts) bool {
 	for i := range facts.Statements {
 		st := &facts.Statements[i]
+		if c.code && namesSomething(st) || slices.ContainsFunc(st.Types, c.ofType) {
+			return true
+		}
 		for _, r := range st.Relations {
 			if _, named := c.names[r.Name]; named || c.all && r.Schema != "pg_catalog" || c.sequences && r.Kind == 'S' {
 				return true
@@ -153,6 +170,18 @@ func (c change) meets(facts *sqlfacts.Facts) bool {
 		}
 	}
 	return false
+}
+
+// ofType reports whether a type is being changed: each relation has one of its name, and an array of that, with a dash before it.
+func (c change) ofType(full string) bool {
+	for name := bare(full); ; name = name[1:] {
+		if _, named := c.names[name]; named || c.all {
+			return true
+		}
+		if !strings.HasPrefix(name, "_") {
+			return false
+		}
+	}
 }
 
 // concerns reports whether a pair is of what is being changed, also where a statement only leads to it: what a foreign key
@@ -264,7 +293,7 @@ func (c *claims) take(m *claimant, facts *sqlfacts.Facts, ch change, unbounded b
 	if !had {
 		c.some.Add(1)
 	}
-	ch.all, ch.sequences, ch.begun = ch.all || before.all, ch.sequences || before.sequences, before.begun
+	ch.all, ch.code, ch.sequences, ch.begun = ch.all || before.all, ch.code || before.code, ch.sequences || before.sequences, before.begun
 	for name := range before.names {
 		ch.names[name] = struct{}{}
 	}

@@ -296,16 +296,8 @@ func (j *judge) await(ctx context.Context, pending *guard.Pending, in *inbox) (*
 
 // release asks the server for its state again and uses the approval.
 func (j *judge) release(ctx context.Context, sub *subject, pending *guard.Pending, out *engine.Output) (*approvalv1.Approval, *engine.Refusal, error) {
-	state, err := j.pipes.probe(ctx, out)
-	if err != nil {
-		pending.Withdraw(context.WithoutCancel(ctx), "the session ended")
-		return nil, nil, j.holdOver(err, "ended")
-	}
-	if state.Skipped {
-		pending.Withdraw(context.WithoutCancel(ctx), "the database did not say in what state the session is")
-		return nil, j.holdEnds(&engine.Refusal{Code: codeForbidden, Message: "the state of the session is not known, so the approval was not used", Hint: "Run it again."}, "refused"), nil
-	}
-	if refusal, err := j.settleAgain(ctx, sub, pending, state); refusal != nil || err != nil {
+	state, refusal, err := j.settleAgain(ctx, sub, pending, out)
+	if refusal != nil || err != nil {
 		return nil, refusal, err
 	}
 	approved, verdict, err := pending.Release(ctx, sub.operations, j.attributes, binding(sub, state))
@@ -324,8 +316,9 @@ func (j *judge) release(ctx context.Context, sub *subject, pending *guard.Pendin
 	return approved, nil, nil
 }
 
-// settleAgain claims what a held statement names and leads to, and reads it anew, until both are of one catalog.
-func (j *judge) settleAgain(ctx context.Context, sub *subject, pending *guard.Pending, state engine.State) (*engine.Refusal, error) {
+// settleAgain claims what a held statement names and leads to, asks where names are looked up by then, and reads it anew, until all is
+// of one catalog.
+func (j *judge) settleAgain(ctx context.Context, sub *subject, pending *guard.Pending, out *engine.Output) (engine.State, *engine.Refusal, error) {
 	for end := time.Now().Add(claimWait); ; {
 		refusal, err := j.claimAgain(ctx, sub)
 		if refusal == nil && time.Now().After(end) {
@@ -334,21 +327,39 @@ func (j *judge) settleAgain(ctx context.Context, sub *subject, pending *guard.Pe
 		if refusal != nil || err != nil {
 			pending.Withdraw(context.WithoutCancel(ctx), "what it names is being changed")
 			if err != nil {
-				return nil, j.holdOver(err, "ended")
+				return engine.State{}, nil, j.holdOver(err, "ended")
 			}
-			return j.holdEnds(refusal, "refused"), nil
+			return engine.State{}, j.holdEnds(refusal, "refused"), nil
+		}
+		state, refusal, err := j.stateAgain(ctx, pending, out)
+		if refusal != nil || err != nil {
+			return state, refusal, err
 		}
 		claimed := sub.catalog.Version()
 		if err := j.readAgain(ctx, sub, state); err != nil {
 			pending.Withdraw(context.WithoutCancel(ctx), "what its names mean could not be read again")
-			return j.holdEnds(&engine.Refusal{
+			return state, j.holdEnds(&engine.Refusal{
 				Code: codeNotReady, Message: "the database's catalog cannot be read, so the approval was not used", Hint: "Run it again in a moment.",
 			}, "refused"), nil
 		}
 		if sub.catalog.Version() == claimed {
-			return nil, nil
+			return state, nil, nil
 		}
 	}
+}
+
+// stateAgain asks in what state the session is: others may have changed where names are looked up.
+func (j *judge) stateAgain(ctx context.Context, pending *guard.Pending, out *engine.Output) (engine.State, *engine.Refusal, error) {
+	state, err := j.pipes.probe(ctx, out)
+	if err != nil {
+		pending.Withdraw(context.WithoutCancel(ctx), "the session ended")
+		return state, nil, j.holdOver(err, "ended")
+	}
+	if state.Skipped {
+		pending.Withdraw(context.WithoutCancel(ctx), "the database did not say in what state the session is")
+		return state, j.holdEnds(&engine.Refusal{Code: codeForbidden, Message: "the state of the session is not known, so the approval was not used", Hint: "Run it again."}, "refused"), nil
+	}
+	return state, nil, nil
 }
 
 func deniedRefusal(err error) *engine.Refusal {

@@ -37,10 +37,11 @@ func (p *pipes) open(welcome []byte) error {
 	return p.agent.SetDeadline(time.Time{})
 }
 
-// close closes both connections. What was to be said has been said.
+// close closes the agent's connection, and ends the reading of the server's: who closes that may wait for the end of what runs
+// there. What was to be said has been said.
 func (p *pipes) close() {
 	_ = p.agent.Close()
-	_ = p.server.Close()
+	_ = p.server.SetReadDeadline(time.Unix(1, 0))
 }
 
 // stop ends the session; the first reason counts. A *fatal is told to the agent.

@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -71,14 +73,49 @@ func (s *session) close(ctx context.Context, reason string) {
 	s.server.keys.revoke(s, s.up.PID)
 	s.server.unregister(s)
 	s.leaveCatalog()
-	s.claimant.leave()
 	s.keeps.close()
-	_ = s.up.Conn.Close()
+	if s.engine.Answered() {
+		s.claimant.leave()
+		_ = s.up.Conn.Close()
+	} else {
+		s.claimant.withdraw()
+		s.server.work.Go(s.outlast)
+	}
 	if err := s.lease.Release(ctx); err != nil {
 		s.server.o.Logger.Warn("a lease could not be released", slog.String("session", s.id), slog.Any("error", err))
 	}
 	if err := s.scribe.end(ctx, reason); err != nil {
 		s.server.o.Logger.Error("the end of a session could not be recorded", slog.String("session", s.id), slog.Any("error", err))
+	}
+}
+
+// maxUnread is how much an answer that nobody waits for may have before it is cancelled, in bytes.
+const maxUnread = 64 << 10
+
+// outlast lets go of what the session used and changed, once the server has run what it was sent: it does so also if nobody waits
+// for it any more, and what that names must not change meanwhile. What takes long is cancelled.
+func (s *session) outlast() {
+	defer s.claimant.leave()
+	defer func() { _ = s.up.Conn.Close() }()
+	defer s.catalogChanged()
+	defer context.AfterFunc(s.server.life, func() { _ = s.up.Conn.Close() })()
+	if c, ok := s.up.Conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite() // a server that stands within a message sees the end
+	}
+	buf, unread := make([]byte, 32<<10), 0
+	var last time.Time // of a cancel: what comes before it has arrived is no reason for more
+	for end := time.Now().Add(claimWait); ; {
+		_ = s.up.Conn.SetDeadline(end)
+		n, err := s.up.Conn.Read(buf)
+		unread += n
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) || err == nil && unread > maxUnread && time.Since(last) > time.Second:
+			s.passCancelLate()
+			last, unread = time.Now(), 0
+			end = last.Add(claimWait)
+		case err != nil:
+			return
+		}
 	}
 }
 

@@ -184,8 +184,13 @@ func (w *walker) typeName(t *pg.TypeName, c ctx) {
 	}
 	if found == nil { // nobody knows what it runs
 		w.userTypes = true
-		w.call("type "+strings.TrimPrefix(schema+"."+name, "."), "", false)
+		full := strings.TrimPrefix(schema+"."+name, ".")
+		w.namedType(full)
+		w.call("type "+full, "", false)
 		return
+	}
+	if found.Schema != catalogSchema {
+		w.namedType(found.Schema + "." + found.Name)
 	}
 	w.userTypes = w.userTypes || found.Schema != catalogSchema && !found.Enum
 	full := "type " + found.Schema + "." + found.Name
@@ -197,6 +202,16 @@ func (w *walker) typeName(t *pg.TypeName, c ctx) {
 	}
 	for _, f := range found.Runs {
 		w.call(f, "a value of "+full, false)
+	}
+}
+
+func (w *walker) namedType(full string) {
+	if w.types == nil {
+		w.types = map[string]struct{}{}
+	}
+	if _, known := w.types[full]; !known {
+		w.types[full] = struct{}{}
+		w.st.Types = append(w.st.Types, full)
 	}
 }
 

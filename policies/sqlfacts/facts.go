@@ -33,6 +33,8 @@ type Statement struct {
 	Uses []ColumnUse
 	// Calls are functions outside the pure list that run, whoever names them.
 	Calls []Call
+	// Types are those outside pg_catalog that the text names, each once: "schema.name", or as written if there is none.
+	Types []string
 	// Literals are the constants, in order of their place.
 	Literals []Literal
 	// Parameters says, by index $1 = 0, what each parameter meets. Its length is the highest parameter used.

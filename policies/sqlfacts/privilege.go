@@ -108,7 +108,8 @@ func (w *walker) owner(s *pg.AlterOwnerStmt) {
 		w.definition(rv, ctx{}, policyv1.Effect_PRIVILEGE)
 		return
 	}
-	w.st.MovesSchemas = s.GetObjectType() == pg.ObjectType_OBJECT_SCHEMA
+	// Whose a database is, is in pg_database_owner.
+	w.st.MovesSchemas = s.GetObjectType() == pg.ObjectType_OBJECT_SCHEMA || s.GetObjectType() == pg.ObjectType_OBJECT_DATABASE
 	w.object(policyv1.Effect_PRIVILEGE, s.GetObjectType(), s.GetObject())
 }
 

@@ -213,6 +213,9 @@ const pairSize = int(unsafe.Sizeof(policies.Pair{}))
 func (s *Statement) size() int {
 	n := int(unsafe.Sizeof(*s)) + len(s.Reason) + len(s.Name) + len(s.Operation.Command)
 	n += len(s.Uses) * int(unsafe.Sizeof(ColumnUse{}))
+	for _, t := range s.Types {
+		n += len(t) + int(unsafe.Sizeof(t))
+	}
 	n += len(s.Literals) * int(unsafe.Sizeof(Literal{}))
 	n += len(s.Parameters) * int(unsafe.Sizeof(Meets{}))
 	n += len(s.Relations) * 8

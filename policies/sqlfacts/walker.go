@@ -35,6 +35,7 @@ type walker struct {
 	fixed   []fixedUse
 	natures map[itemColumn]struct{} // what NATURAL JOIN is known to compare
 	calls   map[callName]int        // by what they are, if there are many
+	types   map[string]struct{}     // those outside pg_catalog that are named
 	further []ColumnUse             // of relations that the statement does not name
 	groups  []group
 	placed  []int32 // by constant: its group, or unplaced

@@ -9,7 +9,8 @@ import (
 )
 
 // fingerprintSQL changes whenever a row of a catalog that is read here is added, removed or replaced: it has the
-// number of rows and the sum of their xmin. Who is in which role decides about schemas that may be used.
+// number of rows and the sum of their xmin. Who is in which role decides about schemas that may be used, and so do the names
+// of roles, which "$user" stands for, whose the database is, and a search_path in the server's files, which live sessions take over.
 func fingerprintSQL() string {
 	parts := []string{}
 	for _, c := range strings.Fields(`pg_namespace pg_class pg_attribute pg_inherits pg_rewrite pg_trigger pg_attrdef
@@ -18,8 +19,14 @@ func fingerprintSQL() string {
 		parts = append(parts, fmt.Sprintf(
 			"(SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8), 0) FROM pg_catalog.%s)", c))
 	}
-	return "SELECT " + strings.Join(parts, " || ' ' || ")
+	return "SELECT " + strings.Join(append(parts, rolesSQL, ownerSQL, "pg_catalog.pg_conf_load_time()"), " || ' ' || ")
 }
+
+// rolesSQL is about the roles that a session can have: who else comes and goes, as those that are made for a session do, matters to nobody.
+const rolesSQL = `(SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum(pg_catalog.hashtextextended(oid || ' ' || rolsuper || rolinherit || rolname, 0)), 0)
+	FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(oid, 'MEMBER'))`
+
+const ownerSQL = `(SELECT COALESCE(pg_catalog.sum(datdba::pg_catalog.int8), 0) FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())`
 
 // What follows are the rows as they are read. Each query names everything by its schema and is run with an empty
 // search_path, so that what PostgreSQL deparses is qualified too.
