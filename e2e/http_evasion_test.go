@@ -511,6 +511,18 @@ func conditionAttempts() []attempt {
 	for _, q := range []string{"/q?scope=all", "/q?scope=a&scope=all", "/q?sc%6fpe=all", "/q?scope=a;scope=all", "/q", "/q?Scope=a", "/q?scope=%", "/q?scope=al%6c"} {
 		out = append(out, attempt{name: q, text: get(q), status: "403"})
 	}
+	asked := func(name, target, lines, body, status string, sent ...string) {
+		text := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n%s%sContent-Length: %d\r\n\r\n%s", target, bearerLine, lines, len(body), body)
+		out = append(out, attempt{name: name, text: text, status: status, sent: sent})
+	}
+	const form, parts = "Content-Type: application/x-www-form-urlencoded\r\n", "Content-Type: multipart/form-data; boundary=b\r\n"
+	asked("all, in a form", "/q?scope=a", form, "x=1&scope=all", "403")
+	asked("all, in a form of no type", "/q?scope=a", "", "scope=all", "403")
+	asked("all, in a part", "/q?scope=a", parts, "--b\r\nContent-Disposition: form-data; name=scope\r\n\r\nall\r\n--b--\r\n", "403")
+	asked("all, in JSON", "/q?scope=a", js, `{"Scope":["b","all"]}`, "403")
+	asked("another scope, in a form", "/q?scope=a", form, "scope=b", "200", "POST /q?scope=a scope=b")
+	asked("pay: much, in the query", "/pay?amount=50", js, `{"amount":5}`, "403")
+	asked("pay: little, with a query", "/pay?page=50", js, `{"amount":5}`, "200", `POST /pay?page=50 {"amount":5}`)
 	return append(out, attempt{name: "another scope", text: get("/q?scope=a"), status: "200", sent: []string{"GET /q?scope=a"}})
 }
 

@@ -15,6 +15,9 @@ type Call struct {
 	Path httppath.Path
 	// Values is what conditions may read as request.http besides params: called at the first need, at most once.
 	Values func() map[string]any
+	// Fields are what services may read in the body as if it stood in the query; false if some may read others. Called at the
+	// first need, at most once; nil if there is no body.
+	Fields func() (map[string][]string, bool)
 }
 
 // CallOf is the operation of a request. Its one pair has the path as its object.

@@ -80,9 +80,11 @@ func (c condition) loosely(v vars) bool {
 		if all == nil {
 			return false
 		}
-		found, few := each(all, choices(all, c.mentions, values), func(one map[string]any) bool { return met(program, one, true) })
-		if found || !few {
-			return true
+		for _, all := range v.joined(all, values, c.mentions) {
+			found, few := each(all, choices(all, c.mentions, values), func(one map[string]any) bool { return met(program, one, true) })
+			if found || !few {
+				return true
+			}
 		}
 	}
 	return false

@@ -16,7 +16,18 @@ type readings struct {
 	operation *Operation
 	exact     map[string]any
 	folded    [2]map[string]any // names alone, names and values
+	fields    map[string][]string
+	fieldsOf  fieldsState
 }
+
+// fieldsState says what is known of a body's fields.
+type fieldsState uint8
+
+const (
+	fieldsUnread fieldsState = iota
+	fieldsKnown
+	fieldsDoubtful
+)
 
 // as are the variables as they are.
 func (r *readings) as() map[string]any {
@@ -77,6 +88,75 @@ func (v vars) loose(values bool, m *mentions) map[string]any {
 		foldsHTTP[name] = fold(part)
 	}
 	return v.with(v.folded[i], fold(v.params))
+}
+
+// joined are the readings of a request for services that tell the query and the fields of a body apart, and for those that do not:
+// these take both for the parameters of the request.
+func (v vars) joined(all map[string]any, values bool, m *mentions) []map[string]any {
+	out := []map[string]any{all}
+	if v.operation.Call.Fields == nil || !m.has("query") && !m.has("body") {
+		return out
+	}
+	if v.fieldsOf == fieldsUnread {
+		v.fieldsOf = fieldsDoubtful
+		if fields, ok := v.operation.Call.Fields(); ok {
+			v.fields, v.fieldsOf = fields, fieldsKnown
+		}
+	}
+	request, http := httpOf(all)
+	request, http = maps.Clone(request), maps.Clone(http)
+	request["http"] = http
+	query, _ := http["query"].(map[string][]string)
+	if query == nil && m.has("body") {
+		all := v.loose(values, &mentions{names: map[string]bool{"query": true}})
+		_, part := httpOf(all)
+		query, _ = part["query"].(map[string][]string)
+	}
+	body, _ := http["body"].(map[string]any)
+	if v.fieldsOf == fieldsKnown && len(v.fields) == 0 && (len(query) == 0 || body == nil) {
+		return out
+	}
+	if body != nil && len(query) > 0 {
+		http["body"] = overlaid(body, query)
+	}
+	switch {
+	case v.fieldsOf == fieldsDoubtful:
+		delete(http, "query")
+	case m.has("query"):
+		http["query"] = united(query, v.foldedFields(values))
+	}
+	return append(out, map[string]any{"request": request})
+}
+
+func (v vars) foldedFields(values bool) map[string][]string {
+	fold := foldNames
+	if values {
+		fold = foldAll
+	}
+	out, _ := fold(v.fields).(map[string][]string)
+	return out
+}
+
+// united has the values of both.
+func united(query, fields map[string][]string) map[string][]string {
+	out := make(map[string][]string, len(query)+len(fields))
+	for _, from := range []map[string][]string{query, fields} {
+		for name, list := range from {
+			out[name] = append(slices.Clip(out[name]), list...)
+		}
+	}
+	return out
+}
+
+// overlaid has the query's last values in place of the body's, or beside them.
+func overlaid(body map[string]any, query map[string][]string) map[string]any {
+	out := maps.Clone(body)
+	for name, list := range query {
+		if len(list) > 0 {
+			out[name] = list[len(list)-1]
+		}
+	}
+	return out
 }
 
 // httpOf are the parts of an activation; http is nil where the request is none.

@@ -24,7 +24,7 @@ import (
 
 // operationOf is the request in the words of a policy.
 func operationOf(r *request) policies.Operation {
-	return policies.CallOf(r.method, &policies.Call{Host: r.host(), Path: r.path, Values: r.values})
+	return policies.CallOf(r.method, &policies.Call{Host: r.host(), Path: r.path, Values: r.values, Fields: r.fields})
 }
 
 // values are what conditions may read as request.http. What cannot be read without doubt is absent, so that a condition

@@ -127,38 +127,56 @@ func (p part) asIs() bool {
 // PartNames are the names of the parts of a multipart body, and of the parts of those that are multipart themselves. False:
 // services could take it apart, or name its parts, in more than one way.
 func PartNames(contentType string, body []byte) ([]string, bool) {
-	return partNames(contentType, body, partDepth)
-}
-
-func partNames(contentType string, body []byte, depth int) ([]string, bool) {
-	_, parameters, err := mime.ParseMediaType(contentType)
-	if err != nil || depth == 0 || otherReading(contentType) {
+	var out []string
+	if !eachPart(contentType, body, partDepth, func(name string, _ part) { out = append(out, name) }) {
 		return nil, false
-	}
-	parts, ok := split(body, parameters["boundary"])
-	if !ok {
-		return nil, false
-	}
-	out := make([]string, 0, len(parts))
-	for _, p := range parts {
-		own, ok := p.names()
-		within, certain := p.within(depth)
-		if !ok || !certain {
-			return nil, false
-		}
-		out = append(append(out, own...), within...)
 	}
 	return out, true
 }
 
-// within are the names of a part's own parts.
-func (p part) within(depth int) ([]string, bool) {
+// PartFields are the parts by their names, with what they contain. False: as PartNames, or that could be read in more than one way.
+func PartFields(contentType string, body []byte) ([]httploose.Pair, bool) {
+	var out []httploose.Pair
+	plain := true
+	certain := eachPart(contentType, body, partDepth, func(name string, p part) {
+		out = append(out, httploose.Pair{Name: name, Value: string(p.content)})
+		plain = plain && p.asIs()
+	})
+	return out, certain && plain
+}
+
+// eachPart calls f for each part and each name of it.
+func eachPart(contentType string, body []byte, depth int, f func(name string, p part)) bool {
+	_, parameters, err := mime.ParseMediaType(contentType)
+	if err != nil || depth == 0 || otherReading(contentType) {
+		return false
+	}
+	parts, ok := split(body, parameters["boundary"])
+	if !ok {
+		return false
+	}
+	for _, p := range parts {
+		names, ok := p.names()
+		if !ok {
+			return false
+		}
+		for _, name := range names {
+			f(name, p)
+		}
+		if !p.eachWithin(depth, f) {
+			return false
+		}
+	}
+	return true
+}
+
+// eachWithin is eachPart of a part's own parts.
+func (p part) eachWithin(depth int, f func(name string, p part)) bool {
 	kind, once := p.get("Content-Type")
 	if !httploose.IsMultipart(kind) {
-		return nil, once && !httploose.MayBeMultipart(kind, p.content)
+		return once && !httploose.MayBeMultipart(kind, p.content)
 	}
-	names, ok := partNames(kind, p.content, depth-1)
-	return names, ok && once && p.asIs()
+	return eachPart(kind, p.content, depth-1, f) && once && p.asIs()
 }
 
 // otherReading reports whether some service could take another parameter for the boundary, or read a body's headers in other
