@@ -446,6 +446,9 @@ func (c *exchanged) noSecrets() {
 
 func (c *exchanged) words() string { return strings.Join(pgmodel.Requests(c.said), "\n") }
 
+// missed stands in a transcript for the ways in which something is missed.
+const missed = "E ERROR 34000, 26000 or 25P02"
+
 // transcript puts what an agent hears into words. It leaves out in which of several ways a portal that a failed transaction
 // took is missed, and whether a Bind that does not fit its statement hears of that or of the transaction.
 func transcript(b []byte) []string {
@@ -453,7 +456,7 @@ func transcript(b []byte) []string {
 	for i, w := range out {
 		unfit := w == "E ERROR 08P01" && i+1 < len(out) && out[i+1] == `Z "E"`
 		if w == "E ERROR 25P02" || w == "E ERROR 34000" || w == "E ERROR 26000" || unfit {
-			out[i] = "E ERROR 34000, 26000 or 25P02"
+			out[i] = missed
 		}
 	}
 	return out
