@@ -18,7 +18,7 @@ MUTANTS ?=
 # How many mutants it tries at once.
 MUTANTS_WORKERS ?= 1
 # The longest that the end-to-end tests may take.
-E2E_TIMEOUT ?= 20m
+E2E_TIMEOUT ?= 30m
 
 install := deploy/tools/install
 servers := envoy postgresql valkey
