@@ -126,6 +126,6 @@ func (j *judge) settled(ctx context.Context, out *engine.Output) (bool, error) {
 		return false, nil
 	}
 	j.catalog.Invalidate()
-	j.altered, j.renamed = false, false
+	j.altered, j.renamed, j.freed = false, false, change{}
 	return true, nil
 }

@@ -100,6 +100,9 @@ func (j *judge) runs(facts *sqlfacts.Facts) {
 	}
 	j.moved = j.moved || moves(facts)
 	j.renamed = j.renamed || movesNames(facts.Statements)
+	for i := range facts.Statements {
+		j.freed = j.freed.freedBy(&facts.Statements[i])
+	}
 }
 
 // weighed is weigh, by a catalog that stays as it is for what the statement names until that has run, or until the server has
@@ -257,6 +260,11 @@ func (j *judge) decide(sub *subject) (*engine.Refusal, error) {
 	}
 	if sub.verdict.Verdict == policies.Deny {
 		return reasoned(refusalOf(codeForbidden, sub.verdict.Decision), sub.facts), nil
+	}
+	if !sub.unbounded {
+		if r := afterFreed(sub.facts, j.freed); r != nil {
+			return r, nil
+		}
 	}
 	if !sub.views.agent.Empty() {
 		if r := afterAlteration(sub.facts, sub.known); r != nil {

@@ -49,4 +49,6 @@ type judge struct {
 	alterations int
 	// renamed: among what altered the catalog was what makes names mean other relations.
 	renamed bool
+	// freed are the names that were freed then.
+	freed change
 }

@@ -86,8 +86,19 @@ func (w *walker) alterCommand(cmd *pg.AlterTableCmd, c ctx, t int) {
 		w.definitionNode(cmd.GetDef(), c)
 	}
 	if cmd.GetBehavior() == pg.DropBehavior_DROP_CASCADE {
+		w.st.Frees = true // views may go with a column
 		w.pair(policyv1.Effect_DDL, "*")
 	}
+}
+
+// isPart reports whether things of a kind have their names within something else's.
+func isPart(kind pg.ObjectType) bool {
+	switch kind {
+	case pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_ATTRIBUTE, pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_DOMCONSTRAINT,
+		pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_POLICY, pg.ObjectType_OBJECT_RULE:
+		return true
+	}
+	return false
 }
 
 // definitionNode walks what a command of ALTER defines.
@@ -122,6 +133,7 @@ func (w *walker) definitionNode(n *pg.Node, c ctx) {
 // rename walks ALTER … RENAME. Masks go by name, so what is renamed counts as used.
 func (w *walker) rename(s *pg.RenameStmt) {
 	w.st.MovesNames = true
+	w.st.Frees = !isPart(s.GetRenameType())
 	switch s.GetRenameType() {
 	case pg.ObjectType_OBJECT_ROLE:
 		w.st.MovesSchemas = true // one of them may be "$user"
@@ -175,6 +187,7 @@ func (w *walker) aboutObject(rv *pg.RangeVar, object *pg.Node, kind pg.ObjectTyp
 // drop walks DROP of anything; what belongs to a table counts as that table.
 func (w *walker) drop(s *pg.DropStmt) {
 	w.schema = w.schema || s.GetRemoveType() == pg.ObjectType_OBJECT_SCHEMA
+	w.st.Frees = !isPart(s.GetRemoveType()) || s.GetBehavior() == pg.DropBehavior_DROP_CASCADE
 	for _, n := range s.GetObjects() {
 		w.object(policyv1.Effect_DDL, s.GetRemoveType(), n)
 	}

@@ -34,7 +34,7 @@ func (w *walker) ddl(n *pg.Node) bool {
 	case *pg.Node_RenameStmt:
 		w.rename(x.RenameStmt)
 	case *pg.Node_AlterObjectSchemaStmt:
-		w.st.MovesNames = true
+		w.st.MovesNames, w.st.Frees = true, true
 		w.aboutObject(x.AlterObjectSchemaStmt.GetRelation(), x.AlterObjectSchemaStmt.GetObject(),
 			x.AlterObjectSchemaStmt.GetObjectType(), "SET SCHEMA")
 	case *pg.Node_CommentStmt:

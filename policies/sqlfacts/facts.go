@@ -68,6 +68,9 @@ type Statement struct {
 	// MovesNames: a relation goes by another name, or shows its rows through another, once it has run: RENAME, SET SCHEMA,
 	// INHERIT, ATTACH and their opposites; or it may do so, since it is not understood.
 	MovesNames bool
+	// Frees: a name that was one of a relation, a type or the like may be none any more once it has run, so that it is found
+	// further down the search_path: DROP, RENAME, SET SCHEMA, CASCADE; or it may do so, since it is not understood.
+	Frees bool
 	// ReadOnly: nothing but READ, and calls of nothing but pure functions.
 	ReadOnly bool
 }

@@ -47,6 +47,7 @@ func (w *walker) aboutRoles(n *pg.Node) bool {
 	case *pg.Node_DropRoleStmt:
 		w.roles(x.DropRoleStmt.GetRoles())
 	case *pg.Node_DropOwnedStmt:
+		w.st.Frees = true
 		w.pair(policyv1.Effect_PRIVILEGE, "*")
 		w.pair(policyv1.Effect_DDL, "*")
 		w.roles(x.DropOwnedStmt.GetRoles())

@@ -150,7 +150,7 @@ func (w *walker) unknown(reason string) {
 	if w.st.Reason == "" {
 		w.st.Reason = reason
 	}
-	w.st.MovesNames = true
+	w.st.MovesNames, w.st.Frees = true, true
 	w.pair(policyv1.Effect_UNKNOWN, "")
 	w.call("what is not understood", "", false) // it may run, and show, anything
 }
