@@ -105,6 +105,7 @@ var elsewhere = map[string]string{
 	"http-compressed":      "TestAnHTTPAgentSeesMaskedJSON",
 	"http-path":            "TestHTTPRefusalsSayWhy",
 	"http-program":         "TestRulesThatDenyOrAskReadPathsBehindPrograms in policies",
+	"http-parameters":      "TestAServiceSeesWhatWasDecidedOrNothing",
 	"http-head":            "TestRulesThatDenyOrAskAboutGETAreAboutHEAD in policies",
 	"http-underscore":      "TestEnvoyServesHTTPTargets",
 	"http-body-size":       "TestHTTPRefusalsSayWhy",

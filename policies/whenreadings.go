@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sluicegate/sluice/policies/httploose"
 	"github.com/sluicegate/sluice/policies/httppath"
@@ -16,18 +17,9 @@ type readings struct {
 	operation *Operation
 	exact     map[string]any
 	folded    [2]map[string]any // names alone, names and values
-	fields    map[string][]string
-	fieldsOf  fieldsState
+	// fields are those of the body, once they were read.
+	fields func() (map[string][]string, bool)
 }
-
-// fieldsState says what is known of a body's fields.
-type fieldsState uint8
-
-const (
-	fieldsUnread fieldsState = iota
-	fieldsKnown
-	fieldsDoubtful
-)
 
 // as are the variables as they are.
 func (r *readings) as() map[string]any {
@@ -60,9 +52,9 @@ func (v vars) with(all map[string]any, params any) map[string]any {
 // loose are the variables with names folded, or names and values: of them those parts that a condition mentions. Without
 // http there is no other reading than as they are.
 func (v vars) loose(values bool, m *mentions) map[string]any {
-	i, fold := 0, foldNames
+	i, fold := 0, folds(values)
 	if values {
-		i, fold = 1, foldAll
+		i = 1
 	}
 	request, http := httpOf(v.readings.as())
 	if http == nil {
@@ -94,47 +86,41 @@ func (v vars) loose(values bool, m *mentions) map[string]any {
 // these take both for the parameters of the request.
 func (v vars) joined(all map[string]any, values bool, m *mentions) []map[string]any {
 	out := []map[string]any{all}
-	if v.operation.Call.Fields == nil || !m.has("query") && !m.has("body") {
+	if v.operation.Call.Fields == nil {
 		return out
-	}
-	if v.fieldsOf == fieldsUnread {
-		v.fieldsOf = fieldsDoubtful
-		if fields, ok := v.operation.Call.Fields(); ok {
-			v.fields, v.fieldsOf = fields, fieldsKnown
-		}
 	}
 	request, http := httpOf(all)
 	request, http = maps.Clone(request), maps.Clone(http)
 	request["http"] = http
-	query, _ := http["query"].(map[string][]string)
-	if query == nil && m.has("body") {
-		all := v.loose(values, &mentions{names: map[string]bool{"query": true}})
-		_, part := httpOf(all)
-		query, _ = part["query"].(map[string][]string)
+	joins := false
+	if body, _ := http["body"].(map[string]any); body != nil && m.has("body") {
+		if query := v.query(values); len(query) > 0 {
+			http["body"], joins = overlaid(body, query), true
+		}
 	}
-	body, _ := http["body"].(map[string]any)
-	if v.fieldsOf == fieldsKnown && len(v.fields) == 0 && (len(query) == 0 || body == nil) {
-		return out
+	if m.has("query") {
+		if v.fields == nil {
+			v.fields = sync.OnceValues(v.operation.Call.Fields)
+		}
+		switch fields, ok := v.fields(); {
+		case !ok:
+			delete(http, "query") // a condition on it fails, and is met
+			joins = true
+		case len(fields) > 0:
+			http["query"], joins = united(v.query(values), folds(values)(fields).(map[string][]string)), true
+		}
 	}
-	if body != nil && len(query) > 0 {
-		http["body"] = overlaid(body, query)
+	if joins {
+		out = append(out, map[string]any{"request": request})
 	}
-	switch {
-	case v.fieldsOf == fieldsDoubtful:
-		delete(http, "query")
-	case m.has("query"):
-		http["query"] = united(query, v.foldedFields(values))
-	}
-	return append(out, map[string]any{"request": request})
+	return out
 }
 
-func (v vars) foldedFields(values bool) map[string][]string {
-	fold := foldNames
-	if values {
-		fold = foldAll
-	}
-	out, _ := fold(v.fields).(map[string][]string)
-	return out
+// query is the query as loose has it; nil if it cannot be read.
+func (v vars) query(values bool) map[string][]string {
+	_, http := httpOf(v.loose(values, &mentions{names: map[string]bool{"query": true}}))
+	query, _ := http["query"].(map[string][]string)
+	return query
 }
 
 // united has the values of both.
@@ -164,6 +150,14 @@ func httpOf(all map[string]any) (request, http map[string]any) {
 	request, _ = all["request"].(map[string]any)
 	http, _ = request["http"].(map[string]any)
 	return request, http
+}
+
+// folds is what folds names, or names and values.
+func folds(values bool) func(v any) any {
+	if values {
+		return foldAll
+	}
+	return foldNames
 }
 
 func foldNames(v any) any { return folded(v, func(s string) string { return s }) }
@@ -258,8 +252,10 @@ func choices(all map[string]any, m *mentions, values bool) []choice {
 		out = append(out, choice{2, func(h map[string]any, i int) { h["method"] = []string{method, likeHead[method]}[i] }})
 	}
 	path, _ := http["path"].(string)
-	if others := httppath.Others(path); values && len(others) > 0 {
-		out = append(out, choice{len(others) + 1, func(h map[string]any, i int) { h["path"] = append([]string{path}, others...)[i] }})
+	if values && m.has("path") {
+		if others := httppath.Others(path); len(others) > 0 {
+			out = append(out, choice{len(others) + 1, func(h map[string]any, i int) { h["path"] = append([]string{path}, others...)[i] }})
+		}
 	}
 	if last := path[strings.LastIndexByte(path, '/')+1:]; values && httploose.Stem(last) != last {
 		out = append(out, choice{2, func(h map[string]any, i int) { stemmed(h, i == 1) }})

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"mime"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -20,128 +17,127 @@ const maxFields = 10_000
 // fields are what services may read in the body as if it stood in the query: servlets' parameters, PHP's $_REQUEST and Rails'
 // params do not tell the two apart. False: some service may read others.
 func (r *request) fields() (map[string][]string, bool) {
-	if len(r.body) == 0 {
+	switch {
+	case r.bodyGone:
+		return nil, false
+	case len(r.body) == 0:
 		return nil, true
 	}
-	contentType := r.header("content-type")
-	kind, _, err := mime.ParseMediaType(contentType)
-	multipart := httploose.IsMultipart(contentType) || httploose.MayBeMultipart(contentType, r.body)
-	form, isJSON := err != nil || httploose.IsForm(kind), httploose.IsJSON(kind)
-	sure := multipart || form || isJSON
-	if letters := httploose.LettersOf(contentType); sure && (letters == httploose.Unknown || letters == httploose.Mixed) {
+	b := r.bodyType()
+	if b.anyLetters() {
 		return nil, false
 	}
+	out := fields{}
+	ok := out.form(r.body) // some services read a form in a body of any type
 	body := r.body
 	if encoding := r.header("content-encoding"); compressed(encoding) {
-		text, ok := unpacked(encoding, body, maxUnpacked)
-		if !ok {
-			return nil, !sure
+		text, unpacks := unpacked(encoding, body, maxUnpacked)
+		switch {
+		case unpacks:
+			body = text
+		case b.opaque():
+			return nil, false
 		}
+	}
+	if text := inASCII(body); !bytes.Equal(text, r.body) {
+		ok = ok && out.form(text)
 		body = text
 	}
-	if multipart {
-		return partFields(contentType, body)
+	switch {
+	case b.multipart:
+		ok = ok && out.parts(b.contentType, body)
+	case b.json, bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")):
+		ok = (out.members(body) || !b.json) && ok
 	}
-	text := inASCII(body)
-	out := map[string][]string{}
-	if isJSON || bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
-		if !memberFields(text, out) && isJSON {
-			return nil, false
-		}
-	}
-	if form || couldBeForm(text) {
-		if !formFields(text, out) && form {
-			return nil, false
-		}
-	}
-	return out, true
+	return out, ok
 }
 
-// couldBeForm reports whether a body of another type is a form nonetheless, as some services take it whatever its type is.
-func couldBeForm(body []byte) bool {
-	return bytes.IndexByte(body, '=') >= 0 && utf8.Valid(body) && !bytes.ContainsFunc(body, unicode.IsControl)
+// fields are values by names.
+type fields map[string][]string
+
+func (f fields) add(pairs []httploose.Pair) {
+	for _, p := range pairs {
+		f[p.Name] = append(f[p.Name], p.Value)
+	}
 }
 
-// formFields adds the fields of a form; false if there are too many.
-func formFields(body []byte, out map[string][]string) bool {
+// form adds the fields of a form; false if there are too many.
+func (f fields) form(body []byte) bool {
 	if bytes.Count(body, []byte("&"))+bytes.Count(body, []byte(";")) >= maxFields {
 		return false
 	}
-	for _, p := range httploose.Pairs(string(body)) {
-		out[p.Name] = append(out[p.Name], p.Value)
-	}
+	f.add(httploose.Pairs(string(body)))
 	return true
 }
 
-func partFields(contentType string, body []byte) (map[string][]string, bool) {
-	out := map[string][]string{}
+// parts adds the parts of a form; false if there are too many, or services could read others.
+func (f fields) parts(contentType string, body []byte) bool {
 	pairs, ok := httpmask.PartFields(contentType, body)
-	for _, p := range pairs {
-		out[p.Name] = append(out[p.Name], p.Value)
-	}
-	return out, ok && len(pairs) < maxFields
+	f.add(pairs)
+	return ok && len(pairs) < maxFields
 }
 
-// memberFields adds the members of an object that are no objects, of a list each that is none. False: it is no JSON to its end,
-// or has too many.
-func memberFields(body []byte, out map[string][]string) bool {
+// members adds the members of objects behind one another that are no objects; of a list each that is none. False: it is no
+// JSON to its end, or has too many.
+func (f fields) members(body []byte) bool {
 	d := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if d.PeekKind() != '{' {
-		return validTo(d) // services take a list for one parameter of a name of their own
-	}
-	_, err := d.ReadToken()
-	for n := 0; err == nil && d.PeekKind() == '"'; {
-		var token jsontext.Token
-		if token, err = d.ReadToken(); err != nil {
-			return false
-		}
-		name := token.String()
-		var values []string
-		values, err = scalars(d)
-		if n += 1 + len(values); n > maxFields {
-			return false
-		}
-		out[name] = append(out[name], values...)
-	}
-	if err == nil {
-		_, err = d.ReadToken()
-	}
-	return err == nil && validTo(d)
-}
-
-// validTo reports whether there is nothing but documents up to the end.
-func validTo(d *jsontext.Decoder) bool {
+	left := maxFields
 	for {
-		if err := d.SkipValue(); err != nil {
+		if d.PeekKind() == '{' {
+			if !f.object(d, &left) {
+				return false
+			}
+		} else if err := d.SkipValue(); err != nil { // services take a list for one parameter of a name of their own
 			return errors.Is(err, io.EOF)
 		}
 	}
 }
 
-// scalars are a value, or those of a list, as text; what is neither has none.
-func scalars(d *jsontext.Decoder) (out []string, err error) {
-	list := d.PeekKind() == '['
-	if list {
-		if _, err := d.ReadToken(); err != nil {
-			return nil, err //nolint:wrapcheck // only whether there is one counts
+// object adds the members of one. False: it is none to its end, or there are more than are left.
+func (f fields) object(d *jsontext.Decoder, left *int) bool {
+	if _, err := d.ReadToken(); err != nil {
+		return false
+	}
+	for d.PeekKind() == '"' {
+		token, err := d.ReadToken()
+		if err != nil {
+			return false
+		}
+		if name := token.String(); !f.member(d, name, left) {
+			return false
 		}
 	}
-	for err == nil {
-		switch kind := d.PeekKind(); kind {
-		case ']':
-			_, err = d.ReadToken()
-			return out, err //nolint:wrapcheck // the same
-		case '{', '[':
-			err = d.SkipValue()
-		default:
-			var t jsontext.Token
-			if t, err = d.ReadToken(); err == nil {
-				out = append(out, t.String())
-			}
-		}
-		if !list {
-			break
+	_, err := d.ReadToken()
+	return err == nil
+}
+
+// member adds what is behind a name: a value, or those of a list.
+func (f fields) member(d *jsontext.Decoder, name string, left *int) bool {
+	if d.PeekKind() != '[' {
+		return f.value(d, name, left)
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return false
+	}
+	for d.PeekKind() != ']' {
+		if !f.value(d, name, left) {
+			return false
 		}
 	}
-	return out, err //nolint:wrapcheck // the same
+	_, err := d.ReadToken()
+	return err == nil
+}
+
+// value adds one as text, if it is neither an object nor a list.
+func (f fields) value(d *jsontext.Decoder, name string, left *int) bool {
+	*left--
+	if k := d.PeekKind(); k == '{' || k == '[' {
+		return d.SkipValue() == nil && *left > 0
+	}
+	token, err := d.ReadToken()
+	if err != nil || *left <= 0 {
+		return false
+	}
+	f[name] = append(f[name], token.String())
+	return true
 }

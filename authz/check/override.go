@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"regexp"
 	"slices"
 	"unicode"
@@ -68,25 +67,19 @@ func (r *request) formOverrides() bool {
 	if len(r.body) == 0 {
 		return false
 	}
-	contentType := r.header("content-type")
-	kind, _, err := mime.ParseMediaType(contentType)
-	multipart := httploose.IsMultipart(contentType) || httploose.MayBeMultipart(contentType, r.body)
-	// Without a type, or with one that says nothing, some servers take it for a form.
-	form := err != nil || httploose.IsForm(kind) || kind == "text/plain" || kind == "application/octet-stream"
-	isJSON := httploose.IsJSON(kind)
-	letters := httploose.LettersOf(contentType)
-	if letters == httploose.Unknown || letters == httploose.Mixed && (multipart || form || isJSON) {
+	b := r.bodyType()
+	if b.anyLetters() {
 		return true
 	}
 	body := r.body
 	if encoding := r.header("content-encoding"); compressed(encoding) {
 		// Services that unpack nothing read a form in the bytes themselves: a name of a file in them, what does not compress.
-		if multipart || formNames(body) {
+		if b.multipart || formNames(body) {
 			return true
 		}
 		if text, ok := unpacked(encoding, body, maxUnpacked); ok {
 			body = text
-		} else if err != nil || !neverForm.MatchString(kind) {
+		} else if b.opaque() {
 			return true
 		}
 	}
@@ -94,12 +87,14 @@ func (r *request) formOverrides() bool {
 	switch {
 	case formNames(text) || len(text) < len(body) && formNames(body): // some services read a form in a body of any type
 		return true
-	case multipart:
-		return partNames(contentType, body, text)
-	case isJSON:
+	case b.multipart:
+		return partNames(b.contentType, body, text)
+	case b.json:
 		return memberNames(text) || cutName.Match(body)
 	}
-	object := bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && (form || almostName.Match(text))
+	// What says nothing of itself, some services take for JSON, too.
+	vague := b.form || b.kind == "text/plain" || b.kind == "application/octet-stream"
+	object := bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && (vague || almostName.Match(text))
 	return object && memberNames(text)
 }
 

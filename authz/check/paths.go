@@ -29,7 +29,7 @@ func readPaths(r *request, t *policyv1.Target, p *policies.Policy) ([]policies.O
 		values := maps.Clone(r.values())
 		values["path"] = to.Raw
 		return values
-	}})
+	}, Fields: r.fields})
 	return []policies.Operation{own, there}, nil
 }
 

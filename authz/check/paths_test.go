@@ -66,3 +66,16 @@ func TestAPathOfAnotherTargetInOtherWordsIsRefused(t *testing.T) {
 		t.Errorf("got %v", r)
 	}
 }
+
+func TestARuleForADestinationSeesTheBodysFields(t *testing.T) {
+	f := open(t)
+	f.policies.policy.Store(compiled(t, moves+`- {name: over, on: {targets: [api], http: {paths: [/files/b]}}, when: "'overwrite' in request.http.query", deny: {}}
+`, "v1"))
+	form := []string{good, "content-type: application/x-www-form-urlencoded", "destination: /files/b"}
+	for body, passes := range map[string]bool{"a=1": true, "overwrite=1": false} {
+		r := f.check(t, withBody(ask("api", "MOVE", "/files/a", form...), body))
+		if (r.GetOkResponse() != nil) != passes {
+			t.Errorf("%s: %v", body, r)
+		}
+	}
+}

@@ -35,6 +35,8 @@ type request struct {
 	// headers are in Envoy's order, names in lower case, without pseudo-headers.
 	headers []header
 	body    []byte
+	// bodyGone: there was one, which is not kept.
+	bodyGone bool
 }
 
 type header struct{ name, value string }

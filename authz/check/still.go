@@ -8,14 +8,19 @@ import (
 	"github.com/sluicegate/sluice/policies"
 )
 
-// still weighs a request anew while its response is under way, which may be a stream without end. It keeps what rules may
-// ask of the request; a large body it does not: then a rule that reads the body decides as if it could not be read.
-func (a *asking) still(v guard.Verdict, who *identityv1.Principal, approved bool) func() error {
-	kept := *a.request
-	if len(kept.body) > smallBody {
-		kept.body = nil
+// kept is what rules may ask of a request while its response is under way, which may be a stream without end. A body that is
+// large, or could be once it is unpacked, is not: then a rule that reads the body decides as if it could not be read.
+func (r *request) kept() *request {
+	kept := *r
+	if kept.reads() > smallBody {
+		kept.body, kept.bodyGone = nil, true
 	}
-	operations, problem := readPaths(&kept, a.admission.Target, v.Policy)
+	return &kept
+}
+
+// still weighs a request anew while its response is under way.
+func (a *asking) still(v guard.Verdict, who *identityv1.Principal, approved bool) func() error {
+	operations, problem := readPaths(a.request.kept(), a.admission.Target, v.Policy)
 	if problem != nil { // it was none when the request was decided on
 		return func() error { return problem }
 	}

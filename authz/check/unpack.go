@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
-	"mime"
 	"strings"
-
-	"github.com/sluicegate/sluice/policies/httploose"
 )
 
 // maxUnpacked is how many bytes a compressed body may come to, so that names are looked for in it.
@@ -54,11 +51,9 @@ func (r *request) legible() ([]byte, bool) {
 	if !compressed(encoding) {
 		return r.body, true
 	}
-	contentType := r.header("content-type")
-	kind, _, err := mime.ParseMediaType(contentType)
-	form := err != nil || httploose.IsForm(kind) || httploose.IsMultipart(contentType) || httploose.MayBeMultipart(contentType, r.body)
-	if text, ok := unpacked(encoding, r.body, maxLegible); ok && !form {
+	b := r.bodyType()
+	if text, ok := unpacked(encoding, r.body, maxLegible); ok && !b.form && !b.multipart {
 		return text, true
 	}
-	return r.body, err == nil && neverForm.MatchString(kind)
+	return r.body, !b.opaque()
 }

@@ -156,21 +156,27 @@ func bare(object string) string { return object[strings.LastIndexByte(object, '.
 // meets reports whether statements use a name that is being changed.
 func (c change) meets(facts *sqlfacts.Facts) bool {
 	for i := range facts.Statements {
-		st := &facts.Statements[i]
-		if c.code && namesSomething(st) || slices.ContainsFunc(st.Types, c.ofType) {
-			return true
-		}
-		for _, r := range st.Relations {
-			if _, named := c.names[r.Name]; named || c.all && r.Schema != "pg_catalog" || c.sequences && r.Kind == 'S' {
-				return true
-			}
-		}
-		if slices.ContainsFunc(st.Operation.Pairs, c.concerns) || slices.ContainsFunc(st.Operation.Reached, c.concerns) {
+		if c.meetsOne(&facts.Statements[i]) {
 			return true
 		}
 	}
 	return false
 }
+
+func (c change) meetsOne(st *sqlfacts.Statement) bool {
+	if c.code && namesSomething(st) || slices.ContainsFunc(st.Types, c.ofType) {
+		return true
+	}
+	for _, r := range st.Relations {
+		if _, named := c.names[r.Name]; named || c.all && r.Schema != "pg_catalog" || c.sequences && r.Kind == 'S' {
+			return true
+		}
+	}
+	return slices.ContainsFunc(st.Operation.Pairs, c.concerns) || slices.ContainsFunc(st.Operation.Reached, c.concerns)
+}
+
+// nothing reports whether the meaning of nothing changes.
+func (c change) nothing() bool { return !c.all && !c.code && !c.sequences && len(c.names) == 0 }
 
 // ofType reports whether a type is being changed: each relation has one of its name, and an array of that, with a dash before it.
 func (c change) ofType(full string) bool {

@@ -17,7 +17,7 @@ const maxFreed = 1000
 func afterFreed(facts *sqlfacts.Facts, freed change) *engine.Refusal {
 	for i := range facts.Statements {
 		st := &facts.Statements[i]
-		if !onlyMakes(st) && freed.meets(&sqlfacts.Facts{Statements: facts.Statements[i : i+1]}) {
+		if !freed.nothing() && !onlyMakes(st) && freed.meetsOne(st) {
 			return &engine.Refusal{
 				Code: codeUnsupported, Message: "what the statement names was dropped, renamed or moved in this transaction, so what it means now is not certain",
 				Hint: "Send the change alone, COMMIT it, and run the statement then.", Rule: "catalog",

@@ -17,6 +17,8 @@ type Path struct {
 	Slash bool
 	// Raw is the path as it came, Query what follows the first question mark, both encoded.
 	Raw, Query string
+	// Others are those for which some services take it.
+	Others []Path
 }
 
 // Error says why a path is refused.
@@ -58,6 +60,7 @@ func Parse(target string) (Path, error) {
 		}
 		p.Segments[i] = segment
 	}
+	p.Others = p.others()
 	return p, nil
 }
 

@@ -94,7 +94,7 @@ func (t Template) reading(p Path) (Path, bool) {
 	if read, ok := t.formatless(p); ok {
 		return read, true
 	}
-	for _, other := range p.others() {
+	for _, other := range p.Others {
 		if read, ok := t.formatless(other); ok {
 			return read, true
 		}
